@@ -1,0 +1,2 @@
+core_libshm_la_SOURCES += %D%/base.h %D%/kernel.h %D%/log.h %D%/log.c \
+	%D%/fdbox.h %D%/fdbox.c

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf.h - environment and configuration files, read once
+ *
+ * Looked for: $SAPI_CONFIG, else $VCL_CONFIG, else /etc/sapi/sapi.conf, else
+ * /etc/vpp/vcl.conf; a missing file is no error.  Environment beats file
+ * beats default (PEERS.md 2.1, 2.2, 6.2).  The only place that reads either.
+ */
+#ifndef SESS_CONF_H
+#define SESS_CONF_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "core/base/base.h"
+
+enum conf_use {
+	CONF_AUTO, /* shared memory if the peer can, else the kernel */
+	CONF_SHM,  /* sapid's session layer, else the kernel */
+	CONF_VPP,  /* VPP's session layer, else the kernel */
+	CONF_OS,   /* the kernel */
+};
+
+enum conf_role {
+	CONF_TCP_SERVER,
+	CONF_TCP_CLIENT,
+	CONF_UDP_SENDER,
+	CONF_UDP_RECEIVER,
+	CONF_UDP_CONNECT,
+};
+
+#define CONF_PATH 108 /* as sockaddr_un.sun_path */
+
+/* What a rule says about one socket. */
+struct conf_choice {
+	enum conf_use use;
+	bool require;	    /* fail rather than fall back to the kernel */
+	bool hybrid;	    /* a listener also listens in the kernel */
+	uint32_t spin_us;   /* spin before sleeping, at most; 0: never */
+	uint32_t fifo_size; /* bytes a direction */
+	bool local, global; /* scope, for VPP */
+	const char *file;   /* where the rule stands; "default" if none */
+	unsigned line;
+};
+
+struct conf {
+	bool disabled;		    /* SAPI_DISABLE=1: touch nothing */
+	char app_name[64];	    /* SAPI_APPLICATION_ID, LDP_APP_NAME, else
+				       the program's name */
+	char shm_socket[CONF_PATH]; /* sapid's namespace socket */
+	char vpp_socket[CONF_PATH]; /* app-socket-api; "" if not given */
+	uint64_t segment_size;
+	uint64_t add_segment_size;
+	uint32_t rx_fifo_size, tx_fifo_size;
+	uint32_t event_queue_size;
+	uint32_t prealloc_fifo_pairs;
+	bool scope_local, scope_global;
+	bool use_mq_eventfd;
+	bool huge_page;
+	bool original_dst;
+	bool proxy_tcp, proxy_udp;
+	uint32_t tls_engine;
+	uint32_t session_timeout_ms;
+	uint32_t vpp_release; /* "26.06" as 2606; 0: find out */
+	uint32_t spin_us;
+	enum conf_use use;	 /* when no rule matches */
+	bool require;		 /* ... and whether it must */
+	struct conf_rule *rules; /* private to conf.c, in order */
+};
+
+/* The process's configuration; parsed on the first call, never freed.  Wrong
+ * lines are logged with file and line and skipped. Thread-safe. */
+const struct conf *conf_get(void);
+
+/*
+ * What to do with a socket: first rule that matches.  For a server @addr is
+ * the local address; for a client @addr is the remote one and @local, which
+ * may be NULL, the local one.  An IPv4-mapped IPv6 address counts as IPv4.
+ */
+void conf_choose(const struct conf *conf, enum conf_role role,
+		 const struct sockaddr *addr, const struct sockaddr *local,
+		 struct conf_choice *choice);
+
+/* Parse @text as the content of @file into @conf (for tests and tools): the
+ * number of wrong lines, each given to @complain. */
+typedef void conf_complain(void *arg, const char *file, unsigned line,
+			   const char *what);
+void conf_init(struct conf *conf);
+int conf_parse(struct conf *conf, const char *file, const char *text,
+	       conf_complain *complain, void *arg) MUST_CHECK;
+/* @text: rules separated by ';' or newlines, put before those there are */
+int conf_rules(struct conf *conf, const char *origin, const char *text,
+	       conf_complain *complain, void *arg) MUST_CHECK;
+void conf_free(struct conf *conf);
+
+#endif /* SESS_CONF_H */

@@ -1,0 +1,1 @@
+core_libshm_la_SOURCES += %D%/map.h %D%/seg.h %D%/fifo.h %D%/mq.h %D%/ctrl.h

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * map.h - a mapped memory segment, and the only way from offset to pointer
+ *
+ * Offsets in messages and chunk links count from the FIFO segment header
+ * (fsh), not from the segment's base.  map_at() is the one place that turns
+ * such an offset, which a peer may have written, into a pointer.
+ */
+#ifndef SHM_MAP_H
+#define SHM_MAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/base.h"
+
+struct map {
+	uint8_t *base;	/* NULL: not mapped */
+	size_t size;	/* bytes mapped */
+	uint8_t *fsh;	/* base + offset of the FIFO segment header */
+	size_t fsh_len; /* bytes from fsh to the end */
+	int fd;		/* owned; -1 if given up */
+};
+
+/*
+ * Create a segment: memfd (close-on-exec), sealed against shrinking, shared
+ * header written, fsh zeroed.  @size: bytes behind the fsh at least.
+ */
+int map_create(struct map *m, const char *name, size_t size) MUST_CHECK;
+
+/*
+ * Map a segment that came from elsewhere; takes @fd over, also on error.
+ * Everything in it is hostile: refuses (-EPROTO) what is not a regular memfd
+ * sealed against shrinking, ssvm_va != 0, a size above the file's, an fsh
+ * outside or misaligned.
+ */
+int map_attach(struct map *m, int fd) MUST_CHECK;
+
+/* Unmap and close.  Accepts a zeroed or closed map. */
+void map_close(struct map *m);
+
+/* @off bytes from the fsh; NULL unless [off, off + len) is inside. */
+static inline void *map_at(const struct map *m, uint64_t off, size_t len)
+{
+	if (unlikely(off > m->fsh_len || len > m->fsh_len - off))
+		return NULL;
+	return m->fsh + off;
+}
+
+#endif /* SHM_MAP_H */

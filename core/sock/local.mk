@@ -1,0 +1,1 @@
+core_libsock_la_SOURCES += %D%/sock.h

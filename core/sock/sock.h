@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sock.h - sockets: the one header above this room
+ *
+ * Every function takes the program's descriptor and has the complete meaning
+ * of the call it is named after: for a descriptor that is not ours (any more)
+ * it makes the kernel's call.  Results are the kernel's: a count or 0, or
+ * -errno; errno itself is never touched.  All are thread-safe; those that
+ * POSIX lists as async-signal-safe are.
+ */
+#ifndef SOCK_SOCK_H
+#define SOCK_SOCK_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#include "core/base/base.h"
+
+/* Look-up without a lock: is this descriptor (a socket or an epoll instance)
+ * one of ours?  False for everything before the first useful socket. */
+bool sock_is(int fd);
+/* Is any descriptor ours?  For calls on sets: poll, select, close_range. */
+bool sock_any(void);
+
+/* open.c */
+int sock_listen(int fd, int backlog);
+int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int sock_connect(int fd, const struct sockaddr *addr, socklen_t len);
+int sock_shutdown(int fd, int how);
+int sock_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
+int sock_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+/* A call has just returned @fd as new: if we think that it is ours, libc
+ * closed it where we could not see (HOUSE.md R8); forget it. */
+void sock_fresh(int fd);
+
+/* io.c */
+ssize_t sock_read(int fd, void *buf, size_t len);
+ssize_t sock_readv(int fd, const struct iovec *iov, int n);
+ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
+		      struct sockaddr *addr, socklen_t *alen);
+ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags);
+int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+		  struct timespec *timeout);
+ssize_t sock_write(int fd, const void *buf, size_t len);
+ssize_t sock_writev(int fd, const struct iovec *iov, int n);
+ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
+		    const struct sockaddr *addr, socklen_t alen);
+ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags);
+int sock_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
+/* @in: any file; @off as in sendfile(2) */
+ssize_t sock_sendfile(int out, int in, off_t *off, size_t len);
+
+/* fd.c */
+int sock_close(int fd);
+int sock_dup(int fd);
+int sock_dup2(int fd, int to);
+int sock_dup3(int fd, int to, int flags);
+int sock_close_range(unsigned first, unsigned last, unsigned flags);
+int sock_fcntl(int fd, int cmd, long arg);
+int sock_ioctl(int fd, unsigned long req, void *arg);
+
+/* opt.c */
+int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
+int sock_setsockopt(int fd, int level, int name, const void *val,
+		    socklen_t len);
+
+/* poll.c */
+int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+	       const sigset_t *mask);
+int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
+		 const struct timespec *timeout, const sigset_t *mask);
+
+/* epoll.c: epoll_ctl() comes here for every descriptor once an epoll
+ * instance has one; the registrations are remembered because a socket may
+ * leave the kernel later. */
+int sock_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
+int sock_epoll_pwait2(int ep, struct epoll_event *evs, int n,
+		      const struct timespec *timeout, const sigset_t *mask);
+
+/* fork.c */
+/* Registers the pthread_atfork() handlers; called by each door once. */
+int sock_init(void);
+/* exec and _exit need nothing of us. */
+
+#endif /* SOCK_SOCK_H */

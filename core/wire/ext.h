@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ext.h - what sapid and libsapi say to each other beside VPP's API
+ *
+ * The daemon announces itself by a trailer behind the 209 bytes of its attach
+ * and worker replies; a stock client reads its fixed size and never sees it.
+ * The client says "libsapi" by WIRE_EXT_MAGIC in option 12, which VPP ignores.
+ * Neither uses an extension that the other has not announced.
+ */
+#ifndef WIRE_EXT_H
+#define WIRE_EXT_H
+
+#include "core/wire/attach.h"
+#include "core/wire/types.h"
+
+#define WIRE_EXT_MAGIC 0x0001495041534c00ull /* "\0LSAPI", version 1 on top */
+
+/* features of wire_ext_hello */
+#define WIRE_EXT_STATS (1u << 0) /* stats_off is valid */
+
+struct wire_ext_hello {
+	uint64_t magic; /* WIRE_EXT_MAGIC */
+	uint32_t size;	/* of this struct: later versions append */
+	uint32_t features;
+	uint64_t stats_off; /* wire_stats, from the fsh of the worker's segment
+			     */
+	uint64_t netns;	    /* cookie of the network namespace of this client */
+	uint8_t pad[32];
+};
+WIRE_SIZE(struct wire_ext_hello, 64);
+WIRE_AT(struct wire_ext_hello, size, 8);
+WIRE_AT(struct wire_ext_hello, features, 12);
+WIRE_AT(struct wire_ext_hello, stats_off, 16);
+WIRE_AT(struct wire_ext_hello, netns, 24);
+
+/* a reply of sapid: what stock clients read, and the trailer */
+struct wire_ext_reply {
+	struct wire_sapi sapi;
+	struct wire_ext_hello hello;
+} WIRE_PACKED;
+WIRE_SIZE(struct wire_ext_reply, 209 + 64);
+WIRE_AT(struct wire_ext_reply, hello, 209);
+
+/* Why a connection or listener stayed with the kernel: index of
+ * wire_stats.kernel, names in wire_ext_why_name[] of whoever prints them. */
+enum wire_ext_why {
+	WIRE_WHY_RULE,	    /* a rule or the default says os */
+	WIRE_WHY_NO_LISTEN, /* nobody listens there through the session layer */
+	WIRE_WHY_REMOTE,    /* not an address of this host */
+	WIRE_WHY_REFUSED,   /* back-log full, limits, other user */
+	WIRE_WHY_NO_MEMORY, /* no segment, no descriptor */
+	WIRE_WHY_PROTOCOL,  /* the session layer said something wrong */
+	WIRE_WHY_KIND,	    /* a socket kind that is not ours */
+	WIRE_WHY_PEER,	    /* accepted from a client without the preload */
+	WIRE_N_WHY
+};
+
+/*
+ * Counters of one worker, in its first segment: written by the client alone
+ * (relaxed), read by the daemon for its status.  Never trusted, only shown.
+ */
+struct wire_stats {
+	_Atomic uint64_t connects; /* sessions opened by us */
+	_Atomic uint64_t accepts;  /* sessions accepted by us */
+	_Atomic uint64_t listens;  /* listeners announced */
+	_Atomic uint64_t tx_bytes;
+	_Atomic uint64_t rx_bytes;
+	_Atomic uint64_t tx_calls;
+	_Atomic uint64_t rx_calls;
+	_Atomic uint64_t doorbells; /* events we sent */
+	_Atomic uint64_t sleeps; /* times a thread went to the kernel to wait */
+	_Atomic uint64_t spins_won; /* waits that ended before sleeping */
+	_Atomic uint64_t kernel[WIRE_N_WHY];
+	_Atomic uint64_t pad[14];
+};
+WIRE_SIZE(struct wire_stats, 256);
+
+#endif /* WIRE_EXT_H */

@@ -1,0 +1,8 @@
+# unit NAME: tests/unit/NAME.c, one a source file
+EXTRA_DIST += %D%/tap.h %D%/kernel_fault.c %D%/kernel_fault.h
+unit_tests = %D%/fdbox
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+%C%_fdbox_SOURCES = %D%/fdbox.c
+%C%_fdbox_LDADD = core/libshm.la core/libkernel.la
