@@ -4,7 +4,12 @@
  *
  * ctrl_encode() and ctrl_decode() are the only functions that know in which
  * release a message looks how (ABI.md 11, 15).  Above them nobody does.
- * Addresses and ports are in network byte order, as on the wire.
+ * Addresses and ports are in network byte order, as on the wire.  Padding and
+ * the header's "postponed" are no part of a message: written as zero, not
+ * read.  A field that the dialect lacks is all-ones when decoded
+ * (bound.cl_sh_handle, accepted_reply.app_session_index of WIRE_2510), and
+ * dropped when encoded; so are the upper eight of accepted.flags there.
+ * Attributes are those of 25.02 and later: 24.10's are not spoken.
  */
 #ifndef SHM_CTRL_H
 #define SHM_CTRL_H
