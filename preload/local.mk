@@ -1,1 +1,18 @@
-# see Makefile.am
+# The interposer: a module no program links, so no soname, in a folder of its own.
+preloaddir = $(libdir)/libsapi
+preload_LTLIBRARIES = %D%/libsapi_preload.la
+%C%_libsapi_preload_la_SOURCES = %D%/calls.h %D%/fresh.h %D%/init.c \
+	%D%/real.c %D%/real.h %D%/wrap_fd.c %D%/wrap_io.c %D%/wrap_open.c \
+	%D%/wrap_wait.c
+# Neither may rename or redefine the functions that we define.
+%C%_libsapi_preload_la_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE \
+	-U_FILE_OFFSET_BITS
+# The double stands here until core/sock exports sock_*(): that day this line
+# goes, and core/libsock.la has them.
+%C%_libsapi_preload_la_SOURCES += tests/unit/sock_stub.c
+%C%_libsapi_preload_la_LIBADD = core/libsock.la
+%C%_libsapi_preload_la_LDFLAGS = $(AM_LDFLAGS) $(LIB_LDFLAGS) -module -shared \
+	-avoid-version -Wl,--version-script=$(srcdir)/%D%/preload.map
+EXTRA_%C%_libsapi_preload_la_DEPENDENCIES = $(srcdir)/%D%/preload.map
+EXTRA_DIST += %D%/preload.map
+dist_man_MANS += %D%/libsapi_preload.7

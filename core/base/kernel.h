@@ -32,6 +32,8 @@
 	  (fd, addr, len, flags))                                              \
 	X(int, bind, (int fd, const struct sockaddr *addr, socklen_t len),     \
 	  (fd, addr, len))                                                     \
+	X(int, close_range, (unsigned first, unsigned last, int flags),        \
+	  (first, last, flags))                                                \
 	X(int, connect, (int fd, const struct sockaddr *addr, socklen_t len),  \
 	  (fd, addr, len))                                                     \
 	X(int, dup2, (int fd, int to), (fd, to))                               \
@@ -42,6 +44,10 @@
 	X(int, epoll_pwait,                                                    \
 	  (int ep, struct epoll_event *ev, int n, int ms, const sigset_t *ss), \
 	  (ep, ev, n, ms, ss))                                                 \
+	X(int, epoll_pwait2,                                                   \
+	  (int ep, struct epoll_event *ev, int n, const struct timespec *ts,   \
+	   const sigset_t *ss),                                                \
+	  (ep, ev, n, ts, ss))                                                 \
 	X(int, eventfd, (unsigned init, int flags), (init, flags))             \
 	X(int, fcntl, (int fd, int cmd, long arg), (fd, cmd, arg))             \
 	X(int, fstat, (int fd, struct stat *st), (fd, st))                     \
@@ -66,6 +72,10 @@
 	  (fds, n, ts, ss))                                                    \
 	X(ssize_t, pread, (int fd, void *buf, size_t len, off_t off),          \
 	  (fd, buf, len, off))                                                 \
+	X(int, pselect,                                                        \
+	  (int n, fd_set *rd, fd_set *wr, fd_set *ex,                          \
+	   const struct timespec *ts, const sigset_t *ss),                     \
+	  (n, rd, wr, ex, ts, ss))                                             \
 	X(ssize_t, read, (int fd, void *buf, size_t len), (fd, buf, len))      \
 	X(ssize_t, readv, (int fd, const struct iovec *iov, int n),            \
 	  (fd, iov, n))                                                        \
@@ -73,8 +83,17 @@
 	  (int fd, void *buf, size_t len, int flags, struct sockaddr *addr,    \
 	   socklen_t *alen),                                                   \
 	  (fd, buf, len, flags, addr, alen))                                   \
+	X(int, recvmmsg,                                                       \
+	  (int fd, struct mmsghdr *msgs, unsigned n, int flags,                \
+	   struct timespec *ts),                                               \
+	  (fd, msgs, n, flags, ts))                                            \
 	X(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),           \
 	  (fd, msg, flags))                                                    \
+	X(ssize_t, sendfile, (int out, int in, off_t *off, size_t len),        \
+	  (out, in, off, len))                                                 \
+	X(int, sendmmsg,                                                       \
+	  (int fd, struct mmsghdr *msgs, unsigned n, int flags),               \
+	  (fd, msgs, n, flags))                                                \
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),     \
 	  (fd, msg, flags))                                                    \
 	X(ssize_t, sendto,                                                     \

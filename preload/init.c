@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * init.c - what happens when the module is loaded: next to nothing
+ *
+ * Most programs under the preload never make a socket that could profit, so
+ * nothing here opens, attaches, allocates, reads the environment or logs.
+ * core/sock does all that at the first listen() or connect().
+ */
+#include "preload/real.h"
+
+__attribute__((constructor)) static void init(void)
+{
+	real_bind_all();
+}

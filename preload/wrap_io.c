@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wrap_io.c - bytes: the read, write, send and recv families */
+#include "core/sock/sock.h"
+#include "preload/real.h"
+
+EXPORT ssize_t read(int fd, void *buf, size_t len)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(read)(fd, buf, len);
+	return ret(sock_read(fd, buf, len));
+}
+ALIAS(__read, read);
+
+EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(readv)(fd, iov, n);
+	return ret(sock_readv(fd, iov, n));
+}
+
+EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(recv)(fd, buf, len, flags);
+	return ret(sock_recvfrom(fd, buf, len, flags, NULL, NULL));
+}
+
+EXPORT ssize_t recvfrom(int fd, void *buf, size_t len, int flags,
+			struct sockaddr *addr, socklen_t *alen)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(recvfrom)(fd, buf, len, flags, addr, alen);
+	return ret(sock_recvfrom(fd, buf, len, flags, addr, alen));
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(recvmsg)(fd, msg, flags);
+	return ret(sock_recvmsg(fd, msg, flags));
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+		    struct timespec *timeout)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(recvmmsg)(fd, msgs, n, flags, timeout);
+	return (int)ret(sock_recvmmsg(fd, msgs, n, flags, timeout));
+}
+
+EXPORT ssize_t write(int fd, const void *buf, size_t len)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(write)(fd, buf, len);
+	return ret(sock_write(fd, buf, len));
+}
+ALIAS(__write, write);
+
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(writev)(fd, iov, n);
+	return ret(sock_writev(fd, iov, n));
+}
+
+EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(send)(fd, buf, len, flags);
+	return ret(sock_sendto(fd, buf, len, flags, NULL, 0));
+}
+ALIAS(__send, send);
+
+EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
+		      const struct sockaddr *addr, socklen_t alen)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(sendto)(fd, buf, len, flags, addr, alen);
+	return ret(sock_sendto(fd, buf, len, flags, addr, alen));
+}
+
+EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(sendmsg)(fd, msg, flags);
+	return ret(sock_sendmsg(fd, msg, flags));
+}
+
+EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(sendmmsg)(fd, msgs, n, flags);
+	return (int)ret(sock_sendmmsg(fd, msgs, n, flags));
+}
+
+EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
+{
+	if (likely(!sock_is(out)))
+		return REAL(sendfile)(out, in, off, len);
+	return ret(sock_sendfile(out, in, off, len));
+}
+_Static_assert(sizeof(off_t) == 8, "sendfile64 would be another function");
+ALIAS(sendfile64, sendfile);
+
+/* The fortified forms: libc's own is the one that complains and aborts. */
+
+EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
+{
+	if (likely(!sock_is(fd)) || len > room)
+		return REAL(__read_chk)(fd, buf, len, room);
+	return ret(sock_read(fd, buf, len));
+}
+
+EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
+{
+	if (likely(!sock_is(fd)) || len > room)
+		return REAL(__recv_chk)(fd, buf, len, room, flags);
+	return ret(sock_recvfrom(fd, buf, len, flags, NULL, NULL));
+}
+
+EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room,
+			      int flags, struct sockaddr *addr, socklen_t *alen)
+{
+	if (likely(!sock_is(fd)) || len > room)
+		return REAL(__recvfrom_chk)(fd, buf, len, room, flags, addr,
+					    alen);
+	return ret(sock_recvfrom(fd, buf, len, flags, addr, alen));
+}
