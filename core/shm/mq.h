@@ -26,8 +26,10 @@ struct mq {
 	struct wire_mq *shared;
 	uint32_t maxsize;
 	struct mq_ring ring[WIRE_N_RINGS];
-	int evfd;  /* borrowed; -1: mutex mode */
+	int evfd;  /* borrowed, non-blocking; -1: mutex mode */
 	bool lock; /* producers take the mutex (always in mutex mode) */
+	/* mq_send() never waits for the mutex: -EAGAIN if it stays busy */
+	bool nowait;
 };
 
 /* A message, copied out of its element: nothing shared is left in it. */
@@ -54,8 +56,9 @@ int mq_discover(struct seg *seg, unsigned i, uint64_t *off) MUST_CHECK;
 
 /*
  * Send @len bytes as one element (bytes behind @len are zeroed up to 18):
- * 0, -EAGAIN if the queue or the ring is full, -EPROTO, -ENOTRECOVERABLE.
- * Never blocks but for the mutex.  Signals when the queue was empty.
+ * 0, -EAGAIN if the queue or the ring is full, -EMSGSIZE, -EPROTO,
+ * -ENOTRECOVERABLE.  Never blocks but for the mutex.  Signals when the queue
+ * was empty.
  */
 int mq_send(struct mq *q, enum wire_mq_ring ring, const void *data,
 	    size_t len) MUST_CHECK;

@@ -1,6 +1,7 @@
 # unit NAME: tests/unit/NAME.c, one a source file
 EXTRA_DIST += %D%/tap.h %D%/kernel_fault.c %D%/kernel_fault.h
 unit_tests = %D%/fdbox
+unit_tests += %D%/mq
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -10,3 +11,5 @@ TESTS += $(unit_tests)
 unit_tests += %D%/ctrl
 %C%_ctrl_SOURCES = %D%/ctrl.c
 %C%_ctrl_LDADD = core/libshm.la core/libkernel.la
+%C%_mq_SOURCES = %D%/mq.c %D%/mq_arena.h
+%C%_mq_LDADD = core/libshm.la core/libkernel.la
