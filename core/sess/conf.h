@@ -47,10 +47,14 @@ struct conf_choice {
 
 struct conf {
 	bool disabled;		    /* SAPI_DISABLE=1: touch nothing */
+	char program[64];	    /* what application-id compares; the
+				       program's name without its path */
+	char source[256];	    /* the file that was read; "" if none */
 	char app_name[64];	    /* SAPI_APPLICATION_ID, LDP_APP_NAME, else
 				       the program's name */
 	char shm_socket[CONF_PATH]; /* sapid's namespace socket */
 	char vpp_socket[CONF_PATH]; /* app-socket-api; "" if not given */
+	char namespace_id[64];	    /* picks shm_socket; "default" */
 	uint64_t segment_size;
 	uint64_t add_segment_size;
 	uint32_t rx_fifo_size, tx_fifo_size;
@@ -65,7 +69,9 @@ struct conf {
 	uint32_t session_timeout_ms;
 	uint32_t vpp_release; /* "26.06" as 2606; 0: find out */
 	uint32_t spin_us;
-	enum conf_use use;	 /* when no rule matches */
+	uint32_t fifo_size; /* of a link; 0: the larger of rx and tx */
+	bool stats;
+	enum conf_use use;	 /* when no rule matches; UDP: the kernel */
 	bool require;		 /* ... and whether it must */
 	struct conf_rule *rules; /* private to conf.c, in order */
 };
@@ -88,11 +94,30 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 typedef void conf_complain(void *arg, const char *file, unsigned line,
 			   const char *what);
 void conf_init(struct conf *conf);
+/* What conf_get() does, without SAPI_LOG: @path, or if NULL the file looked
+ * for as above, then the environment. */
+int conf_load(struct conf *conf, const char *path, conf_complain *complain,
+	      void *arg) MUST_CHECK;
 int conf_parse(struct conf *conf, const char *file, const char *text,
 	       conf_complain *complain, void *arg) MUST_CHECK;
 /* @text: rules separated by ';' or newlines, put before those there are */
 int conf_rules(struct conf *conf, const char *origin, const char *text,
 	       conf_complain *complain, void *arg) MUST_CHECK;
 void conf_free(struct conf *conf);
+
+/* The rules one by one, for `sapi check`; also those that are filtered out. */
+struct conf_rule_text {
+	const char *file;
+	unsigned line;
+	bool applies;	  /* its application-id admits this process */
+	char filter[160]; /* "program id [uid=n]"; "" if none */
+	char use[8], role[64], match[256], options[96];
+};
+/* Rule @index, from 0, the built-in ones last; false: there is none. */
+bool conf_rule_text(const struct conf *conf, unsigned index,
+		    struct conf_rule_text *text);
+/* "tcp_server" and so on; -EINVAL if it is none */
+int conf_role_of(const char *name) MUST_CHECK;
+const char *conf_use_name(enum conf_use use);
 
 #endif /* SESS_CONF_H */

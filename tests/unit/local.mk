@@ -13,3 +13,6 @@ unit_tests += %D%/ctrl
 %C%_ctrl_LDADD = core/libshm.la core/libkernel.la
 %C%_mq_SOURCES = %D%/mq.c %D%/mq_arena.h
 %C%_mq_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/conf
+%C%_conf_SOURCES = %D%/conf.c
+%C%_conf_LDADD = core/libsock.la core/libkernel.la

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf.c - the environment, the defaults, and which file is read */
+#include "core/sess/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sess/conf_parse.h"
+
+#define FILE_MAX (1u << 20)
+
+static struct conf the_conf;
+static pthread_once_t the_once = PTHREAD_ONCE_INIT;
+
+/**
+ * conf_slurp() - Read a file
+ * @path:	of a regular file
+ * @text:	set to its content and a NUL, to be freed
+ *
+ * Return: 0 or -errno; -EINVAL if it is no regular file (a pipe could block
+ * the program), -EFBIG if it is above 1 MiB.
+ */
+int conf_slurp(const char *path, char **text)
+{
+	int fd = k_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0), ret;
+	struct stat st;
+	size_t len = 0;
+	ssize_t got;
+	char *buf;
+
+	if (fd < 0)
+		return fd;
+	ret = k_fstat(fd, &st);
+	if (ret == 0 && !S_ISREG(st.st_mode))
+		ret = -EINVAL;
+	if (ret == 0 && st.st_size > FILE_MAX)
+		ret = -EFBIG;
+	if (ret < 0)
+		goto close_fd;
+	ret = -ENOMEM;
+	buf = malloc((size_t)st.st_size + 1);
+	if (!buf)
+		goto close_fd;
+	do {
+		got = k_read(fd, buf + len, (size_t)st.st_size - len);
+		len += got > 0 ? (size_t)got : 0;
+	} while (got > 0 && len < (size_t)st.st_size);
+	buf[len] = '\0';
+	*text = buf;
+	ret = got < 0 ? (int)got : 0;
+	if (ret < 0)
+		free(buf);
+close_fd:
+	k_close(fd);
+	return ret;
+}
+
+static void copy(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
+/**
+ * conf_init() - The defaults, as stock VCL has them
+ * @conf:	to fill
+ */
+void conf_init(struct conf *conf)
+{
+	*conf = (struct conf){
+		.namespace_id = "default",
+		.segment_size = 256u << 20,
+		.add_segment_size = 128u << 20,
+		.rx_fifo_size = 1u << 20,
+		.tx_fifo_size = 1u << 20,
+		.event_queue_size = 2048,
+		.prealloc_fifo_pairs = 8,
+		.session_timeout_ms = 600000,
+		.spin_us = 50,
+		.stats = true,
+		.use = CONF_AUTO,
+	};
+	copy(conf->program, sizeof(conf->program),
+	     program_invocation_short_name);
+	copy(conf->app_name, sizeof(conf->app_name), conf->program);
+}
+
+/**
+ * conf_free() - Free what parsing allocated
+ * @conf:	initialised by conf_init()
+ */
+void conf_free(struct conf *conf)
+{
+	struct conf_rule *rule = conf->rules, *next;
+
+	for (; rule; rule = next) {
+		next = rule->next;
+		free(rule);
+	}
+	conf->rules = NULL;
+}
+
+static int parse(struct conf *conf, const char *file, const char *text,
+		 bool rules_only, struct conf_rule **tail,
+		 conf_complain *complain, void *arg)
+{
+	struct conf_input in = {
+		.conf = conf,
+		.complain = complain,
+		.arg = arg,
+		.file = file,
+		.filter.applies = true,
+		.tail = tail,
+	};
+
+	conf_text(&in, text, rules_only);
+	return in.wrong;
+}
+
+/**
+ * conf_parse() - Read a configuration file's text
+ * @conf:	changed; rules are appended
+ * @file:	its name, for complaints and for `include`
+ * @text:	its content
+ * @complain:	is given each wrong line; may be NULL
+ * @arg:	for @complain
+ *
+ * Return: how many lines were wrong.
+ */
+int conf_parse(struct conf *conf, const char *file, const char *text,
+	       conf_complain *complain, void *arg)
+{
+	struct conf_rule **tail = &conf->rules;
+
+	while (*tail)
+		tail = &(*tail)->next;
+	return parse(conf, file, text, false, tail, complain, arg);
+}
+
+/**
+ * conf_rules() - Put rules before all others
+ * @conf:	changed
+ * @origin:	where they come from, for complaints
+ * @text:	rules, separated by ';' or newlines
+ * @complain:	is given each wrong rule; may be NULL
+ * @arg:	for @complain
+ *
+ * Return: how many were wrong.
+ */
+int conf_rules(struct conf *conf, const char *origin, const char *text,
+	       conf_complain *complain, void *arg)
+{
+	return parse(conf, origin, text, true, &conf->rules, complain, arg);
+}
+
+/* The environment, VCL's names first; set at all is on, as there. */
+static void env_vcl(struct conf *conf)
+{
+	const char *v;
+
+	if ((v = secure_getenv("VCL_APP_NAMESPACE_ID")) && *v)
+		copy(conf->namespace_id, sizeof(conf->namespace_id), v);
+	if ((v = secure_getenv("VCL_VPP_SAPI_SOCKET")) && *v)
+		copy(conf->vpp_socket, sizeof(conf->vpp_socket), v);
+	if (secure_getenv("VCL_APP_PROXY_TRANSPORT_TCP"))
+		conf->proxy_tcp = true;
+	if (secure_getenv("VCL_APP_PROXY_TRANSPORT_UDP"))
+		conf->proxy_udp = true;
+	if (secure_getenv("VCL_APP_SCOPE_LOCAL"))
+		conf->scope_local = true;
+	if (secure_getenv("VCL_APP_SCOPE_GLOBAL"))
+		conf->scope_global = true;
+	if (secure_getenv("VCL_APP_USE_MQ_EVENTFD"))
+		conf->use_mq_eventfd = true;
+}
+
+/* The names that application-id compares must be known before the file is
+ * read. */
+static void env_name(struct conf *conf)
+{
+	const char *v = secure_getenv("SAPI_APPLICATION_ID");
+
+	if (!v || !*v)
+		v = secure_getenv("LDP_APP_NAME");
+	if (v && *v)
+		copy(conf->app_name, sizeof(conf->app_name), v);
+}
+
+static int env_sapi(struct conf *conf, conf_complain *complain, void *arg)
+{
+	const char *v = secure_getenv("SAPI_DEFAULT");
+	char line[64];
+	int wrong = 0;
+
+	if (v && *v) {
+		snprintf(line, sizeof(line), "default %s", v);
+		wrong += conf_rules(conf, "SAPI_DEFAULT", line, complain, arg);
+	}
+	v = secure_getenv("SAPI_RULES");
+	if (v)
+		wrong += conf_rules(conf, "SAPI_RULES", v, complain, arg);
+	return wrong;
+}
+
+static bool is_there(const char *path)
+{
+	int fd = k_open(path, O_PATH | O_CLOEXEC, 0);
+
+	if (fd >= 0)
+		k_close(fd);
+	return fd >= 0;
+}
+
+/* /tmp is everybody's: a directory there that another user made in our name
+ * is not where our daemon is. */
+static bool is_foreign(const char *dir)
+{
+	int fd = k_open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+	struct stat st;
+	bool foreign;
+
+	if (fd < 0)
+		return false;
+	foreign = k_fstat(fd, &st) < 0 || st.st_uid != geteuid();
+	k_close(fd);
+	return foreign;
+}
+
+static void put_socket(struct conf *conf, const char *dir)
+{
+	int len = snprintf(conf->shm_socket, sizeof(conf->shm_socket),
+			   "%s/app_ns_sockets/%s", dir, conf->namespace_id);
+
+	if (len < 0 || (size_t)len >= sizeof(conf->shm_socket))
+		conf->shm_socket[0] = '\0';
+}
+
+/* Where sapid is: $SAPI_SOCKET, the `daemon` key, else the first of the
+ * places where it listens by default that is there, else the last. */
+static void find_daemon(struct conf *conf)
+{
+	const char *v = secure_getenv("SAPI_SOCKET");
+	char dir[CONF_PATH];
+	int len;
+
+	if (v && *v) {
+		copy(conf->shm_socket, sizeof(conf->shm_socket), v);
+		return;
+	}
+	if (conf->shm_socket[0])
+		return;
+	v = secure_getenv("XDG_RUNTIME_DIR");
+	if (v && *v == '/') {
+		len = snprintf(dir, sizeof(dir), "%s/sapi", v);
+		if (len > 0 && (size_t)len < sizeof(dir))
+			put_socket(conf, dir);
+		if (conf->shm_socket[0] && is_there(conf->shm_socket))
+			return;
+	}
+	put_socket(conf, "/run/sapi");
+	if (is_there(conf->shm_socket))
+		return;
+	snprintf(dir, sizeof(dir), "/tmp/sapi-%u", (unsigned)geteuid());
+	put_socket(conf, dir);
+	if (is_foreign(dir)) {
+		log_warn("%s belongs to somebody else and is not used", dir);
+		conf->shm_socket[0] = '\0';
+	}
+}
+
+/* The file to read: which must be there if a variable names it. */
+static const char *find_file(void)
+{
+	static const char *const place[] = { SYSCONFDIR "/sapi/sapi.conf",
+					     "/etc/sapi/sapi.conf",
+					     "/etc/vpp/vcl.conf" };
+	const char *v = secure_getenv("SAPI_CONFIG");
+	size_t i;
+
+	if (!v || !*v)
+		v = secure_getenv("VCL_CONFIG");
+	if (v && *v)
+		return v;
+	for (i = 0; i < ARRAY_SIZE(place); i++)
+		if (is_there(place[i]))
+			return place[i];
+	return NULL;
+}
+
+/**
+ * conf_load() - Read a file and the environment
+ * @conf:	initialised by conf_init()
+ * @path:	the file; NULL: look for it as conf.h says
+ * @complain:	is given what is wrong; may be NULL
+ * @arg:	for @complain
+ *
+ * Return: how many lines were wrong, or -errno if @path can't be read.
+ */
+int conf_load(struct conf *conf, const char *path, conf_complain *complain,
+	      void *arg)
+{
+	const char *file = path ? path : find_file();
+	int wrong = 0, ret;
+	char *text;
+
+	env_name(conf);
+	if (file) {
+		ret = conf_slurp(file, &text);
+		if (ret < 0 && path)
+			return ret;
+		if (ret < 0) {
+			log_warn("%s: %s", file, strerror(-ret));
+		} else {
+			copy(conf->source, sizeof(conf->source), file);
+			wrong += conf_parse(conf, file, text, complain, arg);
+			free(text);
+		}
+	}
+	env_vcl(conf);
+	wrong += env_sapi(conf, complain, arg);
+	find_daemon(conf);
+	return wrong;
+}
+
+/* SAPI_LOG, else LDP_DEBUG or VCL_DEBUG, whose levels are numbers. */
+static void env_log(void)
+{
+	const char *v = secure_getenv("SAPI_LOG");
+
+	if (v && *v) {
+		if (log_open(v) == 0)
+			return;
+		log_level = LOG_WARN;
+		log_warn("SAPI_LOG=%s: not LEVEL[:FILE]", v);
+		return;
+	}
+	v = secure_getenv("LDP_DEBUG");
+	if (!v)
+		v = secure_getenv("VCL_DEBUG");
+	if (v && *v > '0' && *v <= '9')
+		log_level = *v == '1' && !v[1] ? LOG_INFO : LOG_DEBUG;
+}
+
+static void complain_to_log(void *arg, const char *file, unsigned line,
+			    const char *what)
+{
+	log_warn("%s:%u: %s", file, line, what);
+}
+
+static void env_ignored(void)
+{
+	static const char *const name[] = { "LDP_SID_BIT",
+					    "LDP_TRANSPARENT_TLS" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(name); i++)
+		if (secure_getenv(name[i]))
+			log_info("%s means nothing here", name[i]);
+}
+
+static void load_once(void)
+{
+	const char *v = secure_getenv("SAPI_DISABLE");
+	int wrong;
+
+	conf_init(&the_conf);
+	if (v && !strcmp(v, "1")) {
+		the_conf.disabled = true;
+		the_conf.use = CONF_OS;
+		return;
+	}
+	env_log();
+	env_ignored();
+	wrong = conf_load(&the_conf, NULL, complain_to_log, NULL);
+	if (wrong > 0)
+		log_info("%d wrong lines were skipped", wrong);
+}
+
+/**
+ * conf_get() - The process's configuration
+ *
+ * Return: never NULL; the same in every call.
+ */
+const struct conf *conf_get(void)
+{
+	pthread_once(&the_once, load_once);
+	return &the_conf;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf_show.c - rules as text, for `sapi check` */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/sess/conf_parse.h"
+
+static void show_match(const struct conf_match *m, char *buf, size_t size)
+{
+	char addr[INET6_ADDRSTRLEN] = "*";
+	unsigned i, full = m->family == AF_INET6 ? 128 : 32;
+	size_t len;
+
+	if (m->family)
+		inet_ntop(m->family, m->addr, addr, sizeof(addr));
+	if (m->family == AF_INET6)
+		snprintf(buf, size, "[%s]", addr);
+	else
+		snprintf(buf, size, "%s", addr);
+	len = strlen(buf);
+	if (m->family && m->bits != full)
+		snprintf(buf + len, size - len, "/%u", m->bits);
+	if (!m->ports)
+		strncat(buf, ":*", size - strlen(buf) - 1);
+	for (i = 0; i < m->ports; i++) {
+		len = strlen(buf);
+		snprintf(buf + len, size - len, "%c%u", i ? ',' : ':',
+			 m->port[i].low);
+		len = strlen(buf);
+		if (m->port[i].high != m->port[i].low)
+			snprintf(buf + len, size - len, "-%u", m->port[i].high);
+	}
+}
+
+static void show_options(const struct conf_rule *rule, char *buf, size_t size)
+{
+	int len = snprintf(buf, size, "%s%s", rule->require ? "require " : "",
+			   rule->hybrid ? "" : "no-hybrid ");
+
+	if (rule->has_spin)
+		len += snprintf(buf + len, size - (size_t)len, "spin-us=%u ",
+				rule->spin_us);
+	if (rule->fifo_size)
+		len += snprintf(buf + len, size - (size_t)len, "fifo=%u ",
+				rule->fifo_size);
+	if (rule->local)
+		len += snprintf(buf + len, size - (size_t)len, "scope=local ");
+	if (rule->global)
+		len += snprintf(buf + len, size - (size_t)len, "scope=global ");
+	if (len)
+		buf[len - 1] = '\0';
+}
+
+static void show_roles(unsigned roles, char *buf, size_t size)
+{
+	unsigned role;
+
+	if (roles == (TCP_ROLES | UDP_ROLES)) {
+		snprintf(buf, size, "any");
+		return;
+	}
+	for (role = 0; role <= CONF_UDP_CONNECT; role++) {
+		if (!(roles & 1u << role))
+			continue;
+		if (*buf)
+			strncat(buf, ",", size - strlen(buf) - 1);
+		strncat(buf, conf_role_name((enum conf_role)role),
+			size - strlen(buf) - 1);
+	}
+}
+
+static void show_filter(const struct conf_filter *f, char *buf, size_t size)
+{
+	int len;
+
+	if (!f->program[0])
+		return;
+	len = snprintf(buf, size, "%s %s", f->program, f->id);
+	if (f->has_uid)
+		snprintf(buf + len, size - (size_t)len, " uid=%u", f->uid);
+}
+
+/**
+ * conf_rule_text() - A rule as text
+ * @conf:	a configuration
+ * @index:	which rule, counted from 0 in the order of matching
+ * @text:	set
+ *
+ * Return: false if there are fewer rules.
+ */
+bool conf_rule_text(const struct conf *conf, unsigned index,
+		    struct conf_rule_text *text)
+{
+	const struct conf_rule *rule = conf_rule_at(conf, index);
+	size_t len;
+
+	memset(text, 0, sizeof(*text));
+	if (!rule)
+		return false;
+	text->file = rule->file;
+	text->line = rule->line;
+	text->applies = rule->filter.applies;
+	show_filter(&rule->filter, text->filter, sizeof(text->filter));
+	snprintf(text->use, sizeof(text->use), "%s", conf_use_name(rule->use));
+	show_roles(rule->roles, text->role, sizeof(text->role));
+	show_match(&rule->first, text->match, sizeof(text->match) / 2);
+	if (rule->has_second) {
+		len = strlen(text->match);
+		text->match[len++] = ':';
+		show_match(&rule->second, text->match + len,
+			   sizeof(text->match) - len);
+	}
+	show_options(rule, text->options, sizeof(text->options));
+	return true;
+}
