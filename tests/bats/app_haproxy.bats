@@ -1,0 +1,45 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup_file() {
+  start_sapid
+  mkdir "$BATS_FILE_TMPDIR/root"
+  blob 16 "$BATS_FILE_TMPDIR/root/blob" > "$BATS_FILE_TMPDIR/hash"
+}
+teardown_file() { stop_sapid; }
+setup() { need haproxy curl /usr/bin/python3; }
+teardown() { stop_all; }
+
+behind_proxy() {
+  local behind mode
+  free_port
+  behind=$port
+  serve "$1" /usr/bin/python3 -m http.server "$behind" --bind 127.0.0.1 \
+    --directory "$BATS_FILE_TMPDIR/root"
+  wait_port "$behind"
+  for mode in tcp http; do
+    free_port
+    cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
+defaults
+  mode $mode
+  timeout connect 10s
+  timeout client 30s
+  timeout server 30s
+listen front
+  bind 127.0.0.1:$port
+  server behind 127.0.0.1:$behind
+END
+    serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
+    wait_port "$port"
+    as "$2" timeout 60 curl -sS --fail "http://127.0.0.1:$port/blob?[1-5]" \
+      -o "$BATS_TEST_TMPDIR/out.#1"
+    for i in {1..5}; do
+      hash_of < "$BATS_TEST_TMPDIR/out.$i" | diff - "$BATS_FILE_TMPDIR/hash"
+    done
+  done
+}
+
+@test "haproxy: in front of a server, by connection and by request" {
+  each_pair behind_proxy
+}

@@ -1,0 +1,124 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+load helpers
+
+# What the programs see of a daemon that is not there, or no longer: nothing,
+# or an error as of a broken network, but never a standstill.
+
+python=/usr/bin/python3
+
+setup() {
+  need "$python" redis-server redis-benchmark
+  cat > "$BATS_TEST_TMPDIR/server.py" << 'END'
+import socket, sys, threading
+
+def serve(s):
+    with s:
+        try:
+            while data := s.recv(65536):
+                s.sendall(data)
+        except OSError:
+            pass
+
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
+while True:
+    s, _ = listener.accept()
+    threading.Thread(target=serve, args=(s,), daemon=True).start()
+END
+  # pings until there is a file; prints how it ended
+  cat > "$BATS_TEST_TMPDIR/client.py" << 'END'
+import os, socket, sys
+
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30)
+s.settimeout(None)
+f = s.makefile("rwb", buffering=0)
+print("connected", flush=True)
+n = after = 0
+try:
+    while after < 100:
+        f.write(b"ping %d\n" % n)
+        if f.readline() != b"ping %d\n" % n:
+            print("closed")
+            break
+        n += 1
+        after += os.path.exists(sys.argv[2])
+    else:
+        print("went on")
+except OSError as e:
+    print(e)
+END
+}
+teardown() {
+  stop_all
+  [ -z "${SAPI_DIR:-}" ] || rm -rf "$SAPI_DIR"
+}
+
+redis_pair() {
+  free_port
+  serve "$1" redis-server --port "$port" --bind 127.0.0.1 --save "" \
+    --appendonly no --dir "$BATS_TEST_TMPDIR"
+  wait_port "$port"
+  as "$2" timeout 60 redis-benchmark -p "$port" -q -n 2000 -t set,get
+  stop_all
+}
+
+@test "mixed: no daemon was ever there" {
+  export SAPI_SOCKET=$BATS_TEST_TMPDIR/none
+  redis_pair shm shm
+  redis_pair shm bare
+  redis_pair bare shm
+}
+
+@test "mixed: told to keep out" {
+  start_sapid
+  export SAPI_DISABLE=1
+  redis_pair shm shm
+  [ "$(sessions)" = 0 ]
+  stop_sapid
+}
+
+# killed SIGNAL: the daemon goes while a connection is in use
+killed() {
+  local client
+  start_sapid
+  free_port
+  serve shm "$python" "$BATS_TEST_TMPDIR/server.py" "$port"
+  wait_port "$port"
+  serve shm "$python" "$BATS_TEST_TMPDIR/client.py" "$port" \
+    "$BATS_TEST_TMPDIR/gone"
+  client=$server
+  within 20 grep -q connected "$server_log"
+  kill "-$1" "$SAPID_PID"
+  within 10 gone "$SAPID_PID"
+  touch "$BATS_TEST_TMPDIR/gone"
+  within 30 gone "$client"
+  cat "$server_log"
+  [ "$(wc -l < "$server_log")" = 2 ]
+  # the server serves on, whoever comes
+  for mode in bare shm; do
+    as "$mode" timeout 60 "$python" "$BATS_TEST_TMPDIR/client.py" "$port" \
+      "$BATS_TEST_TMPDIR/gone" > "$BATS_TEST_TMPDIR/out"
+    grep -qx "went on" "$BATS_TEST_TMPDIR/out"
+  done
+  stop_all
+}
+
+@test "mixed: the daemon is killed" {
+  killed KILL
+}
+
+@test "mixed: the daemon is stopped" {
+  killed TERM
+}
+
+@test "mixed: the daemon comes back and is found" {
+  start_sapid
+  redis_pair shm shm
+  [ "$(sessions)" -gt 0 ]
+  kill -KILL "$SAPID_PID"
+  within 10 gone "$SAPID_PID"
+  run_sapid
+  redis_pair shm shm
+  [ "$(sessions)" -gt 0 ]
+  stop_sapid
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+load helpers
+
+bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
+
+# It refuses to run as root; and who talks to whom must be one user.
+setup_file() {
+  user=()
+  [ "$(id -u)" != 0 ] || user=(runuser -u postgres --)
+  if [ -z "${SAPI_LONG:-}" ]; then
+    skip "long: SAPI_LONG is not set"
+  fi
+  [ -n "$bin" ] || skip "no postgresql"
+  "${user[@]}" test -x "$SAPID" || skip "the build tree is not open to postgres"
+  start_sapid "${user[@]}"
+}
+teardown_file() { [ -z "${SAPID_PID:-}" ] || stop_sapid; }
+setup() {
+  user=()
+  [ "$(id -u)" != 0 ] || user=(runuser -u postgres --)
+  data=$(mktemp -d /tmp/sapi-pg.XXXXXX)
+  [ "$(id -u)" != 0 ] || chown postgres: "$data"
+}
+teardown() {
+  stop_all
+  rm -rf "$data"
+}
+
+
+bench() {
+  rm -rf "$data/db"
+  "${user[@]}" "$bin/initdb" -D "$data/db" -A trust -N > /dev/null
+  free_port
+  serve "$1" "${user[@]}" "$bin/postgres" -D "$data/db" -p "$port" -F \
+    -c unix_socket_directories= -c listen_addresses=127.0.0.1
+  wait_port "$port"
+  within 20 "${user[@]}" "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
+  as "$2" "${user[@]}" timeout 100 "$bin/pgbench" -q -h 127.0.0.1 -p "$port" \
+    -i postgres
+  as "$2" "${user[@]}" timeout 100 "$bin/pgbench" -h 127.0.0.1 -p "$port" \
+    -c 8 -j 2 -t 200 postgres > "$BATS_TEST_TMPDIR/out"
+  grep -q 'processed: 1600/1600' "$BATS_TEST_TMPDIR/out"
+  run -0 as "$2" "${user[@]}" "$bin/psql" -h 127.0.0.1 -p "$port" -tA \
+    -c 'select count(*) from pgbench_history' postgres
+  [ "$output" = 1600 ]
+}
+
+@test "postgresql: pgbench, a process for each connection" {
+  each_pair bench
+}
