@@ -87,7 +87,9 @@ enum wire_error {
 	WIRE_E_NOEXTCFG = -34,
 	WIRE_E_NOCRYPTOENG = -35,
 	WIRE_E_NOCRYPTOCKP = -36,
+	WIRE_E_SYSCALL = -39,
 	WIRE_E_TRANSPORT_NO_REG = -40,
+	WIRE_E_MAX_STREAMS_HIT = -41, /* 25.10+ */
 };
 
 enum wire_proto {

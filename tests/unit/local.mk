@@ -16,3 +16,7 @@ unit_tests += %D%/ctrl
 unit_tests += %D%/conf
 %C%_conf_SOURCES = %D%/conf.c
 %C%_conf_LDADD = core/libsock.la core/libkernel.la
+
+
+unit_tests += %D%/abi
+%C%_abi_SOURCES = %D%/abi.c %D%/abi.h %D%/abi_layouts.h %D%/abi_consts.h
