@@ -1,32 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* conf.c - files and variables against what they must come to */
-#include <arpa/inet.h>
+/* conf.c - lines of a file against what they must come to */
 #include <fcntl.h>
 #include <stdint.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "core/base/log.h"
-#include "core/sess/conf.h"
-#include "tests/unit/tap.h"
-
-struct seen {
-	unsigned n;
-	unsigned line[64];
-	char file[64][128];
-	char what[64][128];
-};
-
-static void note(void *arg, const char *file, unsigned line, const char *what)
-{
-	struct seen *seen = arg;
-
-	if (seen->n == ARRAY_SIZE(seen->line))
-		return;
-	snprintf(seen->file[seen->n], sizeof(seen->file[0]), "%s", file);
-	snprintf(seen->what[seen->n], sizeof(seen->what[0]), "%s", what);
-	seen->line[seen->n++] = line;
-}
+#include "tests/unit/conf_help.h"
 
 static void parse_right(struct conf *conf, const char *text)
 {
@@ -39,44 +18,6 @@ static void parse_right(struct conf *conf, const char *text)
 		printf("# %s:%u: %s\n", seen.file[0], seen.line[0],
 		       seen.what[0]);
 	CHECK(seen.n == 0);
-}
-
-/* "10.0.0.1:80" or "[::1]:80" */
-static void address(const char *text, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in6 *in6 = (void *)ss;
-	struct sockaddr_in *in4 = (void *)ss;
-	const char *colon = strrchr(text, ':');
-	char host[64];
-	bool v6 = *text == '[';
-
-	memset(ss, 0, sizeof(*ss));
-	snprintf(host, sizeof(host), "%.*s", (int)(colon - text) - 2 * v6,
-		 text + v6);
-	ss->ss_family = v6 ? AF_INET6 : AF_INET;
-	if (v6)
-		in6->sin6_port = htons((uint16_t)atoi(colon + 1));
-	else
-		in4->sin_port = htons((uint16_t)atoi(colon + 1));
-	CHECK(inet_pton(ss->ss_family, host,
-			v6 ? (void *)&in6->sin6_addr
-			   : (void *)&in4->sin_addr) == 1);
-}
-
-static struct conf_choice choose(const struct conf *conf, const char *role,
-				 const char *addr, const char *local)
-{
-	struct sockaddr_storage a, l;
-	struct conf_choice choice;
-	int r = conf_role_of(role);
-
-	CHECK(r >= 0);
-	address(addr, &a);
-	if (local)
-		address(local, &l);
-	conf_choose(conf, (enum conf_role)r, (void *)&a,
-		    local ? (void *)&l : NULL, &choice);
-	return choice;
 }
 
 static const struct {
@@ -270,4 +211,224 @@ TEST(each_vcl_option_is_taken)
 	CHECK(conf.huge_page && conf.original_dst);
 	CHECK(conf.proxy_tcp && conf.proxy_udp);
 	conf_free(&conf);
+}
+
+/* What the log says while @text is read. */
+static void logged(const char *text, char *buf, size_t size)
+{
+	struct conf conf;
+	ssize_t len;
+	int pipes[2];
+
+	CHECK(pipe2(pipes, O_CLOEXEC | O_NONBLOCK) == 0);
+	log_fd = pipes[1];
+	log_level = LOG_WARN;
+	parse_right(&conf, text);
+	conf_free(&conf);
+	log_level = LOG_NONE;
+	len = read(pipes[0], buf, size - 1);
+	buf[len > 0 ? len : 0] = '\0';
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+TEST(a_suffix_is_taken_and_warned_of)
+{
+	struct conf conf;
+	char buf[600];
+
+	parse_right(&conf, "vcl {\nrx-fifo-size 4M\ntx-fifo-size 64k\n"
+			   "segment-size 1G\nadd-segment-size 0x10M\n}");
+	CHECK(conf.rx_fifo_size == 4u << 20 && conf.tx_fifo_size == 65536);
+	CHECK(conf.segment_size == 1u << 30);
+	CHECK(conf.add_segment_size == 16u << 20);
+	logged("vcl {\n\nrx-fifo-size 4M\n}", buf, sizeof(buf));
+	CHECK(strstr(buf, "t:3: rx-fifo-size 4M is taken as 4194304 bytes"));
+	/* where stock takes a suffix, and where it is ours, nothing is said */
+	logged("vcl {\nheapsize 256M\nrx-fifo-size 4000 M\n}\n"
+	       "sapi {\nfifo-size 1M\n}",
+	       buf, sizeof(buf));
+	CHECK(!*buf);
+}
+
+TEST(rules_of_the_environment_come_first)
+{
+	struct seen seen = { 0 };
+	struct conf conf;
+
+	parse_right(&conf, "use shm any *:80\nuse vpp any *:81");
+	CHECK(conf_rules(&conf, "SAPI_RULES",
+			 "use os any *:80; use auto any *:82;bad ;;\n"
+			 "use os any *:83",
+			 note, &seen) == 1);
+	CHECK(seen.n == 1 && seen.line[0] == 1);
+	CHECK(!strcmp(seen.file[0], "SAPI_RULES"));
+	CHECK(choose(&conf, "tcp_client", "1.2.3.4:80", NULL).use == CONF_OS);
+	CHECK(choose(&conf, "tcp_client", "1.2.3.4:81", NULL).use == CONF_VPP);
+	CHECK(choose(&conf, "tcp_client", "1.2.3.4:83", NULL).line == 2);
+	/* no stanza can be opened there */
+	CHECK(conf_rules(&conf, "SAPI_RULES", "vcl { rx-fifo-size 8192 }", note,
+			 &seen) > 0);
+	CHECK(conf.rx_fifo_size == 1u << 20);
+	conf_free(&conf);
+}
+
+TEST(rules_are_shown_as_they_are_written)
+{
+	static const char *const line[] = {
+		"os tcp_client 10.0.0.0/8:80-90,443 require spin-us=3",
+		"shm any [fe80::]/10:*:10.0.0.1:5 no-hybrid fifo=65536",
+		"vpp udp_sender,udp_connect *:* scope=local scope=global",
+	};
+	char text[512], buf[600];
+	struct conf_rule_text t;
+	struct conf conf;
+	unsigned i;
+
+	snprintf(text, sizeof(text),
+		 "application-id n* * uid=7\nuse %s\nuse %s\nuse %s", line[0],
+		 line[1], line[2]);
+	parse_right(&conf, text);
+	for (i = 0; i < 3; i++) {
+		CHECK(conf_rule_text(&conf, i, &t));
+		snprintf(buf, sizeof(buf), "%s %s %s %s", t.use, t.role,
+			 t.match, t.options);
+		CHECK(!strcmp(buf, line[i]));
+		CHECK(t.line == i + 2 && !strcmp(t.filter, "n* * uid=7"));
+		CHECK(t.applies == (geteuid() == 7));
+	}
+	CHECK(conf_rule_text(&conf, 3, &t) && !strcmp(t.file, "default"));
+	CHECK(!strcmp(t.match, "*:53") && !strcmp(t.role, "any"));
+	CHECK(conf_rule_text(&conf, 5, &t) && !conf_rule_text(&conf, 6, &t));
+	conf_free(&conf);
+}
+
+/* Words of the grammar and noise, in any order: nothing may crash, and every
+ * wrong line has a number that exists. */
+static size_t noise(char *text, size_t size, unsigned *seed)
+{
+	static const char *const word[] = {
+		"vcl",
+		"sapi",
+		"{",
+		"}",
+		";",
+		"\n",
+		"\n",
+		"use",
+		"os",
+		"auto",
+		"tcp_client",
+		"any",
+		"*:80",
+		"[::]:1-2",
+		"10.0.0.0/8:*:*:9",
+		"application-id",
+		"uid=root",
+		"rx-fifo-size",
+		"4M",
+		"0x",
+		"heapsize",
+		"default",
+		"spin-us=3",
+		"fifo=",
+		"#",
+		"include",
+		"/dev/null",
+		",",
+		":",
+		"[",
+		"/",
+		"-",
+		"99999999999999999999",
+		"session-timeout",
+		"nan",
+		"app-socket-api",
+		"vpp-release",
+		"26.06",
+		"\t",
+		"scope=local",
+		"::",
+		"]",
+		"use-mq-eventfd",
+	};
+	size_t len = 0, i, pick;
+
+	while (len + 32 < size && rand_r(seed) % 200) {
+		if (rand_r(seed) % 4 == 0) {
+			text[len++] = (char)(1 + rand_r(seed) % 255);
+			continue;
+		}
+		pick = (size_t)rand_r(seed) % ARRAY_SIZE(word);
+		for (i = 0; word[pick][i]; i++)
+			text[len++] = word[pick][i];
+		if (rand_r(seed) % 3)
+			text[len++] = ' ';
+	}
+	text[len] = '\0';
+	return len;
+}
+
+TEST(random_text_is_no_danger)
+{
+	unsigned first = (unsigned)time(NULL), seed, i, j, lines;
+	struct conf_choice choice;
+	struct conf_rule_text t;
+	struct seen seen;
+	struct conf conf;
+	char *text;
+	int wrong;
+
+	printf("# seed %u\n", first);
+	for (i = 0; i < 3000; i++) {
+		seed = first + i;
+		text = malloc(4096);
+		CHECK(text);
+		text = realloc(text, noise(text, 4096, &seed) + 1);
+		CHECK(text);
+		for (lines = 1, j = 0; text[j]; j++)
+			lines += text[j] == '\n';
+		memset(&seen, 0, sizeof(seen));
+		conf_init(&conf);
+		wrong = conf_parse(&conf, "t", text, note, &seen);
+		wrong += conf_rules(&conf, "r", text, note, &seen);
+		CHECK(wrong >= (int)seen.n);
+		for (j = 0; j < seen.n; j++)
+			CHECK(seen.line[j] >= 1 && seen.line[j] <= lines);
+		CHECK(conf.rx_fifo_size >= 4096 && conf.segment_size > 0);
+		choice = choose(&conf, "tcp_client", "10.1.2.3:80", NULL);
+		CHECK(choice.use <= CONF_OS);
+		for (j = 0; conf_rule_text(&conf, j, &t); j++)
+			CHECK(strlen(t.match) > 2);
+		conf_free(&conf);
+		free(text);
+	}
+}
+
+TEST(long_lines_are_refused)
+{
+	struct seen seen = { 0 };
+	static char text[1 << 16];
+	struct conf conf;
+	size_t i;
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[0] = '\n';
+	conf_init(&conf);
+	CHECK(conf_parse(&conf, "t", text, note, &seen) == 1);
+	CHECK(seen.line[0] == 2);
+	for (i = 1; i < 200; i++)
+		text[i] = i % 2 ? ' ' : 'y';
+	text[i] = '\0';
+	CHECK(conf_parse(&conf, "t", text, note, &seen) == 1);
+	CHECK(conf_rules(
+		      &conf, "t",
+		      "application-id "
+		      "nginx-with-a-name-that-is-much-too-long-to-be-kept-in-"
+		      "sixty-four-bytes *",
+		      note, &seen) == 1);
+	text[0] = '\0';
+	snprintf(text, sizeof(text), "daemon /%0200d", 7);
+	CHECK(conf_parse(&conf, "t", text, note, &seen) == 1);
+	CHECK(!conf.shm_socket[0]);
 }

@@ -14,9 +14,17 @@ unit_tests += %D%/ctrl
 %C%_mq_SOURCES = %D%/mq.c %D%/mq_arena.h
 %C%_mq_LDADD = core/libshm.la core/libkernel.la
 unit_tests += %D%/conf
-%C%_conf_SOURCES = %D%/conf.c
+%C%_conf_SOURCES = %D%/conf.c %D%/conf_help.h
 %C%_conf_LDADD = core/libsock.la core/libkernel.la
 
 
 unit_tests += %D%/abi
 %C%_abi_SOURCES = %D%/abi.c %D%/abi.h %D%/abi_layouts.h %D%/abi_consts.h
+unit_tests += %D%/conf_file
+%C%_conf_file_SOURCES = %D%/conf_file.c %D%/conf_help.h
+%C%_conf_file_LDADD = core/libsock.la core/libkernel.la
+EXTRA_DIST += tests/data/conf/both.conf tests/data/conf/libvma.conf \
+	tests/data/conf/vcl_envoy.conf tests/data/conf/vcl_full.conf \
+	tests/data/conf/vcl_nginx.conf tests/data/conf/vcl_old.conf \
+	tests/data/conf/vcl_one_line.conf tests/data/conf/vcl_quirks.conf \
+	tests/data/conf/wrong.conf
