@@ -29,6 +29,9 @@ struct fifo {
 	/* the signals: of another header for the client of a VPP cut-through */
 	_Atomic uint32_t *has_event, *want_deq_ntf, *has_deq_ntf, *deq_thresh;
 	_Atomic uint8_t *n_subscribers, *subscribers;
+	/* the data's own has_event, which a consumer in a cut-through up to
+	 * 25.10 clears as well; else NULL */
+	_Atomic uint32_t *has_event_too;
 };
 
 /* Point @f at the FIFO at @off of @seg; -EPROTO if it can't be one. */
@@ -50,6 +53,9 @@ uint32_t fifo_room(const struct fifo *f);
  * -EPROTO. */
 ssize_t fifo_put(struct fifo *f, const void *buf, size_t len) MUST_CHECK;
 ssize_t fifo_putv(struct fifo *f, const struct iovec *iov, int n) MUST_CHECK;
+/* All or nothing (a datagram): the sum, -EAGAIN, -ENOBUFS, -EPROTO; -EMSGSIZE
+ * if it can never fit. */
+ssize_t fifo_put_all(struct fifo *f, const struct iovec *iov, int n) MUST_CHECK;
 /* After a put: true if the consumer must be sent an event. */
 bool fifo_ring(struct fifo *f);
 /* Ask for a notification when there is room for @thresh bytes (0: any); the

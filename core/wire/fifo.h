@@ -20,9 +20,9 @@ struct wire_fifo {
 	_Atomic uint64_t end_chunk;   /* producer's */
 	_Atomic uint32_t min_alloc;
 	_Atomic uint32_t size;
-	uint8_t slice_index;
+	_Atomic uint8_t slice_index;
 	uint8_t pad0[7];
-	uint64_t next;
+	_Atomic uint64_t next;
 	_Atomic uint32_t has_event; /* from here 24 bytes: the signals */
 	_Atomic uint32_t want_deq_ntf;
 	_Atomic uint32_t has_deq_ntf;
@@ -62,9 +62,9 @@ struct wire_fifo_2510 {
 	_Atomic uint32_t size;
 	_Atomic uint32_t master_session_index; /* the server's */
 	_Atomic uint32_t client_session_index; /* the app's */
-	uint8_t slice_index;
+	_Atomic uint8_t slice_index;
 	uint8_t pad0[3];
-	uint64_t next;
+	_Atomic uint64_t next;
 	uint8_t pad1[16];
 	_Atomic uint64_t head_chunk;
 	_Atomic uint32_t head;

@@ -43,7 +43,7 @@ WIRE_AT(struct wire_ssvm, type, 116);
 /* mirrors fifo_segment_slice_t, svm/fifo_types.h (ABI.md 7.2) */
 struct wire_slice {
 	_Atomic uint64_t free_chunks[WIRE_CHUNK_CLASSES]; /* tag:16 | sptr:48 */
-	uint64_t free_fifos;				  /* server only */
+	_Atomic uint64_t free_fifos;			  /* server only */
 	_Atomic uint64_t n_fl_chunk_bytes;
 	uint64_t virtual_mem;
 	_Atomic uint32_t num_chunks[WIRE_CHUNK_CLASSES];
@@ -62,12 +62,12 @@ struct wire_fsh {
 	uint32_t n_active_fifos;
 	uint32_t n_reserved_bytes;
 	uint32_t max_log2_fifo_size;
-	uint8_t n_slices;
-	uint8_t pct_first_alloc;
+	_Atomic uint8_t n_slices;
+	_Atomic uint8_t pct_first_alloc;
 	uint8_t n_mqs;
 	uint8_t pad0[41];
 	_Atomic uint64_t byte_index;
-	uint64_t max_byte_index;
+	_Atomic uint64_t max_byte_index;
 	uint64_t start_byte_index;
 	uint8_t pad1[40];
 	struct wire_slice slices[];
@@ -86,8 +86,8 @@ WIRE_AT(struct wire_fsh, slices, 128);
 
 /* mirrors svm_fifo_chunk_t, svm/fifo_types.h (ABI.md 7.3) */
 struct wire_chunk {
-	uint32_t start_byte;
-	uint32_t length;
+	_Atomic uint32_t start_byte;
+	_Atomic uint32_t length;
 	_Atomic uint64_t next; /* offset from fsh; 0: end */
 	uint32_t enq_rb_index;
 	uint32_t deq_rb_index;

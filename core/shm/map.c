@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* map.c - create, check and map memory segments */
+#include "core/shm/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "core/base/kernel.h"
+#include "core/wire/seg.h"
+
+#define MAP_PAGE 4096u /* what segment sizes are rounded to */
+
+/* Map @m->fd; its first @size bytes hold the fsh at @fsh_off. */
+static int map_pages(struct map *m, size_t size, size_t fsh_off)
+{
+	void *at;
+	int ret;
+
+	ret = k_mmap(&at, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+	if (ret < 0)
+		return ret;
+	m->base = at;
+	m->size = size;
+	m->fsh = m->base + fsh_off;
+	m->fsh_len = size - fsh_off;
+	return 0;
+}
+
+/**
+ * map_create() - make a new segment, ours
+ * @m:		set on success
+ * @name:	of the memfd, for /proc/PID/maps
+ * @size:	bytes behind the fsh at least
+ *
+ * Return: 0, -EINVAL for an impossible size, or the kernel's error.
+ */
+int map_create(struct map *m, const char *name, size_t size)
+{
+	struct wire_ssvm *ssvm;
+	struct map new;
+	int ret;
+
+	if (size > PTRDIFF_MAX - WIRE_FSH_OFFSET - MAP_PAGE)
+		return -EINVAL;
+	size = (size + WIRE_FSH_OFFSET + MAP_PAGE - 1) / MAP_PAGE * MAP_PAGE;
+
+	new.fd = k_memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (new.fd < 0)
+		return new.fd;
+	ret = k_ftruncate(new.fd, (off_t)size);
+	if (ret < 0)
+		goto undo_fd;
+	/* a peer that could shrink the file could raise SIGBUS in us */
+	ret = k_fcntl(new.fd, F_ADD_SEALS, F_SEAL_SHRINK);
+	if (ret < 0)
+		goto undo_fd;
+	ret = map_pages(&new, size, WIRE_FSH_OFFSET);
+	if (ret < 0)
+		goto undo_fd;
+
+	/* nobody else has it yet; what is not set is zero, as in the file */
+	ssvm = (void *)new.base;
+	ssvm->ssvm_size = size;
+	ssvm->server_pid = (uint32_t)getpid();
+	ssvm->opaque[0] = WIRE_FSH_OFFSET;
+	ssvm->type = WIRE_SSVM_MEMFD;
+	ssvm->ready = 1;
+	*m = new;
+	return 0;
+undo_fd:
+	k_close(new.fd);
+	return ret;
+}
+
+/* Is this a header that can be true of a file of @file_size bytes? */
+static bool ssvm_is_sane(const struct wire_ssvm *h, uint64_t file_size)
+{
+	uint64_t fsh_off = h->opaque[0];
+
+	return h->ssvm_va == 0 && h->ssvm_size <= file_size &&
+	       fsh_off >= sizeof(*h) && fsh_off % WIRE_CACHE_LINE == 0 &&
+	       fsh_off <= h->ssvm_size &&
+	       h->ssvm_size - fsh_off >= sizeof(struct wire_fsh);
+}
+
+/**
+ * map_attach() - map a segment that came from elsewhere
+ * @m:	set on success
+ * @fd:	the memfd; closed on error
+ *
+ * The header is read with pread(), so what is checked is a copy which nobody
+ * changes in between, and one mapping is enough.  VPP's mq segment has an
+ * ssvm_size that is not page-rounded and smaller than the file: the bytes
+ * behind it are of no meaning and stay outside of what map_at() gives.
+ *
+ * Return: 0, -EPROTO, or the kernel's error.
+ */
+int map_attach(struct map *m, int fd)
+{
+	struct map new = { .fd = fd };
+	struct wire_ssvm copy;
+	struct stat st;
+	ssize_t n;
+	int ret;
+
+	ret = k_fstat(fd, &st);
+	if (ret < 0)
+		goto undo_fd;
+	ret = k_fcntl(fd, F_GET_SEALS, 0);
+	if (ret < 0 && ret != -EINVAL)
+		goto undo_fd;
+	/* -EINVAL: a file of a kind that knows no seals */
+	if (ret < 0 || !(ret & F_SEAL_SHRINK) || !S_ISREG(st.st_mode))
+		goto refuse;
+	n = k_pread(fd, &copy, sizeof(copy), 0);
+	if (n < 0) {
+		ret = (int)n;
+		goto undo_fd;
+	}
+	if (n != sizeof(copy) || !ssvm_is_sane(&copy, (uint64_t)st.st_size))
+		goto refuse;
+	ret = map_pages(&new, copy.ssvm_size, copy.opaque[0]);
+	if (ret == -EACCES || ret == -EPERM)
+		goto refuse; /* opened or sealed read-only */
+	if (ret < 0)
+		goto undo_fd;
+	((struct wire_ssvm *)(void *)new.base)->client_pid = (uint32_t)getpid();
+	*m = new;
+	return 0;
+refuse:
+	ret = -EPROTO;
+undo_fd:
+	k_close(fd);
+	return ret;
+}
+
+/**
+ * map_close() - unmap and close
+ * @m:	a map, a zeroed one or one closed before
+ */
+void map_close(struct map *m)
+{
+	if (!m->base)
+		return;
+	(void)k_munmap(m->base, m->size);
+	if (m->fd >= 0)
+		k_close(m->fd);
+	*m = (struct map){ .fd = -1 };
+}
