@@ -1,1 +1,2 @@
 EXTRA_DIST += %D%/helpers.bash
+bats_tests += %D%/conf.bats
