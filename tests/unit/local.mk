@@ -28,3 +28,7 @@ EXTRA_DIST += tests/data/conf/both.conf tests/data/conf/libvma.conf \
 	tests/data/conf/vcl_nginx.conf tests/data/conf/vcl_old.conf \
 	tests/data/conf/vcl_one_line.conf tests/data/conf/vcl_quirks.conf \
 	tests/data/conf/wrong.conf
+
+unit_tests += %D%/live
+%C%_live_SOURCES = %D%/live.c %D%/live.h
+%C%_live_LDADD = core/libshm.la core/libkernel.la
