@@ -32,3 +32,11 @@ EXTRA_DIST += tests/data/conf/both.conf tests/data/conf/libvma.conf \
 unit_tests += %D%/live
 %C%_live_SOURCES = %D%/live.c %D%/live.h
 %C%_live_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/live_mem
+%C%_live_mem_SOURCES = %D%/live_mem.c %D%/live.h
+EXTRA_DIST += tests/data/live-26.06 \
+	tests/data/vpp-23.10.tsv tests/data/vpp-24.02.tsv \
+	tests/data/vpp-24.06.tsv tests/data/vpp-24.10.tsv \
+	tests/data/vpp-25.02.tsv tests/data/vpp-25.06.tsv \
+	tests/data/vpp-25.10.tsv tests/data/vpp-26.02.tsv \
+	tests/data/vpp-26.06.tsv
