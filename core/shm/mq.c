@@ -316,17 +316,17 @@ static struct wire_mq_slot slot_at(struct mq *q, uint32_t i)
 /*
  * The element of ring @r after the last one that a slot before @tail names.
  * Slots keep their content after they were received, so the last of each
- * ring is found unless @maxsize other messages came since; then the ring is
- * empty and it is its head.  In a queue of VPP's that has not wrapped yet the
- * slots from @tail on are zero and look like element 0; two of them in a row
- * can't be messages.
+ * ring is found unless a queue of other messages came since; then the ring is
+ * empty and it is its head.  The slot at @tail may be half written.  In a
+ * queue of VPP's that has not wrapped yet the slots from there on are zero
+ * and look like element 0; two of them in a row can't be messages.
  */
 static uint32_t ring_next(struct mq *q, unsigned r, uint32_t tail)
 {
 	uint32_t n = q->maxsize, i = prev(tail, n), k;
 	struct wire_mq_slot s, before = slot_at(q, i);
 
-	for (k = 0; k < n; k++, i = prev(i, n)) {
+	for (k = 1; k < n; k++, i = prev(i, n)) {
 		s = before;
 		before = slot_at(q, prev(i, n));
 		if (i >= tail && !s.ring_index && !s.elt_index &&

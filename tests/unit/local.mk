@@ -1,7 +1,6 @@
 # unit NAME: tests/unit/NAME.c, one a source file
 EXTRA_DIST += %D%/tap.h %D%/kernel_fault.c %D%/kernel_fault.h
 unit_tests = %D%/fdbox
-unit_tests += %D%/mq
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
@@ -11,12 +10,20 @@ TESTS += $(unit_tests)
 unit_tests += %D%/ctrl
 %C%_ctrl_SOURCES = %D%/ctrl.c
 %C%_ctrl_LDADD = core/libshm.la core/libkernel.la
+
+unit_tests += %D%/mq %D%/mq_repair %D%/mq_threads %D%/mq_kill
 %C%_mq_SOURCES = %D%/mq.c %D%/mq_arena.h
 %C%_mq_LDADD = core/libshm.la core/libkernel.la
+%C%_mq_repair_SOURCES = %D%/mq_repair.c %D%/mq_arena.h
+%C%_mq_repair_LDADD = core/libshm.la core/libkernel.la
+%C%_mq_threads_SOURCES = %D%/mq_threads.c %D%/mq_arena.h
+%C%_mq_threads_LDADD = core/libshm.la core/libkernel.la
+%C%_mq_kill_SOURCES = %D%/mq_kill.c %D%/mq_arena.h
+%C%_mq_kill_LDADD = core/libshm.la core/libkernel.la
+
 unit_tests += %D%/conf
 %C%_conf_SOURCES = %D%/conf.c %D%/conf_help.h
 %C%_conf_LDADD = core/libsock.la core/libkernel.la
-
 
 unit_tests += %D%/abi
 %C%_abi_SOURCES = %D%/abi.c %D%/abi.h %D%/abi_layouts.h %D%/abi_consts.h
