@@ -21,6 +21,7 @@ AM_TESTS_ENVIRONMENT = $(sanitizer_env) \
 
 bats_tests =
 include %D%/unit/local.mk
+include %D%/fuzz/local.mk
 include %D%/peer/local.mk
 include %D%/bats/local.mk
 if HAVE_BATS
