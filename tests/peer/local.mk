@@ -3,13 +3,45 @@ EXTRA_DIST += %D%/run %D%/topics
 check_LTLIBRARIES = %D%/libpeer.la
 %C%_libpeer_la_SOURCES = %D%/peer.h %D%/peer.c %D%/sock.c
 
-peer_programs = %D%/connect %D%/data %D%/peek
+peer_programs = %D%/accept \
+	%D%/close \
+	%D%/connect \
+	%D%/data \
+	%D%/dup \
+	%D%/fd \
+	%D%/msg \
+	%D%/names \
+	%D%/opt \
+	%D%/peek \
+	%D%/poll \
+	%D%/select \
+	%D%/shutdown
 check_PROGRAMS += $(peer_programs)
 TESTS += %D%/run
 
+%C%_accept_SOURCES = %D%/accept.c
+%C%_accept_LDADD = %D%/libpeer.la
+%C%_close_SOURCES = %D%/close.c
+%C%_close_LDADD = %D%/libpeer.la
 %C%_connect_SOURCES = %D%/connect.c
 %C%_connect_LDADD = %D%/libpeer.la
 %C%_data_SOURCES = %D%/data.c
 %C%_data_LDADD = %D%/libpeer.la
+%C%_dup_SOURCES = %D%/dup.c
+%C%_dup_LDADD = %D%/libpeer.la
+%C%_fd_SOURCES = %D%/fd.c
+%C%_fd_LDADD = %D%/libpeer.la
+%C%_msg_SOURCES = %D%/msg.c
+%C%_msg_LDADD = %D%/libpeer.la
+%C%_names_SOURCES = %D%/names.c
+%C%_names_LDADD = %D%/libpeer.la
+%C%_opt_SOURCES = %D%/opt.c
+%C%_opt_LDADD = %D%/libpeer.la
 %C%_peek_SOURCES = %D%/peek.c
 %C%_peek_LDADD = %D%/libpeer.la
+%C%_poll_SOURCES = %D%/poll.c
+%C%_poll_LDADD = %D%/libpeer.la
+%C%_select_SOURCES = %D%/select.c
+%C%_select_LDADD = %D%/libpeer.la
+%C%_shutdown_SOURCES = %D%/shutdown.c
+%C%_shutdown_LDADD = %D%/libpeer.la

@@ -215,6 +215,18 @@ void until_sent(int fd)
 	errno = saved;
 }
 
+void until_closed(int fd)
+{
+	struct tcp_info info;
+	int saved = errno;
+	socklen_t len;
+
+	UNTIL((len = sizeof(info),
+	       !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len)) &&
+	      info.tcpi_state == TCP_CLOSE);
+	errno = saved;
+}
+
 /* 'S' alone is not enough: a futex is slept on as well, before the call that
  * is meant begins; but then it sleeps again only in that call. */
 void until_asleep(pid_t tid)

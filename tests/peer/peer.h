@@ -123,6 +123,7 @@ int64_t now_ms(void);
 void until_input(int fd, int n);     /* FIONREAD says @n at least */
 void until_poll(int fd, int events); /* all of @events at once */
 void until_sent(int fd);	     /* SIOCOUTQ says 0 */
+void until_closed(int fd);	     /* TCP's state is CLOSE */
 void until_asleep(pid_t tid);	     /* a thread or child waits in the kernel */
 
 /* ---- sockets ---- */
@@ -147,12 +148,14 @@ extern uint64_t act_sum; /* FNV-1a of what act_pull() read last */
 long act_text(int fd, long text, long flags); /* send a string; flags too */
 long act_push(int fd, long n, long seed);     /* send @n bytes of a stream */
 long act_pull(int fd, long n, long max); /* read @n or to the end, by @max */
+long act_fill(int fd, long unused, long unused2); /* to the brim */
 long act_read(int fd, long n, long flags);
 long act_shutdown(int fd, long how, long unused);
 long act_close(int fd, long unused, long unused2);
 long act_reset(int fd, long unused, long unused2); /* close with a RST */
 long act_until_input(int fd, long n, long unused);
 long act_until_poll(int fd, long events, long unused);
+long act_until_closed(int fd, long unused, long unused2);
 
 /* ---- the far end ---- */
 extern int near_fd;

@@ -192,6 +192,25 @@ long act_pull(int fd, long n, long max)
 	return done;
 }
 
+/* Until it is full and stays so: the kernel moves bytes on by and by. */
+long act_fill(int fd, long unused, long unused2)
+{
+	static __thread char buf[65536];
+	long total = 0, some;
+	ssize_t ret;
+
+	do {
+		some = 0;
+		while ((ret = send(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0)
+			some += ret;
+		if (errno != EAGAIN)
+			return -1;
+		total += some;
+		poll(NULL, 0, 50);
+	} while (some);
+	return total;
+}
+
 long act_read(int fd, long n, long flags)
 {
 	unsigned char buf[4096];
@@ -228,6 +247,12 @@ long act_until_input(int fd, long n, long unused)
 long act_until_poll(int fd, long events, long unused)
 {
 	until_poll(fd, (int)events);
+	return 0;
+}
+
+long act_until_closed(int fd, long unused, long unused2)
+{
+	until_closed(fd);
 	return 0;
 }
 
