@@ -31,4 +31,14 @@
 		max_a > max_b ? max_a : max_b; \
 	})
 
+/* In a loop that waits for another CPU: let the other hyper-thread run. */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 #endif /* BASE_BASE_H */

@@ -61,6 +61,7 @@
 	  (fd, level, name, val, len))                                         \
 	X(int, ioctl, (int fd, unsigned long req, void *arg), (fd, req, arg))  \
 	X(int, listen, (int fd, int backlog), (fd, backlog))                   \
+	X(off_t, lseek, (int fd, off_t off, int whence), (fd, off, whence))    \
 	X(int, memfd_create, (const char *name, unsigned flags),               \
 	  (name, flags))                                                       \
 	X(int, munmap, (void *addr, size_t len), (addr, len))                  \
@@ -89,11 +90,11 @@
 	  (fd, msgs, n, flags, ts))                                            \
 	X(ssize_t, recvmsg, (int fd, struct msghdr *msg, int flags),           \
 	  (fd, msg, flags))                                                    \
-	X(ssize_t, sendfile, (int out, int in, off_t *off, size_t len),        \
-	  (out, in, off, len))                                                 \
 	X(int, sendmmsg,                                                       \
 	  (int fd, struct mmsghdr *msgs, unsigned n, int flags),               \
 	  (fd, msgs, n, flags))                                                \
+	X(ssize_t, sendfile, (int out, int in, off_t *off, size_t len),        \
+	  (out, in, off, len))                                                 \
 	X(ssize_t, sendmsg, (int fd, const struct msghdr *msg, int flags),     \
 	  (fd, msg, flags))                                                    \
 	X(ssize_t, sendto,                                                     \

@@ -48,6 +48,7 @@ int fifo_write_index(struct seg *seg, uint64_t off, enum wire_dialect dialect,
 /* Bytes that fit now; the next fifo_put() of so many succeeds unless memory
  * runs out. */
 uint32_t fifo_room(const struct fifo *f);
+uint32_t fifo_size(const struct fifo *f);
 /* Put up to @len bytes: count (possibly short), -EAGAIN if full, -ENOBUFS if
  * the segment has no chunk left (no notification will come for memory),
  * -EPROTO. */
@@ -84,6 +85,8 @@ bool fifo_took(struct fifo *f, uint32_t n);
 /* Before sleeping: ask for an event; true if bytes came meanwhile, and then
  * the caller does not sleep. */
 bool fifo_arm(struct fifo *f);
+/* The same for a waiter that knows of the bytes up to @tail. */
+bool fifo_arm_since(struct fifo *f, uint32_t tail);
 /* Has an event been sent (or has nobody armed)? */
 bool fifo_has_event(const struct fifo *f);
 

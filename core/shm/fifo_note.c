@@ -314,6 +314,35 @@ bool fifo_arm(struct fifo *f)
 }
 
 /**
+ * fifo_arm_since() - before sleeping: ask for an event at the next put
+ * @f:		the FIFO
+ * @tail:	bytes up to here are known (edge-triggered waiting)
+ *
+ * Return: true if bytes came after @tail: do not sleep.
+ */
+bool fifo_arm_since(struct fifo *f, uint32_t tail)
+{
+	if (f->has_event_too)
+		atomic_exchange_explicit(f->has_event_too, 0,
+					 memory_order_seq_cst);
+	/* seq_cst: as in fifo_arm() */
+	atomic_exchange_explicit(f->has_event, 0, memory_order_seq_cst);
+	if (fifo_tail(f) == tail)
+		return false;
+	atomic_store_explicit(f->has_event, 1, memory_order_release);
+	return true;
+}
+
+/**
+ * fifo_size() - the capacity in bytes, as the peer or server may change it
+ * @f:	the FIFO
+ */
+uint32_t fifo_size(const struct fifo *f)
+{
+	return MIN(load32(f->size), (uint32_t)INT32_MAX);
+}
+
+/**
  * fifo_has_event() - has an event been sent, or nobody asked for one?
  * @f:	the FIFO
  *

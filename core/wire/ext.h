@@ -41,6 +41,10 @@ struct wire_ext_reply {
 WIRE_SIZE(struct wire_ext_reply, 209 + 64);
 WIRE_AT(struct wire_ext_reply, hello, 209);
 
+/* LISTEN.flags, from a libsapi client only (VPP uses bits 0 and 1) */
+#define WIRE_LISTEN_REUSEPORT (1u << 6) /* SO_REUSEPORT is set */
+#define WIRE_LISTEN_V6ONLY (1u << 7)	/* IPV6_V6ONLY is set */
+
 /* Why a connection or listener stayed with the kernel: index of
  * wire_stats.kernel, names in wire_ext_why_name[] of whoever prints them. */
 enum wire_ext_why {
