@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* app.c - attachments: draining, sending, sleeping, segments, fork */
+#include "core/sess/app.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+
+#define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
+#define REAP_MS 100   /* look for deaths in the family (hold.h) so often */
+#define SEND_WAIT_MS 1
+
+static struct app apps[APP_N] = {
+	{ .lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1, .app_evfd = -1 },
+	{ .lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1, .app_evfd = -1 },
+};
+static struct wire_stats before_attach; /* counted until there is a place */
+_Atomic unsigned app_epoch;
+
+uint64_t app_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+struct app *app_nth(unsigned i)
+{
+	return &apps[i];
+}
+
+bool app_any(void)
+{
+	return apps[0].attached || apps[1].attached;
+}
+
+void app_count_kernel(enum wire_ext_why why)
+{
+	struct app *app = apps[0].attached ? &apps[0] : &apps[1];
+
+	app_stat_add(app->attached ? &app->stats->kernel[why]
+				   : &before_attach.kernel[why],
+		     1);
+}
+
+/* What was counted before there was an attachment. */
+static void carry_counters(struct app *app)
+{
+	unsigned i;
+
+	for (i = 0; i < WIRE_N_WHY; i++)
+		app_stat_add(&app->stats->kernel[i],
+			     atomic_exchange(&before_attach.kernel[i], 0));
+}
+
+static void attached(struct app *app, bool on)
+{
+	app->state = on ? APP_ATTACHED : APP_NONE;
+	app->attached = on;
+	app_epoch++;
+}
+
+/* Lock held: nothing of this attachment will work again. */
+static void give_up(struct app *app)
+{
+	unsigned i;
+
+	attached(app, false);
+	app->retry_at = app_now_ms() + RETRY_MS;
+	session_layer_gone(app);
+	attach_undo(app);
+	/* handles may mean something else to the next session layer */
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] && !app->segs[i]->retired) {
+			app->segs[i]->sessions++;
+			app->segs[i]->retired = true;
+			app_seg_put(app, app->segs[i]);
+		}
+}
+
+/* Lock held: bring @app to APP_ATTACHED, or say why not. */
+static int attach(struct app *app)
+{
+	int err;
+
+	if (app->state == APP_ATTACHED)
+		return 0;
+	if (app_now_ms() < app->retry_at)
+		return -EAGAIN;
+	if (app->state == APP_INHERITED) {
+		err = attach_worker(app);
+	} else {
+		err = attach_dial(app);
+	}
+	if (err) {
+		log_info("%s: not attached: %s", app->path,
+			 strerrorname_np(-err));
+		give_up(app);
+		return err;
+	}
+	app->dialect = conf_get()->vpp_release &&
+				       conf_get()->vpp_release < 2602 &&
+				       !app->sapid
+			       ? WIRE_2510
+			       : WIRE_2606;
+	attached(app, true);
+	carry_counters(app);
+	log_info("%s: attached as app %u worker %u", app->path, app->app_index,
+		 app->wrk_index);
+	return 0;
+}
+
+/**
+ * app_get() - The attachment for a use, attached, locked
+ * @use:	CONF_SHM, CONF_VPP or CONF_AUTO
+ *
+ * Return: NULL if it can't be had
+ */
+struct app *app_get(enum conf_use use)
+{
+	const struct conf *conf = conf_get();
+	struct app *app = &apps[0];
+
+	if (use == CONF_VPP || (use == CONF_AUTO && !conf->shm_socket[0]))
+		app = &apps[1];
+	app->path = app == &apps[1] ? conf->vpp_socket : conf->shm_socket;
+	if (!app->path[0])
+		return NULL;
+	pthread_mutex_lock(&app->lock);
+	if (!attach(app))
+		return app;
+	pthread_mutex_unlock(&app->lock);
+	return NULL;
+}
+
+void app_put(struct app *app)
+{
+	pthread_mutex_unlock(&app->lock);
+}
+
+int app_claim(struct session **sp)
+{
+	struct app *app = (*sp)->app;
+	int err;
+
+	pthread_mutex_lock(&app->lock);
+	err = attach(app);
+	if (!err)
+		err = session_claim(sp);
+	pthread_mutex_unlock(&app->lock);
+	return err;
+}
+
+/* --- segments --- */
+
+struct app_seg *app_seg(struct app *app, uint64_t handle)
+{
+	unsigned i;
+
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] && !app->segs[i]->retired &&
+		    app->segs[i]->handle == handle)
+			return app->segs[i];
+	return NULL;
+}
+
+/**
+ * app_add_segment() - Map a segment under a handle
+ * @fd:		Taken over
+ *
+ * A worker of a family may be sent what it has inherited: that is kept.
+ */
+int app_add_segment(struct app *app, uint64_t handle, int fd)
+{
+	struct app_seg *seg;
+	unsigned i;
+	int err;
+
+	if (app_seg(app, handle)) {
+		k_close(fd);
+		return 0;
+	}
+	for (i = 0; i < app->n_segs && app->segs[i]; i++)
+		;
+	seg = i < APP_MAX_SEGS ? calloc(1, sizeof(*seg)) : NULL;
+	if (!seg) {
+		k_close(fd);
+		return -ENOMEM;
+	}
+	err = seg_attach(&seg->seg, fd);
+	if (err) {
+		free(seg);
+		return err;
+	}
+	k_close(seg->seg.map.fd);
+	seg->seg.map.fd = -1;
+	seg->handle = handle;
+	app->segs[i] = seg;
+	if (i == app->n_segs)
+		app->n_segs++;
+	return 0;
+}
+
+/* One session less in @seg; the last one of a retired segment unmaps it. */
+void app_seg_put(struct app *app, struct app_seg *seg)
+{
+	unsigned i;
+
+	if (--seg->sessions || !seg->retired)
+		return;
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] == seg)
+			app->segs[i] = NULL;
+	seg_close(&seg->seg);
+	free(seg);
+}
+
+/* --- the queue --- */
+
+static void gone(struct app *app)
+{
+	if (app->state != APP_ATTACHED)
+		return;
+	log_info("%s: session layer gone", app->path);
+	give_up(app);
+}
+
+/**
+ * app_drain() - Handle everything on the app's queue; lock held
+ */
+void app_drain(struct app *app)
+{
+	struct mq_msg msg;
+	struct ctrl c;
+	int got;
+
+	while (app->state == APP_ATTACHED) {
+		got = mq_recv(&app->app_mq, &msg);
+		if (!got)
+			break;
+		if (got < 0) {
+			log_warn("%s: bad message queue", app->path);
+			gone(app);
+			break;
+		}
+		if (!ctrl_decode(app->dialect, msg.data, msg.len, &c))
+			session_event(app, &c);
+		else
+			log_debug("%s: unknown message %u", app->path,
+				  msg.data[0]);
+	}
+	if (unlikely(app->n_zombies))
+		session_reap(app);
+}
+
+void app_poll(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++) {
+		if (!apps[i].attached ||
+		    (mq_empty(&apps[i].app_mq) && !apps[i].n_zombies))
+			continue;
+		pthread_mutex_lock(&apps[i].lock);
+		app_drain(&apps[i]);
+		pthread_mutex_unlock(&apps[i].lock);
+	}
+}
+
+static bool hung_up(struct app *app)
+{
+	struct pollfd pfd = { .fd = app->sock };
+	struct timespec ts = { .tv_nsec = SEND_WAIT_MS * 1000000 };
+
+	return k_ppoll(&pfd, 1, &ts, NULL) > 0 &&
+	       pfd.revents & (POLLHUP | POLLERR);
+}
+
+/* A full queue is the session layer's to empty: it always does, or it is
+ * gone and then its socket hangs up. */
+int app_send(struct app *app, unsigned mq, const struct ctrl *c)
+{
+	uint8_t elt[WIRE_CTRL_ELT];
+	ssize_t len;
+	int err;
+
+	if (!app->attached || mq >= app->n_mqs)
+		return -EPIPE;
+	len = ctrl_encode(app->dialect, c, elt);
+	if (len < 0)
+		return (int)len;
+	while ((err = mq_send(&app->mqs[mq], ctrl_ring(c->type), elt,
+			      (size_t)len)) == -EAGAIN)
+		if (hung_up(app))
+			return -EPIPE;
+	if (!err)
+		app_count(app, doorbells, 1);
+	return err;
+}
+
+int app_send_ctrl(struct app *app, const struct ctrl *c)
+{
+	return app_send(app, app->ctrl_mq, c);
+}
+
+/* --- sleeping --- */
+
+unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 1],
+		      uint32_t events[APP_WAIT_EXTRA - 1])
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < APP_N; i++) {
+		if (!apps[i].attached)
+			continue;
+		fd[n] = apps[i].app_evfd;
+		events[n++] = POLLIN;
+		/* no POLLIN: a descriptor in flight is no hang-up */
+		fd[n] = apps[i].sock;
+		events[n++] = 0;
+	}
+	return n;
+}
+
+/* Look after the attachments whose descriptors were ready. */
+static void serve(const struct pollfd *fds, unsigned n)
+{
+	unsigned i, k;
+
+	for (k = 0; k < APP_N; k++) {
+		struct app *app = &apps[k];
+
+		if (!app->attached)
+			continue;
+		pthread_mutex_lock(&app->lock);
+		for (i = 0; i < n; i++) {
+			if (!fds[i].revents || app->state != APP_ATTACHED)
+				continue;
+			if (fds[i].fd == app->app_evfd) {
+				mq_reset_event(&app->app_mq);
+				app_drain(app);
+			} else if (fds[i].fd == app->sock &&
+				   fds[i].revents & (POLLHUP | POLLERR)) {
+				app_drain(app);
+				gone(app);
+			}
+		}
+		if (app->n_zombies)
+			session_reap(app);
+		pthread_mutex_unlock(&app->lock);
+	}
+}
+
+void app_serve(bool hup)
+{
+	struct pollfd pfd[2];
+	unsigned k;
+
+	for (k = 0; k < APP_N; k++) {
+		if (!apps[k].attached)
+			continue;
+		pfd[0] = (struct pollfd){ .fd = apps[k].app_evfd,
+					  .revents = POLLIN };
+		pfd[1] = (struct pollfd){ .fd = apps[k].sock,
+					  .revents = hup && hung_up(&apps[k])
+							     ? POLLHUP
+							     : 0 };
+		serve(pfd, 2);
+	}
+}
+
+bool app_zombies(void)
+{
+	return apps[0].n_zombies || apps[1].n_zombies;
+}
+
+int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
+	     const struct timespec *timeout, const sigset_t *mask)
+{
+	static const struct timespec reap = { .tv_nsec = REAP_MS * 1000000 };
+	int fd[APP_WAIT_EXTRA - 1], ret;
+	uint32_t events[APP_WAIT_EXTRA - 1];
+	unsigned i, k;
+
+	k = app_wait_fds(fd, events);
+	for (i = 0; i < k; i++)
+		fds[n + i] = (struct pollfd){ .fd = fd[i],
+					      .events = (short)events[i] };
+	fds[n + k] = (struct pollfd){ .fd = w->evfd, .events = POLLIN };
+	if (app_zombies() &&
+	    (!timeout || timeout->tv_sec || timeout->tv_nsec > reap.tv_nsec))
+		timeout = &reap;
+	ret = k_ppoll(fds, n + k + 1, timeout, mask);
+	if (ret < 0)
+		return ret;
+	waiter_reset(w);
+	serve(fds + n, k);
+	for (ret = 0, i = 0; i < n; i++)
+		ret += fds[i].revents != 0;
+	return ret;
+}
+
+/* A session layer on this host answers within some 100 us: worth a look or
+ * two before the thread sleeps. */
+static bool spin_ctl(struct app *app, struct session *s, enum session_state was)
+{
+	int i;
+
+	for (i = 0; i < 100 && s->state == was; i++) {
+		if (!mq_empty(&app->app_mq))
+			app_drain(app);
+		else
+			sched_yield();
+	}
+	return s->state != was;
+}
+
+int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
+{
+	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
+	enum session_state was = s->state;
+	struct pollfd fds[APP_WAIT_EXTRA];
+	struct timespec ts;
+	struct waiter *w;
+	int err;
+
+	if (spin_ctl(app, s, was))
+		return 0;
+	err = waiter_get(&w);
+	if (err)
+		return err;
+	s->ctl = w;
+	for (;;) {
+		waiter_reset(w);
+		app_drain(app);
+		now = app_now_ms();
+		if (s->state != was || now >= end)
+			break;
+		ts.tv_sec = (time_t)((end - now) / 1000);
+		ts.tv_nsec = (long)((end - now) % 1000) * 1000000;
+		pthread_mutex_unlock(&app->lock);
+		err = app_wait(w, fds, 0, &ts, NULL);
+		pthread_mutex_lock(&app->lock);
+		if (err < 0 && err != -EINTR)
+			break;
+	}
+	s->ctl = NULL;
+	return s->state != was ? 0 : -ETIMEDOUT;
+}
+
+/* --- fork --- */
+
+void app_fork_prepare(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++)
+		pthread_mutex_lock(&apps[i].lock);
+}
+
+void app_fork_parent(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++)
+		pthread_mutex_unlock(&apps[i].lock);
+}
+
+/* The parent's socket must go at once: while we hold it, the session layer
+ * does not see the parent die.  Its queue's eventfd is not ours to read.  The
+ * eventfds of the session layer's queues are the family's and stay. */
+void app_fork_child(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++) {
+		struct app *app = &apps[i];
+
+		if (app->state == APP_ATTACHED) {
+			private_close(app->sock);
+			private_close(app->app_evfd);
+			app->sock = app->app_evfd = -1;
+			app->state = APP_INHERITED;
+			app->attached = false;
+			app->retry_at = 0;
+		}
+		app->zombies = NULL;
+		app->n_zombies = 0;
+		app->generation++;
+		app_epoch++;
+		pthread_mutex_unlock(&app->lock);
+	}
+	waiter_forked();
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * app.h - this process as an application of a session layer
+ *
+ * DOC: There are at most two attachments: to sapid and to VPP.  Each is one
+ * struct app with a lock, which is held while the app's queue is drained,
+ * while segments come and go, and while control requests are made; never
+ * while anybody sleeps.  Data does not need it: events go out through the
+ * session layer's queue, whose own lock serialises producers.
+ *
+ * Any thread that has to sleep waits for its own eventfd and for those of
+ * the attachments (app_wait()).  Whoever is woken by an attachment drains its
+ * queue and rings the threads and epoll instances it concerns.
+ *
+ * A forked child inherits mappings and sessions but not the worker: it closes
+ * the parent's socket and eventfds at once and attaches as a worker of its
+ * own when it first needs to (APP_INHERITED -> APP_ATTACHED).
+ *
+ * Lock order: app.lock, then the locks of core/sock (sock.h).
+ */
+#ifndef SESS_APP_H
+#define SESS_APP_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "core/sess/conf.h"
+#include "core/sess/session.h"
+#include "core/shm/mq.h"
+#include "core/wire/ext.h"
+
+#define APP_MAX_SEGS 4096
+#define APP_MAX_MQS 31
+#define APP_SESSION_BLOCK 256
+#define APP_SESSION_BLOCKS 4096
+
+enum app_state {
+	APP_NONE,      /* not attached; a failure is remembered for a while */
+	APP_ATTACHED,  /* all fields valid */
+	APP_INHERITED, /* in a forked child: parent's, not yet a worker */
+};
+
+struct app_seg {
+	struct seg seg;
+	uint64_t handle;
+	unsigned sessions; /* that point into it */
+	bool retired;	   /* APP_DEL_SEGMENT came: unmap with the last one */
+};
+
+struct app {
+	pthread_mutex_t lock;
+	const char *path; /* of the namespace socket */
+	enum app_state state;
+	_Atomic bool attached; /* state == APP_ATTACHED, for app_poll() */
+	uint64_t retry_at;     /* ms: no attempt before */
+	bool sapid;	       /* announced itself by the trailer */
+	enum wire_dialect dialect;
+	int sock;
+	uint32_t app_index, wrk_index, client;
+	uint32_t parent_wrk, parent_client;
+	struct seg mq_seg;
+	struct mq mqs[APP_MAX_MQS];
+	unsigned n_mqs, ctrl_mq;
+	int mq_evfd[APP_MAX_MQS];
+	struct mq app_mq;
+	int app_evfd;
+	struct wire_stats *stats; /* never NULL */
+	struct app_seg *segs[APP_MAX_SEGS];
+	unsigned n_segs;
+	struct session *blocks[APP_SESSION_BLOCKS];
+	unsigned n_blocks;
+	struct session *free;
+	struct session *zombies;
+	unsigned n_zombies;
+	_Atomic uint32_t
+		generation; /* forks between the first process and this */
+};
+
+/* The attachment for @use (SHM or VPP; AUTO: VPP's socket if one is
+ * configured and nothing of sapid's is there, else sapid's), attached if
+ * need be, with its lock held: NULL if there is none to be had. */
+struct app *app_get(enum conf_use use);
+void app_put(struct app *app);
+/* Use a session that the parent made: attaches this process if need be. */
+int app_claim(struct session **s) MUST_CHECK;
+static inline bool session_claimed(const struct session *s)
+{
+	return s->claimed == s->app->generation;
+}
+/* Attachments that exist, for those who walk them: 0 .. APP_N - 1 */
+#define APP_N 2
+struct app *app_nth(unsigned i);
+/* Attached in this process?  Without the lock. */
+bool app_any(void);
+
+/* After a wait that watched app_wait_fds(): drain; @hup: an attachment's
+ * socket was ready, so it may be gone. */
+void app_serve(bool hup);
+/* Must a sleep be short because a family shares closed sockets (close.c)? */
+bool app_zombies(void);
+/* Drain what has come, without a syscall if nothing has. */
+void app_poll(void);
+/* The same with the lock held. */
+void app_drain(struct app *app);
+/* Send a control message or event to queue @mq; waits while it is full.
+ * 0, -EPIPE if the session layer is gone, -EPROTO. */
+int app_send(struct app *app, unsigned mq, const struct ctrl *c) MUST_CHECK;
+int app_send_ctrl(struct app *app, const struct ctrl *c) MUST_CHECK;
+
+/*
+ * Sleep until @w is rung, one of @n descriptors is ready, or @timeout (NULL:
+ * for ever) is over; drains on the way.  The descriptors' revents are set as
+ * by poll(2).  >= 0: look again; -EINTR, -ENOMEM.  *expired: time is up.
+ * @fds has room for APP_WAIT_EXTRA more behind @n.
+ */
+#define APP_WAIT_EXTRA (1 + 2 * APP_N)
+int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
+	     const struct timespec *timeout, const sigset_t *mask);
+/* Descriptors that an epoll instance must watch, edge-triggered, to be woken
+ * when something comes: fills @fd and @events, returns how many (at most
+ * APP_WAIT_EXTRA - 1). */
+unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 1],
+		      uint32_t events[APP_WAIT_EXTRA - 1]);
+/* Grows when attachments come or go, so that those sets are renewed. */
+extern _Atomic unsigned app_epoch;
+
+/* Wait, with app.lock held, until @s is neither BINDING nor CONNECTING; the
+ * lock is given up while sleeping.  0, or -ETIMEDOUT. */
+int app_wait_ctl(struct app *app, struct session *s, int timeout_ms) MUST_CHECK;
+
+struct app_seg *app_seg(struct app *app, uint64_t handle);
+void app_seg_put(struct app *app, struct app_seg *seg);
+int app_add_segment(struct app *app, uint64_t handle, int fd) MUST_CHECK;
+
+/* attach.c */
+int attach_dial(struct app *app) MUST_CHECK;
+int attach_worker(struct app *app) MUST_CHECK;
+void attach_undo(struct app *app);
+int attach_recv_segment(struct app *app, int *fd) MUST_CHECK;
+
+/* fork: handlers for core/sock's pthread_atfork() */
+void app_fork_prepare(void);
+void app_fork_parent(void);
+void app_fork_child(void);
+
+/* Counters for `sapi status`: relaxed, approximate among threads. */
+#define app_count(app, field, n) app_stat_add(&(app)->stats->field, (n))
+void app_stat_add(_Atomic uint64_t *counter, uint64_t n);
+/* A socket stayed with the kernel. */
+void app_count_kernel(enum wire_ext_why why);
+
+uint64_t app_now_ms(void);
+
+#endif /* SESS_APP_H */

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* attach.c - dial the session layer, attach, add a worker */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/fdbox.h"
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sess/app.h"
+
+/* A session layer that does not answer must not hold up the program. */
+#define DIAL_TIMEOUT_MS 2000
+
+static struct wire_stats nobody_reads; /* counters of a stock VPP's app */
+
+static int make_address(const char *path, struct sockaddr_un *sun,
+			socklen_t *len)
+{
+	static const char abstract[] = "abstract:";
+	size_t n;
+
+	memset(sun, 0, sizeof(*sun));
+	sun->sun_family = AF_UNIX;
+	if (!strncmp(path, abstract, sizeof(abstract) - 1)) {
+		path += sizeof(abstract) - 1;
+		n = strlen(path);
+		if (n + 1 > sizeof(sun->sun_path))
+			return -ENAMETOOLONG;
+		memcpy(sun->sun_path + 1, path, n);
+		n++;
+	} else {
+		n = strlen(path);
+		if (n + 1 > sizeof(sun->sun_path))
+			return -ENAMETOOLONG;
+		memcpy(sun->sun_path, path, n);
+	}
+	*len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+	return 0;
+}
+
+static int dial(struct app *app)
+{
+	struct timeval tv = { .tv_sec = DIAL_TIMEOUT_MS / 1000 };
+	struct sockaddr_un sun;
+	socklen_t len;
+	int fd, err;
+
+	err = make_address(app->path, &sun, &len);
+	if (err)
+		return err;
+	fd = k_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fd;
+	fd = private_fd(fd);
+	/* a full back-log blocks connect(2): the send time-out bounds it */
+	err = k_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (!err)
+		err = k_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
+				   sizeof(tv));
+	if (!err)
+		err = k_connect(fd, (struct sockaddr *)&sun, len);
+	if (err) {
+		private_close(fd);
+		return err;
+	}
+	app->sock = fd;
+	return 0;
+}
+
+/* One request, one reply: the reply's type must be @type. */
+static int converse(struct app *app, const struct wire_sapi *req, uint8_t type,
+		    struct wire_ext_reply *reply, struct fdbox *box)
+{
+	ssize_t n;
+
+	fdbox_init(box);
+	n = fdbox_send(app->sock, req, sizeof(*req), NULL, 0);
+	if (n != sizeof(*req))
+		return n < 0 ? (int)n : -EPROTO;
+	memset(reply, 0, sizeof(*reply));
+	n = fdbox_recv(app->sock, reply, sizeof(*reply), box, 0, NULL);
+	if (n < 0)
+		return (int)n;
+	if (n < (ssize_t)sizeof(reply->sapi) || reply->sapi.type != type) {
+		fdbox_close(box);
+		return n ? -EPROTO : -ECONNRESET;
+	}
+	app->sapid = n >= (ssize_t)sizeof(*reply) &&
+		     reply->hello.magic == WIRE_EXT_MAGIC;
+	return 0;
+}
+
+/* Take slot *@i of the box as a segment; its descriptor is not kept. */
+static int take_segment(struct fdbox *box, unsigned *i, struct seg *seg)
+{
+	int fd = fdbox_take(box, (*i)++), err;
+
+	if (fd < 0)
+		return fd;
+	err = seg_attach(seg, fd);
+	if (err)
+		return err;
+	k_close(seg->map.fd);
+	seg->map.fd = -1;
+	return 0;
+}
+
+static int take_eventfd(struct fdbox *box, unsigned *i, int *evfd)
+{
+	int fd = fdbox_take(box, (*i)++), flags;
+
+	if (fd < 0)
+		return fd;
+	*evfd = private_fd(fd);
+	flags = k_fcntl(*evfd, F_GETFL, 0);
+	if (flags < 0)
+		return flags;
+	return k_fcntl(*evfd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* The worker's first segment with its queue, and where the counters are. */
+static int take_worker(struct app *app, const struct wire_ext_reply *reply,
+		       struct fdbox *box, unsigned *i, uint8_t fd_flags,
+		       uint64_t handle, uint64_t queue)
+{
+	struct app_seg *seg;
+	void *stats;
+	int err, fd;
+
+	app->app_evfd = -1;
+	if (!(fd_flags & WIRE_FD_MEMFD_SEGMENT) ||
+	    !(fd_flags & WIRE_FD_MQ_EVENTFD))
+		return -EPROTO;
+	fd = fdbox_take(box, (*i)++);
+	if (fd < 0)
+		return fd;
+	err = app_add_segment(app, handle, fd);
+	if (err)
+		return err;
+	seg = app_seg(app, handle);
+	if (!seg)
+		return -EPROTO;
+	seg->sessions++; /* the queue itself */
+	err = take_eventfd(box, i, &app->app_evfd);
+	if (err)
+		return err;
+	app->stats = &nobody_reads;
+	if (app->sapid && reply->hello.features & WIRE_EXT_STATS) {
+		stats = map_at(&seg->seg.map, reply->hello.stats_off,
+			       sizeof(struct wire_stats));
+		if (stats && !(reply->hello.stats_off % 8))
+			app->stats = stats;
+	}
+	return mq_attach(&app->app_mq, &seg->seg, queue, app->app_evfd);
+}
+
+static int take_queues(struct app *app, struct fdbox *box, unsigned i,
+		       uint8_t fd_flags)
+{
+	bool evfds = fd_flags & WIRE_FD_VPP_MQ_EVENTFD;
+	unsigned n = app->mq_seg.fsh->n_mqs;
+	uint64_t off;
+	int err;
+
+	if (!n || n > APP_MAX_MQS)
+		return -EPROTO;
+	for (app->n_mqs = 0; app->n_mqs < n; app->n_mqs++) {
+		int *evfd = &app->mq_evfd[app->n_mqs];
+
+		*evfd = -1;
+		err = evfds ? take_eventfd(box, &i, evfd) : 0;
+		if (!err)
+			err = mq_discover(&app->mq_seg, app->n_mqs, &off);
+		if (!err)
+			err = mq_attach(&app->mqs[app->n_mqs], &app->mq_seg,
+					off, *evfd);
+		if (err) {
+			private_close(*evfd);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void fill_attach(struct wire_attach *a)
+{
+	const struct conf *conf = conf_get();
+	uint64_t options[WIRE_N_OPTIONS] = { 0 };
+
+	memcpy(a->name, conf->app_name, sizeof(a->name));
+	a->name[sizeof(a->name) - 1] = 0;
+	options[WIRE_OPT_FLAGS] = WIRE_OPT_F_ACCEPT_REDIRECT |
+				  WIRE_OPT_F_ADD_SEGMENT |
+				  WIRE_OPT_F_MQ_EVENTFD;
+	if (conf->scope_local)
+		options[WIRE_OPT_FLAGS] |= WIRE_OPT_F_LOCAL_SCOPE;
+	if (conf->scope_global)
+		options[WIRE_OPT_FLAGS] |= WIRE_OPT_F_GLOBAL_SCOPE;
+	if (conf->huge_page)
+		options[WIRE_OPT_FLAGS] |= WIRE_OPT_F_HUGE_PAGE;
+	if (conf->original_dst)
+		options[WIRE_OPT_FLAGS] |= WIRE_OPT_F_ORIGINAL_DST;
+	options[WIRE_OPT_EVT_QUEUE_SIZE] = conf->event_queue_size;
+	options[WIRE_OPT_SEGMENT_SIZE] = conf->segment_size;
+	options[WIRE_OPT_ADD_SEGMENT_SIZE] = conf->add_segment_size;
+	options[WIRE_OPT_RX_FIFO_SIZE] = conf->rx_fifo_size;
+	options[WIRE_OPT_TX_FIFO_SIZE] = conf->tx_fifo_size;
+	options[WIRE_OPT_PREALLOC_PAIRS] = conf->prealloc_fifo_pairs;
+	options[WIRE_OPT_EXT] = WIRE_EXT_MAGIC;
+	options[WIRE_OPT_TLS_ENGINE] = conf->tls_engine;
+	memcpy(a->options, options, sizeof(options)); /* packed */
+}
+
+static int retval_error(int32_t retval)
+{
+	log_info("attach refused: retval %d", retval);
+	return -ECONNREFUSED;
+}
+
+static int attach_request(struct app *app, struct fdbox *box)
+{
+	struct wire_sapi req = { .type = WIRE_SAPI_ATTACH };
+	struct wire_ext_reply reply;
+	const struct wire_attach_reply *r = &reply.sapi.attach_reply;
+	unsigned i = 0;
+	int err;
+
+	fill_attach(&req.attach);
+	err = converse(app, &req, WIRE_SAPI_ATTACH_REPLY, &reply, box);
+	if (err)
+		return err;
+	if (r->retval)
+		return retval_error(r->retval);
+	if (!(r->fd_flags & WIRE_FD_VPP_MQ_SEGMENT))
+		return -EPROTO;
+	err = take_segment(box, &i, &app->mq_seg);
+	if (err)
+		return err;
+	err = take_worker(app, &reply, box, &i, r->fd_flags, r->segment_handle,
+			  r->app_mq);
+	if (err)
+		return err;
+	err = take_queues(app, box, i, r->fd_flags);
+	if (err)
+		return err;
+	if (r->vpp_ctrl_mq_thread >= app->n_mqs)
+		return -EPROTO;
+	app->ctrl_mq = r->vpp_ctrl_mq_thread;
+	app->app_index = r->app_index;
+	app->client = r->api_client_handle;
+	app->wrk_index = 0;
+	return 0;
+}
+
+static int worker_request(struct app *app, struct fdbox *box)
+{
+	struct wire_sapi req = { .type = WIRE_SAPI_WORKER };
+	struct wire_ext_reply reply;
+	const struct wire_worker_reply *r = &reply.sapi.worker_reply;
+	unsigned i = 0;
+	int err;
+
+	req.worker.app_index = app->app_index;
+	req.worker.is_add = 1;
+	err = converse(app, &req, WIRE_SAPI_WORKER_REPLY, &reply, box);
+	if (err)
+		return err;
+	if (r->retval)
+		return retval_error(r->retval);
+	/* never sent by VPP; if it ever is, it comes first (ABI.md 4.4) */
+	if (r->fd_flags & WIRE_FD_VPP_MQ_SEGMENT)
+		i++;
+	err = take_worker(app, &reply, box, &i, r->fd_flags, r->segment_handle,
+			  r->app_event_queue_address);
+	if (err)
+		return err;
+	app->wrk_index = r->wrk_index;
+	app->client = r->api_client_handle;
+	return 0;
+}
+
+static int run(struct app *app, int (*request)(struct app *, struct fdbox *))
+{
+	struct fdbox box;
+	int err;
+
+	err = dial(app);
+	if (err)
+		return err;
+	fdbox_init(&box);
+	err = request(app, &box);
+	fdbox_close(&box);
+	return err;
+}
+
+/**
+ * attach_dial() - Attach this process as an application
+ * @app:	Lock held, not attached
+ *
+ * On failure the caller undoes by attach_undo().
+ */
+int attach_dial(struct app *app)
+{
+	app->stats = &nobody_reads;
+	return run(app, attach_request);
+}
+
+/**
+ * attach_worker() - Attach this forked process as a worker of its parent's app
+ * @app:	Lock held, APP_INHERITED
+ */
+int attach_worker(struct app *app)
+{
+	bool sapid = app->sapid;
+	int err;
+
+	app->parent_wrk = app->wrk_index;
+	app->parent_client = app->client;
+	err = run(app, worker_request);
+	if (!err && sapid && !app->sapid)
+		err = -EPROTO;
+	return err;
+}
+
+/**
+ * attach_undo() - Close what a failed or ended attachment has open
+ *
+ * The queue segment stays mapped: a thread may be in the middle of a send.
+ */
+void attach_undo(struct app *app)
+{
+	unsigned i;
+
+	private_close(app->sock);
+	private_close(app->app_evfd);
+	for (i = 0; i < app->n_mqs; i++) {
+		private_close(app->mq_evfd[i]);
+		app->mq_evfd[i] = -1;
+	}
+	app->sock = app->app_evfd = -1;
+	app->stats = &nobody_reads;
+}
+
+/**
+ * attach_recv_segment() - Receive the descriptor that APP_ADD_SEGMENT announces
+ *
+ * The server sends it before it queues the event, so it is there.
+ */
+int attach_recv_segment(struct app *app, int *fd)
+{
+	struct wire_sapi msg;
+	struct fdbox box;
+	ssize_t n;
+
+	n = fdbox_recv(app->sock, &msg, sizeof(msg), &box, 0, NULL);
+	if (n < 0)
+		return (int)n;
+	*fd = n == sizeof(msg) && msg.type == WIRE_SAPI_SEND_FDS
+		      ? fdbox_take(&box, 0)
+		      : -EPROTO;
+	fdbox_close(&box);
+	return *fd < 0 ? *fd : 0;
+}

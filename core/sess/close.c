@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* close.c - the end of a session, which a family of processes may share */
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/sess/app.h"
+
+/*
+ * DOC: The last process of a family that lets go closes the session.  Until
+ * then the events go to its owner.  When the owner's program closes first,
+ * the owner keeps the session as a zombie, and looks now and then (every
+ * app_poll(), and at least ten times a second while it sleeps) whether the
+ * others have died or one of them has taken over.  An heir takes over when it
+ * uses the session first (session_claim()); VPP knows of it by WORKER_UPDATE
+ * and by the subscribers in the FIFO headers.
+ */
+
+static void send_unlisten(struct session *s, uint32_t client, uint32_t wrk)
+{
+	struct ctrl c = { .type = WIRE_EV_UNLISTEN };
+
+	c.unlisten.client_index = client;
+	c.unlisten.context = s->index;
+	c.unlisten.wrk_index = wrk;
+	c.unlisten.handle = s->handle;
+	if (app_send_ctrl(s->app, &c))
+		log_debug("session %u: unlisten not sent", s->index);
+}
+
+static uint8_t close_type(const struct session *s, bool abort)
+{
+	if (abort && s->app->dialect == WIRE_2606)
+		return WIRE_EV_TERMINATE;
+	if (s->flags & SESSION_RESET)
+		return WIRE_EV_RESET_REPLY;
+	return s->flags & SESSION_PEER_SHUT ? WIRE_EV_DISCONNECTED_REPLY
+					    : WIRE_EV_DISCONNECT;
+}
+
+/* Tell the session layer; the session is free when it answers. */
+static void send_end(struct session *s, bool abort)
+{
+	struct ctrl c = { .type = close_type(s, abort) };
+
+	if (c.type == WIRE_EV_DISCONNECT || c.type == WIRE_EV_TERMINATE) {
+		c.close.client_index = s->app->client;
+		c.close.handle = s->handle;
+	} else {
+		c.close_reply.context = s->app->client;
+		c.close_reply.handle = s->handle;
+	}
+	s->state = SESSION_CLOSING;
+	s->notify = NULL;
+	if (app_send(s->app, s->mq_index, &c))
+		session_free(s);
+}
+
+static void close_listener(struct session *s, bool last)
+{
+	bool ours = s->claimed == s->app->generation;
+	struct session *p;
+
+	s->hold = NULL;
+	s->notify = NULL;
+	/* with other workers left, the session layer offers these to them */
+	while ((p = session_pop(s)))
+		if (last)
+			session_refuse(p);
+		else
+			session_free(p);
+	if (!ours) {
+		session_free(s); /* never listened here */
+		return;
+	}
+	s->state = SESSION_CLOSING;
+	send_unlisten(s, s->app->client, s->app->wrk_index);
+}
+
+static void unsubscribe(struct session *s)
+{
+	if (s->app->generation == 0)
+		return;
+	hold_lock(&s->hold->rx_lock);
+	fifo_unsubscribe(&s->rx, (uint8_t)s->app->wrk_index);
+	hold_unlock(&s->hold->rx_lock);
+	hold_lock(&s->hold->tx_lock);
+	fifo_unsubscribe(&s->tx, (uint8_t)s->app->wrk_index);
+	hold_unlock(&s->hold->tx_lock);
+}
+
+/* Held by others, but the events come to us: wait for what they do. */
+static void make_zombie(struct session *s)
+{
+	struct app *app = s->app;
+
+	atomic_fetch_or(&s->hold->flags, HOLD_OWNER_CLOSED);
+	s->notify = NULL;
+	s->next = app->zombies;
+	app->zombies = s;
+	app->n_zombies++;
+}
+
+static void close_open(struct session *s, bool abort)
+{
+	bool ours = s->claimed == s->app->generation;
+	bool alive = s->app->state == APP_ATTACHED &&
+		     s->handle != WIRE_INVALID_HANDLE;
+
+	if (alive && hold_is_owner(s->hold) && hold_shared(s->hold)) {
+		make_zombie(s);
+		return;
+	}
+	if (ours && !hold_is_owner(s->hold))
+		unsubscribe(s);
+	if (hold_drop(s->hold) && alive && ours) {
+		s->hold = NULL;
+		send_end(s, abort);
+		return;
+	}
+	s->hold = NULL;
+	session_free(s);
+}
+
+/**
+ * session_close() - This process's program is done with a session
+ * @abort:	As SO_LINGER with time 0: the peer sees a reset
+ */
+void session_close(struct session *s, bool abort)
+{
+	switch (s->state) {
+	case SESSION_OPEN:
+		close_open(s, abort);
+		break;
+	case SESSION_LISTENING:
+		close_listener(s, hold_drop(s->hold));
+		break;
+	case SESSION_PENDING:
+		session_refuse(s);
+		break;
+	case SESSION_CONNECTING:
+		/* the reply finds nobody and is answered by DISCONNECT */
+	case SESSION_BINDING:
+	case SESSION_FAILED:
+		if (s->hold)
+			hold_drop(s->hold);
+		session_free(s);
+		break;
+	case SESSION_FREE:
+	case SESSION_CLOSING:
+		break;
+	}
+}
+
+void session_reap(struct app *app)
+{
+	struct session *s = app->zombies, *next;
+
+	app->zombies = NULL;
+	app->n_zombies = 0;
+	for (; s; s = next) {
+		next = s->next;
+		s->next = NULL;
+		if (hold_is_owner(s->hold) && hold_shared(s->hold)) {
+			s->next = app->zombies;
+			app->zombies = s;
+			app->n_zombies++;
+		} else if (!hold_is_owner(s->hold)) {
+			hold_drop(s->hold);
+			s->hold = NULL;
+			session_free(s);
+		} else {
+			hold_drop(s->hold);
+			s->hold = NULL;
+			send_end(s, false);
+		}
+	}
+}
+
+static int take_over(struct session *s)
+{
+	struct app *app = s->app;
+	struct ctrl c = { .type = WIRE_EV_WORKER_UPDATE };
+	int err;
+
+	c.worker_update.client_index = app->client;
+	c.worker_update.wrk_index = (uint16_t)app->wrk_index;
+	c.worker_update.req_wrk_index = (uint16_t)app->wrk_index;
+	c.worker_update.handle = s->handle;
+	err = app_send(app, s->mq_index, &c);
+	if (!err)
+		hold_own(s->hold);
+	return err;
+}
+
+/* A session of our own for the same endpoint takes the inherited one's place
+ * under the program's descriptor. */
+static int claim_listener(struct session **sp)
+{
+	struct session *s = *sp, *n;
+	struct app *app = s->app;
+	int err;
+
+	err = session_listen(app, &s->lcl, s->listen_flags, &n);
+	if (err)
+		return err;
+	err = app_wait_ctl(app, n, 1000);
+	if (!err && n->state == SESSION_FAILED)
+		err = n->error;
+	if (err) {
+		session_close(n, false);
+		return err;
+	}
+	/* a parent that never accepts must get no connections (12.2.4) */
+	if (!hold_owner_accepts(s->hold))
+		send_unlisten(s, app->parent_client, app->parent_wrk);
+	hold_drop(n->hold);
+	n->hold = s->hold;
+	n->notify = s->notify;
+	n->user = s->user;
+	session_free(s);
+	*sp = n;
+	return 0;
+}
+
+/**
+ * session_claim() - Use a session that the parent made
+ * @sp:		The session; for a listener it is exchanged
+ *
+ * From then on this process is told of its events as well.
+ */
+int session_claim(struct session **sp)
+{
+	struct session *s = *sp;
+	struct app *app = s->app;
+	int err;
+
+	if (s->claimed == app->generation)
+		return 0;
+	if (s->state == SESSION_LISTENING)
+		return claim_listener(sp);
+	if (s->state != SESSION_OPEN)
+		return 0;
+	hold_lock(&s->hold->rx_lock);
+	err = fifo_subscribe(&s->rx, (uint8_t)app->wrk_index);
+	hold_unlock(&s->hold->rx_lock);
+	hold_lock(&s->hold->tx_lock);
+	if (!err)
+		err = fifo_subscribe(&s->tx, (uint8_t)app->wrk_index);
+	hold_unlock(&s->hold->tx_lock);
+	if (s->hold->flags & HOLD_OWNER_CLOSED)
+		err = take_over(s);
+	s->claimed = app->generation;
+	return err;
+}

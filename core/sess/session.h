@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - sessions of the session layer: states, requests and replies
+ *
+ * DOC: A session is a listener, a connection being made, one that waits in a
+ * listener's back-log, or an open one.  Its index in the table is what the
+ * session layer puts into events ("app session index").  The table is
+ * type-stable: a session is recycled, never unmapped, so a late event finds
+ * a session that is not what it was, at worst a spare wake-up.
+ *
+ * Everything here but flags, fifos and counters is guarded by app.lock.
+ * state is written by session_state() alone; flags only grow until the
+ * session is freed, and are read without the lock by the data path.
+ *
+ * The session knows nothing of descriptors: whoever uses it (core/sock) sets
+ * @notify, called with app.lock held whenever readiness may have changed.
+ */
+#ifndef SESS_SESSION_H
+#define SESS_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "core/sess/hold.h"
+#include "core/sess/waiter.h"
+#include "core/shm/ctrl.h"
+#include "core/shm/fifo.h"
+
+struct app;
+struct app_seg;
+
+enum session_state {
+	SESSION_FREE,	    /* in the pool */
+	SESSION_BINDING,    /* LISTEN sent -> LISTENING or FAILED */
+	SESSION_LISTENING,  /* BOUND came -> CLOSING by session_close() */
+	SESSION_CONNECTING, /* CONNECT sent -> OPEN or FAILED */
+	SESSION_PENDING,    /* ACCEPTED came, not answered: in a back-log ->
+			       OPEN by session_accept(), CLOSING by refusal */
+	SESSION_OPEN,	    /* data may flow; fifos valid */
+	SESSION_FAILED,	    /* error says why; freed by its user */
+	SESSION_CLOSING,    /* closed by us, CLEANUP(1) not yet seen */
+};
+
+#define SESSION_PEER_SHUT 1u /* DISCONNECTED: peer's FIN, data first */
+#define SESSION_GONE 2u	     /* CLEANUP(0) or more: nobody reads any more */
+#define SESSION_RESET 4u     /* RESET: data first, then ECONNRESET */
+#define SESSION_BROKEN 8u    /* hostile memory, or the session layer is gone */
+
+struct session {
+	struct app *app;
+	uint32_t index;
+	enum session_state state;
+	_Atomic unsigned flags; /* SESSION_* */
+	int error;		/* FAILED: negative errno */
+	int32_t retval;		/* FAILED: what the session layer said */
+	uint64_t handle;
+	uint64_t listener_handle;
+	uint32_t mq_index;
+	struct fifo rx, tx;
+	struct app_seg *seg; /* counted */
+	struct ctrl_addr lcl, rmt;
+	struct hold *hold;
+	_Atomic uint32_t claimed; /* fork generation that subscribed */
+	struct waiter *ctl;	  /* who waits for BOUND or CONNECTED */
+	void (*notify)(struct session *s);
+	void *user;
+	struct session *next; /* back-log, pool or zombie list */
+	struct session *pending, **pending_tail; /* listener: its back-log */
+	_Atomic unsigned n_pending; /* read without the lock by poll() */
+	_Atomic uint32_t arrived;   /* listener: connections so far */
+	uint8_t listen_flags;	    /* listener: as announced */
+};
+
+/* --- with app.lock held --- */
+/* What LISTEN says beside the address; ext.h has the bits. */
+int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
+		   struct session **s) MUST_CHECK;
+/* Ask for a connection; @lcl may be NULL. */
+int session_connect(struct app *app, const struct ctrl_addr *rmt,
+		    const struct ctrl_addr *lcl, struct session **s) MUST_CHECK;
+/* Take the first session of the listener's back-log, unanswered; NULL. */
+struct session *session_pop(struct session *listener);
+/* Answer ACCEPTED: the session is open from here. */
+int session_accept(struct session *s) MUST_CHECK;
+void session_refuse(struct session *s);
+/* A message came on the app's queue. */
+void session_event(struct app *app, const struct ctrl *c);
+/* The session layer is gone: every session breaks. */
+void session_layer_gone(struct app *app);
+/* This process's program is done with it: orderly, or aborting (RST). */
+void session_close(struct session *s, bool abort);
+/* A session made in the parent is used here first: be notified too. */
+int session_claim(struct session **s) MUST_CHECK;
+/* Closed here but held by another process of the family: look again. */
+void session_reap(struct app *app);
+void session_free(struct session *s);
+
+/* --- without the lock --- */
+/* Sent half: after everything that was put. */
+int session_shutdown(struct session *s) MUST_CHECK;
+/* The peer must look (after fifo_ring()), or may send again (fifo_took()). */
+void session_ring_tx(struct session *s);
+void session_ring_rx(struct session *s);
+/* Mark as broken and wake everybody; the caller saw -EPROTO in its memory. */
+void session_break(struct session *s);
+
+static inline unsigned session_flags(const struct session *s)
+{
+	return s->flags;
+}
+
+#endif /* SESS_SESSION_H */

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* waiter.c - one eventfd a thread that sleeps */
+#include "core/sess/waiter.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+
+#include "core/base/kernel.h"
+
+static __thread struct waiter self
+	__attribute__((tls_model("initial-exec"))) = { .evfd = -1 };
+static pthread_key_t key;
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static int key_error;
+
+static void thread_ends(void *arg)
+{
+	struct waiter *w = arg;
+
+	private_close(w->evfd);
+	w->evfd = -1;
+}
+
+static void make_key(void)
+{
+	key_error = pthread_key_create(&key, thread_ends);
+}
+
+int waiter_get(struct waiter **w)
+{
+	int fd;
+
+	*w = &self;
+	if (likely(self.evfd >= 0))
+		return 0;
+	pthread_once(&key_once, make_key);
+	fd = k_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return fd;
+	self.evfd = private_fd(fd);
+	if (!key_error)
+		pthread_setspecific(key, &self);
+	return 0;
+}
+
+void waiter_ring(struct waiter *w)
+{
+	static const uint64_t one = 1;
+
+	/* once a sleep: the sleeper resets the flag before it looks again */
+	if (atomic_exchange(&w->rung, 1))
+		return;
+	if (k_write(w->evfd, &one, sizeof(one)) < 0) {
+		/* the counter is full, which rings as well */
+	}
+}
+
+void waiter_reset(struct waiter *w)
+{
+	uint64_t count;
+
+	if (!w->rung)
+		return;
+	if (k_read(w->evfd, &count, sizeof(count)) < 0) {
+		/* rung but not yet written: a later sleep ends at once */
+	}
+	atomic_store(&w->rung, 0);
+}
+
+void waiter_forked(void)
+{
+	private_close(self.evfd);
+	self.evfd = -1;
+	atomic_store(&self.rung, 0);
+}
