@@ -7,9 +7,6 @@ preload_LTLIBRARIES = %D%/libsapi_preload.la
 # Neither may rename or redefine the functions that we define.
 %C%_libsapi_preload_la_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE \
 	-U_FILE_OFFSET_BITS
-# The double stands here until core/sock exports sock_*(): that day this line
-# goes, and core/libsock.la has them.
-%C%_libsapi_preload_la_SOURCES += tests/unit/sock_stub.c
 %C%_libsapi_preload_la_LIBADD = core/libsock.la
 %C%_libsapi_preload_la_LDFLAGS = $(AM_LDFLAGS) $(LIB_LDFLAGS) -module -shared \
 	-avoid-version -Wl,--version-script=$(srcdir)/%D%/preload.map

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fd.c - close, dup, fcntl, ioctl: what happens to the number itself */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+/*
+ * DOC: A vfork child shares our memory but not our descriptors: what it
+ * closes or moves is its own, so the table must not change.  fork() children
+ * know who they are (fork.c sets @owner_pid), vfork's don't.
+ */
+static bool vfork_child(void)
+{
+	return table_pid && getpid() != table_pid;
+}
+
+int sock_close(int fd)
+{
+	struct sock *s;
+	int err;
+
+	if (vfork_child())
+		return k_close(fd);
+	if (private_is(fd))
+		return -EBADF; /* as if it were not there */
+	/* the entry first: once the number is free it may mean another */
+	s = table_take(fd);
+	err = k_close(fd);
+	if (s)
+		sock_put(s);
+	return err;
+}
+
+/* @to has just become a copy of @fd. */
+static int copied(int fd, int to)
+{
+	struct sock *s = sock_get(fd), *old;
+	int err = 0;
+
+	if (s) {
+		err = table_set(to, s);
+		sock_put(s);
+	} else {
+		old = table_take(to);
+		if (old)
+			sock_put(old);
+	}
+	if (err) {
+		k_close(to);
+		return err;
+	}
+	return to;
+}
+
+int sock_dup(int fd)
+{
+	return sock_fcntl(fd, F_DUPFD, 0);
+}
+
+int sock_dup2(int fd, int to)
+{
+	int ret;
+
+	if (private_is(fd) || private_is(to))
+		return -EBADF;
+	ret = k_dup2(fd, to);
+	if (ret < 0 || fd == to || vfork_child())
+		return ret;
+	return copied(fd, to);
+}
+
+int sock_dup3(int fd, int to, int flags)
+{
+	int ret;
+
+	if (private_is(fd) || private_is(to))
+		return -EBADF;
+	ret = k_dup3(fd, to, flags);
+	if (ret < 0 || vfork_child())
+		return ret;
+	return copied(fd, to);
+}
+
+/* The kernel closes a piece that has none of ours in it. */
+static int close_piece(unsigned first, unsigned last, unsigned flags)
+{
+	return first > last ? 0 : k_close_range(first, last, (int)flags);
+}
+
+int sock_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	unsigned from = first;
+	struct sock *s;
+	int fd, err;
+
+	if (first > last ||
+	    flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+		return -EINVAL;
+	if (flags & CLOSE_RANGE_CLOEXEC || vfork_child())
+		return k_close_range(first, last, (int)flags);
+	for (fd = table_next((int)MIN(first, (unsigned)INT32_MAX));
+	     fd >= 0 && (unsigned)fd <= last; fd = table_next(fd + 1)) {
+		s = table_take(fd);
+		if (s) {
+			k_close(fd);
+			sock_put(s);
+		}
+	}
+	for (fd = private_next((int)MIN(first, (unsigned)INT32_MAX));
+	     fd >= 0 && (unsigned)fd <= last; fd = private_next(fd + 1)) {
+		err = close_piece(from, (unsigned)fd - 1, flags);
+		if (err)
+			return err;
+		from = (unsigned)fd + 1;
+	}
+	return close_piece(from, last, flags);
+}
+
+/* --- fcntl, ioctl --- */
+
+static void set_nonblock(struct sock *s, bool on)
+{
+	if (on)
+		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
+	else
+		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+}
+
+/* A listener is non-blocking in the kernel for our own sake (open.c); the
+ * program sees and sets its own flag. */
+static int status_flags(struct sock *s, int fd, int cmd, long arg)
+{
+	int ret;
+
+	if (cmd == F_GETFL) {
+		ret = k_fcntl(fd, F_GETFL, 0);
+		if (ret < 0 || s->kind != SOCK_LISTENER)
+			return ret;
+		return (ret & ~O_NONBLOCK) |
+		       (sock_nonblock(s) ? O_NONBLOCK : 0);
+	}
+	ret = k_fcntl(fd, F_SETFL,
+		      s->kind == SOCK_LISTENER ? arg | O_NONBLOCK : arg);
+	if (!ret)
+		set_nonblock(s, arg & O_NONBLOCK);
+	return ret;
+}
+
+int sock_fcntl(int fd, int cmd, long arg)
+{
+	struct sock *s;
+	int ret;
+
+	if (private_is(fd))
+		return -EBADF;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
+		ret = k_fcntl(fd, cmd, arg);
+		return ret < 0 || vfork_child() ? ret : copied(fd, ret);
+	}
+	s = sock_get(fd);
+	if (!s)
+		return k_fcntl(fd, cmd, arg);
+	if ((cmd == F_GETFL || cmd == F_SETFL) && s->hold)
+		ret = status_flags(s, fd, cmd, arg);
+	else
+		ret = k_fcntl(fd, cmd, arg);
+	sock_put(s);
+	return ret;
+}
+
+static int count_of(struct sock *s, unsigned long req, int *out)
+{
+	if (!out)
+		return -EFAULT;
+	if (s->sess->state != SESSION_OPEN || s->sess->flags & SESSION_BROKEN)
+		*out = 0;
+	else if (req == FIONREAD)
+		*out = (int)fifo_used(&s->sess->rx);
+	else
+		*out = (int)(fifo_size(&s->sess->tx) - fifo_room(&s->sess->tx));
+	return 0;
+}
+
+int sock_ioctl(int fd, unsigned long req, void *arg)
+{
+	struct sock *s = sock_get(fd);
+	int ret;
+
+	if (!s)
+		return k_ioctl(fd, req, arg);
+	if (req == FIONBIO && s->hold) {
+		ret = s->kind == SOCK_LISTENER ? 0 : k_ioctl(fd, req, arg);
+		if (!ret)
+			set_nonblock(s, *(int *)arg);
+	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
+		   s->kind == SOCK_SESSION) {
+		ret = count_of(s, req, arg);
+	} else {
+		ret = k_ioctl(fd, req, arg);
+	}
+	sock_put(s);
+	return ret;
+}

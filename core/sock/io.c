@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* io.c - the read and write families: blocking, flags, partial results */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+#define MAX_IOV IOV_MAX
+
+/* What is left of a vector after some bytes; a small copy, made only when a
+ * blocking call has to go on. */
+struct cursor {
+	const struct iovec *iov;
+	int n;
+	size_t skip; /* bytes of iov[0] that are done */
+};
+
+static void advance(struct cursor *c, size_t bytes)
+{
+	bytes += c->skip;
+	while (c->n && bytes >= c->iov->iov_len) {
+		bytes -= c->iov->iov_len;
+		c->iov++;
+		c->n--;
+	}
+	c->skip = bytes;
+}
+
+static ssize_t total_of(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+	int i;
+
+	if (n < 0 || n > MAX_IOV)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - sum)
+			return -EINVAL;
+		sum += iov[i].iov_len;
+	}
+	return (ssize_t)sum;
+}
+
+/* The first piece of a cursor if it was cut, so that the vector functions
+ * see whole pieces: bytes moved, or the error. */
+static ssize_t take_some(struct fifo *f, const struct cursor *c)
+{
+	if (!c->skip)
+		return c->n == 1
+			       ? fifo_take(f, c->iov->iov_base, c->iov->iov_len)
+			       : fifo_takev(f, c->iov, c->n);
+	return fifo_take(f, (char *)c->iov->iov_base + c->skip,
+			 c->iov->iov_len - c->skip);
+}
+
+static ssize_t put_some(struct fifo *f, const struct cursor *c)
+{
+	if (!c->skip)
+		return c->n == 1
+			       ? fifo_put(f, c->iov->iov_base, c->iov->iov_len)
+			       : fifo_putv(f, c->iov, c->n);
+	return fifo_put(f, (char *)c->iov->iov_base + c->skip,
+			c->iov->iov_len - c->skip);
+}
+
+static ssize_t peek_some(struct fifo *f, const struct cursor *c)
+{
+	size_t done = 0;
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < c->n; i++) {
+		n = fifo_peek(f, done, c->iov[i].iov_base, c->iov[i].iov_len);
+		if (n < 0)
+			return n;
+		done += (size_t)n;
+		if ((size_t)n < c->iov[i].iov_len)
+			break;
+	}
+	return done ? (ssize_t)done : -EAGAIN;
+}
+
+/* --- receiving --- */
+
+/* One attempt: bytes, -EAGAIN, -EPROTO. */
+static ssize_t recv_once(struct sock *s, const struct cursor *c, int flags)
+{
+	struct session *sess = s->sess;
+	bool ring = false;
+	ssize_t n;
+
+	hold_lock(&s->hold->rx_lock);
+	if (flags & MSG_PEEK) {
+		n = peek_some(&sess->rx, c);
+	} else if (flags & MSG_TRUNC) { /* TCP: drop, don't copy */
+		n = fifo_drop(&sess->rx, c->iov->iov_len - c->skip);
+		n = n ? n : -EAGAIN;
+	} else {
+		n = take_some(&sess->rx, c);
+	}
+	if (n > 0 && !(flags & MSG_PEEK))
+		ring = fifo_took(&sess->rx, (uint32_t)n);
+	hold_unlock(&s->hold->rx_lock);
+	if (unlikely(ring))
+		session_ring_rx(sess);
+	return n;
+}
+
+/* Will there be no more input than what is in the FIFO? */
+static bool recv_over(struct sock *s)
+{
+	return session_flags(s->sess) &
+		       (SESSION_PEER_SHUT | SESSION_RESET | SESSION_BROKEN) ||
+	       s->hold->flags & HOLD_RD_SHUT;
+}
+
+/* What the end of input looks like: 0, or the reset, once. */
+static ssize_t recv_end(struct sock *s)
+{
+	int err;
+
+	if (!(session_flags(s->sess) & SESSION_RESET) || s->reset_told)
+		return 0;
+	s->reset_told = true;
+	err = atomic_exchange(&s->error, 0);
+	return err ? -err : -ECONNRESET;
+}
+
+/* A socket that has no data yet, or never will. */
+static int not_open(struct sock *s)
+{
+	int err;
+
+	switch (s->sess->state) {
+	case SESSION_OPEN:
+		if (likely(!(s->sess->flags & SESSION_BROKEN)))
+			return 0;
+		err = s->reset_told ? 0 : ECONNRESET;
+		s->reset_told = true;
+		return err ? -err : -EPIPE;
+	case SESSION_CONNECTING:
+		return -EAGAIN;
+	case SESSION_FAILED:
+		err = s->error ? atomic_exchange(&s->error, 0)
+			       : (s->reset_told ? 0 : -s->sess->error);
+		s->reset_told = true;
+		return err ? -err : -ENOTCONN;
+	default:
+		return -ENOTCONN;
+	}
+}
+
+static ssize_t broken(struct sock *s)
+{
+	session_break(s->sess);
+	sock_notify(s);
+	s->reset_told = true;
+	return -ECONNRESET;
+}
+
+static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
+			 size_t want, int flags)
+{
+	struct cursor c = { .iov = iov, .n = n };
+	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	size_t enough = flags & MSG_WAITALL ? want : 1, done = 0;
+	int timeout = s->rcvtimeo_ms;
+	ssize_t ret;
+	bool over;
+
+	for (;;) {
+		/* the flag before the bytes: what was put before the peer's
+		 * FIN is seen by the attempt that follows */
+		over = recv_over(s);
+		ret = recv_once(s, &c, flags);
+		if (ret > 0) {
+			done += (size_t)ret;
+			if (done >= enough || flags & MSG_PEEK)
+				return (ssize_t)done;
+			advance(&c, (size_t)ret);
+			continue;
+		}
+		if (ret == -EPROTO)
+			ret = broken(s);
+		else if (over)
+			return done ? (ssize_t)done : recv_end(s);
+		else if (nonblock)
+			ret = -EAGAIN;
+		else
+			ret = sock_wait(s, POLLIN, timeout ? timeout : -1);
+		if (ret < 0)
+			return done ? (ssize_t)done : ret;
+	}
+}
+
+static ssize_t recv_sock(struct sock *s, const struct iovec *iov, int n,
+			 int flags)
+{
+	ssize_t want = total_of(iov, n), ret;
+	struct app *app = s->sess->app;
+	int err;
+
+	if (want < 0)
+		return want;
+	if (flags & MSG_OOB)
+		return -EINVAL; /* no urgent data: as the kernel when none */
+	while ((err = not_open(s)) == -EAGAIN) {
+		if (flags & MSG_DONTWAIT || sock_nonblock(s))
+			return err;
+		err = sock_wait(s, POLLIN | POLLOUT, -1);
+		if (err)
+			return err;
+	}
+	if (err)
+		return err == -EPIPE ? 0 : err;
+	if (!want)
+		return 0;
+	ret = recv_loop(s, iov, n, (size_t)want, flags);
+	if (ret > 0) {
+		app_count(app, rx_bytes, (uint64_t)ret);
+		app_count(app, rx_calls, 1);
+	}
+	return ret;
+}
+
+/* --- sending --- */
+
+static ssize_t pipe_error(struct sock *s, int flags)
+{
+	int err = atomic_exchange(&s->error, 0);
+
+	if (session_flags(s->sess) & SESSION_RESET && !s->reset_told) {
+		s->reset_told = true;
+		err = ECONNRESET;
+	}
+	if (err)
+		return -err;
+	if (!(flags & MSG_NOSIGNAL))
+		raise(SIGPIPE);
+	return -EPIPE;
+}
+
+static ssize_t send_once(struct sock *s, const struct cursor *c)
+{
+	struct session *sess = s->sess;
+	bool ring = false;
+	ssize_t n;
+
+	hold_lock(&s->hold->tx_lock);
+	n = put_some(&sess->tx, c);
+	if (n > 0)
+		ring = fifo_ring(&sess->tx);
+	hold_unlock(&s->hold->tx_lock);
+	if (ring)
+		session_ring_tx(sess);
+	return n;
+}
+
+/* May the stream take bytes?  The peer's kernel would answer the first
+ * segment after it closed by a reset: so much is swallowed, no more. */
+static ssize_t send_end(struct sock *s, size_t want, int flags)
+{
+	unsigned f = session_flags(s->sess);
+
+	if (s->hold->flags & HOLD_WR_SHUT || s->gone_told ||
+	    f & (SESSION_RESET | SESSION_BROKEN))
+		return pipe_error(s, flags);
+	s->gone_told = true;
+	sock_notify(s);
+	return (ssize_t)want;
+}
+
+static bool send_over(struct sock *s)
+{
+	return session_flags(s->sess) &
+		       (SESSION_RESET | SESSION_GONE | SESSION_BROKEN) ||
+	       s->hold->flags & HOLD_WR_SHUT;
+}
+
+static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
+			 size_t want, int flags)
+{
+	struct cursor c = { .iov = iov, .n = n };
+	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	int timeout = s->sndtimeo_ms;
+	size_t done = 0;
+	ssize_t ret;
+
+	while (done < want) {
+		if (unlikely(send_over(s))) {
+			if (done)
+				break;
+			return send_end(s, want, flags);
+		}
+		ret = send_once(s, &c);
+		if (ret > 0) {
+			done += (size_t)ret;
+			advance(&c, (size_t)ret);
+			continue;
+		}
+		s->full++;
+		if (ret == -EPROTO)
+			ret = broken(s);
+		else if (nonblock)
+			ret = -EAGAIN;
+		else
+			ret = sock_wait(s, POLLOUT, timeout ? timeout : -1);
+		if (ret < 0)
+			return done ? (ssize_t)done : ret;
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
+			 int flags)
+{
+	ssize_t want = total_of(iov, n), ret;
+	struct app *app = s->sess->app;
+	int err;
+
+	if (want < 0)
+		return want;
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	while ((err = not_open(s)) == -EAGAIN) {
+		if (flags & MSG_DONTWAIT || sock_nonblock(s))
+			return err;
+		err = sock_wait(s, POLLOUT, -1);
+		if (err)
+			return err;
+	}
+	if (err == -EPIPE || err == -ENOTCONN)
+		return pipe_error(s, flags);
+	if (err)
+		return err;
+	if (!want)
+		return send_over(s) && s->hold->flags & HOLD_WR_SHUT
+			       ? pipe_error(s, flags)
+			       : 0;
+	ret = send_loop(s, iov, n, (size_t)want, flags);
+	if (ret > 0) {
+		app_count(app, tx_bytes, (uint64_t)ret);
+		app_count(app, tx_calls, 1);
+	}
+	return ret;
+}
+
+/* --- the families --- */
+
+/* The sock of a descriptor that carries a session, else NULL. */
+static struct sock *session_of(int fd)
+{
+	struct sock *s = sock_get_claimed(fd);
+
+	if (s && s->kind != SOCK_SESSION) {
+		sock_put(s);
+		return NULL;
+	}
+	return s;
+}
+
+ssize_t sock_readv(int fd, const struct iovec *iov, int n)
+{
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_readv(fd, iov, n);
+	ret = recv_sock(s, iov, n, 0);
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_read(int fd, void *buf, size_t len)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_read(fd, buf, len);
+	ret = recv_sock(s, &iov, 1, 0);
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
+		      struct sockaddr *addr, socklen_t *alen)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_recvfrom(fd, buf, len, flags, addr, alen);
+	ret = recv_sock(s, &iov, 1, flags);
+	if (ret >= 0 && addr && alen)
+		*alen = 0; /* a stream has no sender's address (recv(2)) */
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_recvmsg(fd, msg, flags);
+	if (msg->msg_iovlen > MAX_IOV) {
+		ret = -EMSGSIZE;
+	} else {
+		ret = recv_sock(s, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	}
+	if (ret >= 0) {
+		msg->msg_namelen = 0;
+		msg->msg_controllen = 0;
+		msg->msg_flags = 0;
+	}
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_writev(int fd, const struct iovec *iov, int n)
+{
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_writev(fd, iov, n);
+	ret = send_sock(s, iov, n, 0);
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_write(int fd, const void *buf, size_t len)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_write(fd, buf, len);
+	ret = send_sock(s, &iov, 1, 0);
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
+		    const struct sockaddr *addr, socklen_t alen)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_sendto(fd, buf, len, flags, addr, alen);
+	/* TCP ignores the address of a connected socket */
+	ret = send_sock(s, &iov, 1, flags);
+	sock_put(s);
+	return ret;
+}
+
+ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	struct sock *s = session_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_sendmsg(fd, msg, flags);
+	if (msg->msg_iovlen > MAX_IOV)
+		ret = -EMSGSIZE;
+	else
+		ret = send_sock(s, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	sock_put(s);
+	return ret;
+}

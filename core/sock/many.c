@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* many.c - several messages in one call, and files into sockets */
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+#define FILE_PIECE 65536
+
+/* As the kernel: the time-out is looked at between messages only, and an
+ * error after the first message is left for the next call. */
+int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+		  struct timespec *timeout)
+{
+	uint64_t end = timeout ? app_now_ms() +
+					 (uint64_t)timeout->tv_sec * 1000 +
+					 (uint64_t)timeout->tv_nsec / 1000000
+			       : UINT64_MAX;
+	unsigned i;
+	ssize_t ret;
+
+	if (!table_peek(fd))
+		return k_recvmmsg(fd, msgs, n, flags, timeout);
+	for (i = 0; i < n; i++) {
+		ret = sock_recvmsg(fd, &msgs[i].msg_hdr,
+				   flags & ~MSG_WAITFORONE);
+		if (ret < 0)
+			return i ? (int)i : (int)ret;
+		msgs[i].msg_len = (unsigned)ret;
+		if (flags & MSG_WAITFORONE)
+			flags |= MSG_DONTWAIT;
+		if (app_now_ms() >= end)
+			return (int)i + 1;
+	}
+	return (int)n;
+}
+
+int sock_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
+{
+	unsigned i;
+	ssize_t ret;
+
+	if (!table_peek(fd))
+		return k_sendmmsg(fd, msgs, n, flags);
+	for (i = 0; i < n; i++) {
+		ret = sock_sendmsg(fd, &msgs[i].msg_hdr, flags);
+		if (ret < 0)
+			return i ? (int)i : (int)ret;
+		msgs[i].msg_len = (unsigned)ret;
+	}
+	return (int)n;
+}
+
+/* One piece of the file: bytes sent, 0 at its end.  What was read but could
+ * not be sent is not taken from the file: the position moves by what went. */
+static ssize_t send_piece(int out, int in, off_t *off, size_t len)
+{
+	char buf[FILE_PIECE];
+	ssize_t got, sent;
+
+	got = k_pread(in, buf, MIN(len, sizeof(buf)), *off);
+	if (got <= 0)
+		return got;
+	sent = sock_sendto(out, buf, (size_t)got, 0, NULL, 0);
+	if (sent > 0)
+		*off += sent;
+	return sent;
+}
+
+ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
+{
+	off_t pos;
+	size_t done = 0;
+	ssize_t ret = 0;
+
+	if (!table_peek(out))
+		return k_sendfile(out, in, off, len);
+	pos = off ? *off : k_lseek(in, 0, SEEK_CUR);
+	if (pos < 0)
+		return pos == -ESPIPE || off ? -EINVAL : pos;
+	len = MIN(len, (size_t)0x7ffff000); /* as the kernel's limit */
+	while (done < len) {
+		ret = send_piece(out, in, &pos, len - done);
+		if (ret <= 0)
+			break;
+		done += (size_t)ret;
+	}
+	if (off)
+		*off = pos;
+	else if (k_lseek(in, pos, SEEK_SET) < 0)
+		return -EIO;
+	return done ? (ssize_t)done : ret;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* opt.c - socket options: the kernel's, but for those that change data flow */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+static int give_int(int val, void *out, socklen_t *len)
+{
+	if (!out || !len)
+		return -EFAULT;
+	if ((int)*len < 0)
+		return -EINVAL;
+	*len = MIN(*len, (socklen_t)sizeof(val));
+	memcpy(out, &val, *len);
+	return 0;
+}
+
+/* SO_ERROR: collects what is pending, as the kernel's does. */
+static int pending_error(struct sock *s)
+{
+	int err = atomic_exchange(&s->error, 0);
+
+	if (err)
+		return err;
+	if (s->reset_told)
+		return 0;
+	if (s->sess->state == SESSION_FAILED) {
+		s->reset_told = true;
+		return -s->sess->error;
+	}
+	if (session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN)) {
+		s->reset_told = true;
+		/* after a FIN the kernel calls the same thing EPIPE */
+		return session_flags(s->sess) & SESSION_PEER_SHUT ? EPIPE
+								  : ECONNRESET;
+	}
+	return 0;
+}
+
+/* The kernel's socket below is not connected: say what a program looks for. */
+static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
+{
+	struct tcp_info ti;
+	socklen_t have = sizeof(ti);
+	int err;
+
+	memset(&ti, 0, sizeof(ti));
+	err = k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &have);
+	if (err)
+		return err;
+	ti.tcpi_state =
+		s->sess->state == SESSION_OPEN ? TCP_ESTABLISHED : TCP_CLOSE;
+	if (session_flags(s->sess) & SESSION_PEER_SHUT)
+		ti.tcpi_state = TCP_CLOSE_WAIT;
+	if (session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN))
+		ti.tcpi_state = TCP_CLOSE;
+	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = 65483; /* of the loopback */
+	ti.tcpi_snd_cwnd = 10;
+	*len = MIN(*len, have);
+	memcpy(out, &ti, *len);
+	return 0;
+}
+
+int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
+{
+	struct sock *s = sock_get(fd);
+	int ret;
+
+	if (!s || s->kind != SOCK_SESSION) {
+		if (s)
+			sock_put(s);
+		return k_getsockopt(fd, level, name, val, len);
+	}
+	if (level == SOL_SOCKET && name == SO_ERROR)
+		ret = give_int(pending_error(s), val, len);
+	else if (level == IPPROTO_TCP && name == TCP_INFO && val && len)
+		ret = tcp_info(s, fd, val, len);
+	else
+		ret = k_getsockopt(fd, level, name, val, len);
+	sock_put(s);
+	return ret;
+}
+
+static int millis(const struct timeval *tv)
+{
+	long ms = (long)tv->tv_sec * 1000 + (tv->tv_usec + 999) / 1000;
+
+	return ms > INT32_MAX ? 0 : (int)ms;
+}
+
+/* The kernel has accepted the value: it counts for shared memory too. */
+static void remember(struct sock *s, int name, const void *val, socklen_t len)
+{
+	struct linger lg;
+	struct timeval tv;
+	int lowat;
+
+	switch (name) {
+	case SO_RCVTIMEO:
+	case SO_SNDTIMEO:
+		if (len < sizeof(tv))
+			return;
+		memcpy(&tv, val, sizeof(tv));
+		if (name == SO_RCVTIMEO)
+			s->rcvtimeo_ms = millis(&tv);
+		else
+			s->sndtimeo_ms = millis(&tv);
+		break;
+	case SO_RCVLOWAT:
+		if (len < sizeof(lowat))
+			return;
+		memcpy(&lowat, val, sizeof(lowat));
+		s->rcvlowat = lowat > 0 ? lowat : 1;
+		break;
+	case SO_LINGER:
+		if (len < sizeof(lg))
+			return;
+		memcpy(&lg, val, sizeof(lg));
+		s->linger = lg.l_onoff ? lg.l_linger : -1;
+		break;
+	default:
+		break;
+	}
+}
+
+int sock_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
+{
+	struct sock *s = sock_get(fd);
+	int err = k_setsockopt(fd, level, name, val, len);
+
+	if (!s)
+		return err;
+	if (!err && level == SOL_SOCKET)
+		remember(s, name, val, len);
+	sock_put(s);
+	return err;
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* poll.c - poll and select over ours and the kernel's descriptors */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+#define STACK_FDS 64
+#define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
+
+/*
+ * DOC: One set holds three kinds of descriptor.  The kernel's are polled by
+ * the kernel.  A session's are not: its number stands for an unconnected
+ * socket there.  A listener is both.  An epoll instance is the kernel's, and
+ * becomes readable there when one of our sockets in it does (epoll.c).
+ */
+struct pollset {
+	struct pollfd *fds;  /* the program's */
+	struct pollfd *kfds; /* what the kernel is given, and our wake-ups */
+	struct sock **socks; /* referenced; NULL: the kernel's alone */
+	struct watch *watches;
+	nfds_t n;
+	unsigned n_socks;
+	struct waiter *waiter;
+};
+
+static void ring_waiter(struct watch *w)
+{
+	waiter_ring(w->waiter);
+}
+
+static void set_put(struct pollset *set)
+{
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->socks[i])
+			sock_put(set->socks[i]);
+}
+
+static void set_fill(struct pollset *set)
+{
+	nfds_t i;
+
+	set->n_socks = 0;
+	for (i = 0; i < set->n; i++) {
+		struct sock *s = set->fds[i].fd >= 0
+					 ? sock_get_claimed(set->fds[i].fd)
+					 : NULL;
+
+		if (s && s->kind == SOCK_LISTENER)
+			hold_accept(s->hold);
+		set->socks[i] = s;
+		set->n_socks += s != NULL;
+		set->kfds[i] = set->fds[i];
+		if (s && s->kind == SOCK_SESSION)
+			set->kfds[i].fd = -1;
+	}
+}
+
+/* Our part of the answer; @kernel: the kernel's part is in kfds. */
+static int set_collect(struct pollset *set, bool kernel)
+{
+	unsigned want, got;
+	int ready = 0;
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		struct pollfd *p = &set->fds[i];
+
+		got = kernel && set->kfds[i].fd >= 0
+			      ? (unsigned short)set->kfds[i].revents
+			      : 0;
+		want = (unsigned short)p->events | POLLERR | POLLHUP;
+		if (set->socks[i] && set->socks[i]->kind != SOCK_EPOLL)
+			got |= sock_ready(set->socks[i]) & want;
+		p->revents = (short)got;
+		ready += got != 0;
+	}
+	return ready;
+}
+
+static bool set_arm(struct pollset *set)
+{
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++)
+		if (set->socks[i] && set->socks[i]->kind == SOCK_SESSION &&
+		    sock_arm(set->socks[i], (unsigned short)set->fds[i].events,
+			     NULL))
+			return true;
+	return false;
+}
+
+static int ask_kernel(struct pollset *set)
+{
+	static const struct timespec zero;
+	int ret = k_ppoll(set->kfds, set->n, &zero, NULL);
+
+	return ret < 0 ? ret : set_collect(set, true);
+}
+
+static void set_watch(struct pollset *set, bool on)
+{
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		if (!set->socks[i] || set->socks[i]->kind == SOCK_EPOLL)
+			continue;
+		if (!on) {
+			watch_del(&set->watches[i]);
+			continue;
+		}
+		set->watches[i].waiter = set->waiter;
+		watch_add(&set->watches[i], set->socks[i], ring_waiter);
+	}
+}
+
+static int set_spin(struct pollset *set)
+{
+	struct spin spin;
+	uint32_t us = 0;
+	nfds_t i;
+	int ret;
+
+	for (i = 0; i < set->n; i++)
+		if (set->socks[i])
+			us = MAX(us, set->socks[i]->spin_us);
+	spin_start(&spin, us);
+	while (spin_again(&spin)) {
+		app_poll();
+		ret = set_collect(set, false);
+		if (ret)
+			return ret;
+		if (spin.rounds % (KERNEL_LOOK_US * 8) == 0) {
+			ret = ask_kernel(set);
+			if (ret)
+				return ret;
+		}
+	}
+	spin_end(&spin);
+	return 0;
+}
+
+static uint64_t end_of(const struct timespec *ts)
+{
+	struct timespec now;
+
+	if (!ts)
+		return UINT64_MAX;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)(now.tv_sec + ts->tv_sec) * 1000000000u +
+	       (uint64_t)(now.tv_nsec + ts->tv_nsec);
+}
+
+static struct timespec *left(uint64_t end, struct timespec *ts)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	if (end == UINT64_MAX)
+		return NULL;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	ns = ns < end ? end - ns : 0;
+	ts->tv_sec = (time_t)(ns / 1000000000u);
+	ts->tv_nsec = (long)(ns % 1000000000u);
+	return ts;
+}
+
+static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
+{
+	struct timespec ts, *tsp;
+	int ret;
+
+	for (;;) {
+		waiter_reset(set->waiter);
+		app_poll();
+		if (set_arm(set))
+			return ask_kernel(set);
+		tsp = left(end, &ts);
+		ret = app_wait(set->waiter, set->kfds, set->n, tsp, mask);
+		if (ret < 0)
+			return ret;
+		ret = set_collect(set, true);
+		if (ret || (tsp && !tsp->tv_sec && !tsp->tv_nsec))
+			return ret;
+	}
+}
+
+static int set_poll(struct pollset *set, const struct timespec *timeout,
+		    const sigset_t *mask)
+{
+	uint64_t end = end_of(timeout);
+	int ret;
+
+	set_fill(set);
+	if (!set->n_socks)
+		return k_ppoll(set->fds, set->n, timeout, mask);
+	app_poll();
+	ret = ask_kernel(set);
+	if (ret || (timeout && !timeout->tv_sec && !timeout->tv_nsec))
+		return ret;
+	ret = set_spin(set);
+	if (ret)
+		return ret;
+	ret = waiter_get(&set->waiter);
+	if (ret)
+		return ret;
+	set_watch(set, true);
+	ret = set_sleep(set, end, mask);
+	set_watch(set, false);
+	return ret;
+}
+
+int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+	       const sigset_t *mask)
+{
+	struct pollfd kfds[STACK_FDS + APP_WAIT_EXTRA];
+	struct sock *socks[STACK_FDS];
+	struct watch watches[STACK_FDS];
+	struct pollset set = { .fds = fds,
+			       .kfds = kfds,
+			       .socks = socks,
+			       .watches = watches,
+			       .n = n };
+	char *heap = NULL;
+	int ret;
+
+	if (!app_any() && !table_entries)
+		return k_ppoll(fds, n, timeout, mask);
+	if (n > STACK_FDS) {
+		heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
+					 n * sizeof(*socks) +
+					 n * sizeof(*watches));
+		if (!heap)
+			return -ENOMEM;
+		set.watches = (void *)heap;
+		set.socks = (void *)(set.watches + n);
+		set.kfds = (void *)(set.socks + n);
+	} else {
+		memset(watches, 0, n * sizeof(*watches));
+	}
+	ret = set_poll(&set, timeout, mask);
+	set_put(&set);
+	free(heap);
+	return ret;
+}
+
+/* --- select --- */
+
+#define SEL_RD (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
+#define SEL_WR (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
+#define SEL_EX POLLPRI
+
+static bool in_set(const fd_set *set, int fd)
+{
+	return set && FD_ISSET(fd, set);
+}
+
+/* FD_SET() of glibc aborts above FD_SETSIZE; programs do pass larger sets. */
+static nfds_t to_poll(int n, const fd_set *rd, const fd_set *wr,
+		      const fd_set *ex, struct pollfd *fds)
+{
+	nfds_t k = 0;
+	short ev;
+	int fd;
+
+	for (fd = 0; fd < n; fd++) {
+		ev = (short)((in_set(rd, fd) ? POLLIN | POLLRDNORM : 0) |
+			     (in_set(wr, fd) ? POLLOUT | POLLWRNORM : 0) |
+			     (in_set(ex, fd) ? POLLPRI : 0));
+		if (ev)
+			fds[k++] = (struct pollfd){ .fd = fd, .events = ev };
+	}
+	return k;
+}
+
+static int put_back(fd_set *set, const struct pollfd *p, short asked, int bits)
+{
+	if (!(p->events & asked))
+		return 0;
+	if (p->revents & bits)
+		return 1;
+	FD_CLR(p->fd, set);
+	return 0;
+}
+
+static int from_poll(const struct pollfd *fds, nfds_t k, fd_set *rd, fd_set *wr,
+		     fd_set *ex)
+{
+	int count = 0;
+	nfds_t i;
+
+	for (i = 0; i < k; i++) {
+		if (fds[i].revents & POLLNVAL)
+			return -EBADF;
+		count += put_back(rd, &fds[i], POLLIN, SEL_RD);
+		count += put_back(wr, &fds[i], POLLOUT, SEL_WR);
+		count += put_back(ex, &fds[i], POLLPRI, SEL_EX);
+	}
+	return count;
+}
+
+static bool any_ours(const struct pollfd *fds, nfds_t k)
+{
+	nfds_t i;
+
+	for (i = 0; i < k; i++)
+		if (table_peek(fds[i].fd))
+			return true;
+	return false;
+}
+
+int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
+		 const struct timespec *timeout, const sigset_t *mask)
+{
+	struct pollfd fds[FD_SETSIZE];
+	nfds_t k;
+	int ret;
+
+	if (n < 0)
+		return -EINVAL;
+	if (n > FD_SETSIZE)
+		return k_pselect(n, rd, wr, ex, timeout, mask);
+	k = to_poll(n, rd, wr, ex, fds);
+	if (!any_ours(fds, k))
+		return k_pselect(n, rd, wr, ex, timeout, mask);
+	ret = sock_ppoll(fds, k, timeout, mask);
+	return ret < 0 ? ret : from_poll(fds, k, rd, wr, ex);
+}

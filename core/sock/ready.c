@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ready.c - what poll(2) says of a sock, and waiting for it */
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+#include "core/sock/table.h"
+
+#define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
+#define NEVER_NS UINT64_MAX
+
+uint64_t sock_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+bool sock_nonblock(struct sock *s)
+{
+	return s->hold && s->hold->flags & HOLD_NONBLOCK;
+}
+
+/* The kernel calls a stream writable when a third of the buffer is free. */
+static bool writable(const struct fifo *f)
+{
+	return fifo_room(f) >= fifo_size(f) / 3;
+}
+
+/* As tcp_poll() of Linux: end of input is readable, no more output is
+ * writable, both is a hang-up. */
+static unsigned ready_session(struct sock *s)
+{
+	struct session *sess = s->sess;
+	unsigned flags = session_flags(sess), shut = s->hold->flags;
+	bool rd_end, wr_end;
+	unsigned ev = 0;
+
+	if (sess->state == SESSION_CONNECTING)
+		return 0;
+	if (sess->state != SESSION_OPEN)
+		flags |= SESSION_BROKEN;
+	if (flags & (SESSION_RESET | SESSION_BROKEN)) {
+		ev = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLHUP |
+		     POLLRDHUP;
+		return s->reset_told ? ev : ev | POLLERR;
+	}
+	rd_end = flags & SESSION_PEER_SHUT || shut & HOLD_RD_SHUT;
+	wr_end = shut & HOLD_WR_SHUT || s->gone_told;
+	if (rd_end)
+		ev |= POLLIN | POLLRDNORM | POLLRDHUP;
+	else if (fifo_used(&sess->rx) >= (uint32_t)s->rcvlowat)
+		ev |= POLLIN | POLLRDNORM;
+	if (wr_end || writable(&sess->tx))
+		ev |= POLLOUT | POLLWRNORM;
+	if (rd_end && wr_end)
+		ev |= POLLHUP;
+	if (s->error)
+		ev |= POLLERR;
+	return ev;
+}
+
+unsigned sock_ready(struct sock *s)
+{
+	switch (s->kind) {
+	case SOCK_LISTENER:
+		return s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
+	case SOCK_SESSION:
+		return ready_session(s);
+	case SOCK_EPOLL:
+		return epoll_ready(s->epoll);
+	default:
+		return 0;
+	}
+}
+
+uint32_t sock_tail(struct sock *s)
+{
+	if (s->kind == SOCK_LISTENER)
+		return s->sess->arrived;
+	if (s->kind != SOCK_SESSION || s->sess->state != SESSION_OPEN ||
+	    s->sess->flags & SESSION_BROKEN)
+		return 0;
+	return fifo_tail(&s->sess->rx);
+}
+
+bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
+{
+	struct session *sess = s->sess;
+
+	if (s->kind != SOCK_SESSION)
+		return sock_ready(s) & events;
+	if (sess->state == SESSION_CONNECTING)
+		return false;
+	if (sess->state != SESSION_OPEN || sess->flags & SESSION_BROKEN)
+		return !tail;
+	if (events & (POLLIN | POLLRDNORM | POLLRDHUP)) {
+		if (tail ? fifo_arm_since(&sess->rx, *tail)
+			 : fifo_arm(&sess->rx) &&
+				    sock_ready(s) & (POLLIN | POLLRDNORM))
+			return true;
+	}
+	if (events & (POLLOUT | POLLWRNORM) && !writable(&sess->tx)) {
+		fifo_want_room(&sess->tx, fifo_size(&sess->tx) / 3);
+		if (writable(&sess->tx))
+			return true;
+	}
+	return !tail && sock_ready(s) & (events | POLLERR | POLLHUP);
+}
+
+/* --- spinning --- */
+
+static __thread uint64_t budget_ns __attribute__((tls_model("initial-exec"))) =
+	NEVER_NS;
+
+void spin_start(struct spin *spin, uint32_t us)
+{
+	uint64_t max = (uint64_t)us * 1000;
+
+	spin->rounds = 0;
+	spin->max_ns = max;
+	if (!max)
+		return;
+	spin->start_ns = sock_now_ns();
+	spin->end_ns = spin->start_ns + (budget_ns < max ? budget_ns : max);
+}
+
+bool spin_again(struct spin *spin)
+{
+	uint64_t now;
+
+	if (!spin->max_ns)
+		return false;
+	if (++spin->rounds % 8) {
+		cpu_relax();
+		return true;
+	}
+	now = sock_now_ns();
+	if (now >= spin->end_ns)
+		return false;
+	if (now - spin->start_ns > SPIN_NEAR_NS)
+		sched_yield();
+	return true;
+}
+
+/* The whole wait decides, sleep included (DESIGN.md 3): adapting to spins
+ * that won alone sticks at the bottom. */
+void spin_end(struct spin *spin)
+{
+	uint64_t waited;
+
+	if (!spin->max_ns)
+		return;
+	waited = sock_now_ns() - spin->start_ns;
+	if (budget_ns > spin->max_ns)
+		budget_ns = spin->max_ns;
+	if (waited > spin->max_ns)
+		budget_ns /= 2;
+	else if (budget_ns < spin->max_ns)
+		budget_ns = MIN(spin->max_ns, budget_ns * 2 + 1000);
+}
+
+/* --- waiting --- */
+
+static void ring_waiter(struct watch *w)
+{
+	waiter_ring(w->waiter);
+}
+
+/* Which handler ran is not to be known; only if every handler of the program
+ * asks for restarts do we restart. */
+static bool restarts(void)
+{
+	struct sigaction sa;
+	int sig;
+
+	for (sig = 1; sig < SIGRTMAX; sig++) {
+		if (sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL ||
+		    sa.sa_handler == SIG_IGN)
+			continue;
+		if (!(sa.sa_flags & SA_RESTART))
+			return false;
+	}
+	return true;
+}
+
+struct wait_state {
+	struct watch watch;
+	struct sock *sock;
+};
+
+/* The thread was cancelled in its sleep: the call's reference goes too. */
+static void cancelled(void *arg)
+{
+	struct wait_state *ws = arg;
+
+	watch_del(&ws->watch);
+	sock_put(ws->sock);
+}
+
+static struct timespec *left(uint64_t end_ns, struct timespec *ts)
+{
+	uint64_t now;
+
+	if (end_ns == NEVER_NS)
+		return NULL;
+	now = sock_now_ns();
+	now = now < end_ns ? end_ns - now : 0;
+	ts->tv_sec = (time_t)(now / 1000000000u);
+	ts->tv_nsec = (long)(now % 1000000000u);
+	return ts;
+}
+
+static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
+		    struct waiter *w)
+{
+	struct pollfd fds[1 + APP_WAIT_EXTRA];
+	struct timespec ts;
+	nfds_t n = 0;
+	int ret;
+
+	for (;;) {
+		waiter_reset(w);
+		app_poll();
+		if (sock_ready(s) & (events | POLLERR | POLLHUP))
+			return 0;
+		if (sock_arm(s, events, NULL))
+			return 0;
+		if (end_ns != NEVER_NS && sock_now_ns() >= end_ns)
+			return -EAGAIN;
+		n = 0;
+		if (s->kind == SOCK_LISTENER)
+			fds[n++] = (struct pollfd){ .fd = s->fd,
+						    .events = POLLIN };
+		app_count(s->sess->app, sleeps, 1);
+		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
+		if (ret > 0)
+			return 0; /* the kernel's part of a listener */
+		if (ret == -EINTR && (end_ns != NEVER_NS || !restarts()))
+			return ret;
+		if (ret < 0 && ret != -EINTR)
+			return ret;
+	}
+}
+
+/* Registered as a watcher: until it is woken, and off the list again even if
+ * the thread is cancelled in its sleep. */
+static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
+{
+	struct wait_state ws = { .sock = s };
+	int err;
+
+	err = waiter_get(&ws.watch.waiter);
+	if (err)
+		return err;
+	watch_add(&ws.watch, s, ring_waiter);
+	pthread_cleanup_push(cancelled, &ws);
+	err = sleep_on(s, events, end_ns, ws.watch.waiter);
+	pthread_cleanup_pop(0);
+	watch_del(&ws.watch);
+	return err;
+}
+
+int sock_wait(struct sock *s, unsigned events, int timeout_ms)
+{
+	struct spin spin;
+	int err = -EAGAIN;
+
+	spin_start(&spin, s->spin_us);
+	while (err && spin_again(&spin)) {
+		app_poll();
+		if (sock_ready(s) & (events | POLLERR | POLLHUP))
+			err = 0;
+	}
+	if (!err)
+		app_count(s->sess->app, spins_won, 1);
+	else
+		err = sleep_watching(
+			s, events,
+			timeout_ms < 0 ? NEVER_NS
+				       : sock_now_ns() + (uint64_t)timeout_ms *
+								 1000000);
+	spin_end(&spin);
+	return err;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* table.c - descriptor -> sock, and the life of a sock */
+#include "core/sock/table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/sock/sock.h"
+
+#define POOL_BLOCK 64
+
+struct sock *_Atomic *_Atomic table_level[TABLE_LEVELS];
+pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+_Atomic unsigned table_entries;
+static struct sock *pool;
+
+bool sock_is(int fd)
+{
+	return table_peek(fd) || private_is(fd);
+}
+
+bool sock_any(void)
+{
+	return table_entries || app_any();
+}
+
+/* --- references --- */
+
+struct sock *sock_get(int fd)
+{
+	struct sock *s = table_peek(fd);
+	uint32_t refs;
+
+	while (s) {
+		refs = s->refs;
+		while (refs &&
+		       !atomic_compare_exchange_weak(&s->refs, &refs, refs + 1))
+			;
+		if (refs && table_peek(fd) == s)
+			return s;
+		if (refs)
+			sock_put(s);
+		s = table_peek(fd);
+	}
+	return NULL;
+}
+
+/* A sock made before the fork is the parent's until it is claimed. */
+static void claim(struct sock *s)
+{
+	int err = app_claim(&s->sess);
+
+	if (!err)
+		return;
+	log_warn("an inherited socket can't be used here: %s",
+		 strerrorname_np(-err));
+	if (s->kind == SOCK_SESSION)
+		atomic_fetch_or(&s->sess->flags, SESSION_RESET | SESSION_GONE);
+}
+
+struct sock *sock_get_claimed(int fd)
+{
+	struct sock *s = sock_get(fd);
+
+	if (s && s->sess && unlikely(!session_claimed(s->sess)))
+		claim(s);
+	return s;
+}
+
+void sock_hold(struct sock *s)
+{
+	s->refs++;
+}
+
+static void release(struct sock *s)
+{
+	struct app *app;
+
+	if (s->kind == SOCK_EPOLL) {
+		epoll_free(s->epoll);
+	} else {
+		epoll_sock_gone(s);
+		app = s->sess->app;
+		pthread_mutex_lock(&app->lock);
+		session_close(s->sess, s->linger == 0);
+		pthread_mutex_unlock(&app->lock);
+	}
+	pthread_mutex_lock(&table_lock);
+	s->kind = SOCK_NONE;
+	s->sess = NULL;
+	s->next = pool;
+	pool = s;
+	pthread_mutex_unlock(&table_lock);
+}
+
+void sock_put(struct sock *s)
+{
+	if (atomic_fetch_sub(&s->refs, 1) == 1)
+		release(s);
+}
+
+/* Blocks are never freed: a reader may hold a stale pointer (table.h). */
+static int pool_grow(void)
+{
+	struct sock *block = calloc(POOL_BLOCK, sizeof(*block));
+	int i;
+
+	if (!block)
+		return -ENOMEM;
+	for (i = 0; i < POOL_BLOCK; i++) {
+		block[i].next = pool;
+		pool = &block[i];
+	}
+	return 0;
+}
+
+struct sock *sock_new(enum sock_kind kind)
+{
+	struct sock *s = NULL;
+
+	pthread_mutex_lock(&table_lock);
+	if (pool || !pool_grow()) {
+		s = pool;
+		pool = s->next;
+	}
+	pthread_mutex_unlock(&table_lock);
+	if (!s)
+		return NULL;
+	/* refs stays 0 until everything else is set: sock_get() of a stale
+	 * entry must not take it */
+	s->kind = kind;
+	s->sess = NULL;
+	s->hold = NULL;
+	s->epoll = NULL;
+	s->watches = NULL;
+	s->fd = -1;
+	s->error = 0;
+	s->connect_told = s->reset_told = s->gone_told = s->require = false;
+	s->spin_us = 0;
+	s->rcvtimeo_ms = s->sndtimeo_ms = 0;
+	s->rcvlowat = 1;
+	s->full = 0;
+	s->linger = -1;
+	s->refs = 1;
+	return s;
+}
+
+/* --- entries --- */
+
+static struct sock *_Atomic *level_of(unsigned n)
+{
+	struct sock *_Atomic *level = table_level[n >> TABLE_BITS];
+
+	if (level)
+		return level;
+	level = calloc(1u << TABLE_BITS, sizeof(*level));
+	/* release: pairs with the acquire in table_peek() */
+	atomic_store_explicit(&table_level[n >> TABLE_BITS], level,
+			      memory_order_release);
+	return level;
+}
+
+int table_set(int fd, struct sock *s)
+{
+	struct sock *_Atomic *level;
+	struct sock *old;
+	unsigned n = (unsigned)fd;
+
+	if (n >> TABLE_BITS >= TABLE_LEVELS)
+		return -EMFILE;
+	pthread_mutex_lock(&table_lock);
+	level = level_of(n);
+	if (!level) {
+		pthread_mutex_unlock(&table_lock);
+		return -ENOMEM;
+	}
+	if (s)
+		sock_hold(s);
+	/* release in the exchange: pairs with the acquire in table_peek() */
+	old = atomic_exchange(&level[n & ((1u << TABLE_BITS) - 1)], s);
+	table_entries += (s != NULL);
+	table_entries -= (old != NULL);
+	pthread_mutex_unlock(&table_lock);
+	if (old)
+		sock_put(old);
+	return 0;
+}
+
+struct sock *table_take(int fd)
+{
+	unsigned n = (unsigned)fd;
+	struct sock *_Atomic *level;
+	struct sock *old;
+
+	if (!table_peek(fd))
+		return NULL;
+	pthread_mutex_lock(&table_lock);
+	level = table_level[n >> TABLE_BITS];
+	old = atomic_exchange(&level[n & ((1u << TABLE_BITS) - 1)], NULL);
+	table_entries -= (old != NULL);
+	pthread_mutex_unlock(&table_lock);
+	return old;
+}
+
+int table_next(int from)
+{
+	unsigned n = from < 0 ? 0 : (unsigned)from;
+
+	while (n >> TABLE_BITS < TABLE_LEVELS) {
+		if (!table_level[n >> TABLE_BITS])
+			n = ((n >> TABLE_BITS) + 1) << TABLE_BITS;
+		else if (table_peek((int)n))
+			return (int)n;
+		else
+			n++;
+	}
+	return -1;
+}
+
+void sock_fresh(int fd)
+{
+	struct sock *stale = table_take(fd);
+
+	if (stale)
+		sock_put(stale);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h - which descriptor is what, and what a socket is
+ *
+ * DOC: The table maps the program's descriptors, which are kernel descriptors,
+ * to struct sock: one for what the kernel calls an open file description, so
+ * dup'ed numbers share one.  A number without an entry is the kernel's alone.
+ *
+ * Look-up takes no lock: levels of the table are only added, entries are
+ * replaced by a store, and struct socks are recycled but never unmapped.
+ * sock_get() takes a reference if the count is not yet zero and looks again
+ * whether the number still means this sock; so a reference is held for the
+ * length of a call, and whoever drops the last one closes the session.
+ *
+ * Locks, in this order:
+ *   app.lock       sessions and segments (core/sess/app.h)
+ *   table_lock     changes of the table, the pools, the list of instances
+ *   watch_lock     every sock's watches, and a listener's announcements
+ *   epoll.lock     one instance's registrations and ready list
+ * The FIFO locks of a hold are taken with none of these held.
+ */
+#ifndef SOCK_TABLE_H
+#define SOCK_TABLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/base.h"
+#include "core/sess/app.h"
+
+#define TABLE_BITS 10
+#define TABLE_LEVELS 1024 /* of 1 << TABLE_BITS numbers each */
+
+enum sock_kind {
+	SOCK_NONE,
+	SOCK_LISTENER, /* listens in the kernel and with the session layer */
+	SOCK_SESSION,  /* a connection of the session layer */
+	SOCK_EPOLL,    /* an epoll instance that has seen epoll_ctl() */
+};
+
+struct epoll;
+struct sock;
+
+/* Who wants to be told that a sock's readiness may have changed. */
+struct watch {
+	struct watch *next, **prev; /* watch_lock */
+	struct sock *sock;
+	void (*fire)(struct watch *watch); /* with watch_lock held */
+	struct waiter *waiter;
+};
+
+struct sock {
+	_Atomic uint32_t refs; /* table entries and calls in flight */
+	enum sock_kind kind;
+	int domain;
+	struct session *sess; /* LISTENER, SESSION */
+	struct hold *hold;    /* LISTENER, SESSION: = sess->hold */
+	struct epoll *epoll;  /* EPOLL */
+	struct watch *watches;
+	int fd; /* LISTENER: a number for it, for waiting; may be stale */
+	_Atomic int error; /* SO_ERROR to be collected, positive errno */
+	bool connect_told; /* connect() has said 0 or EISCONN since it is open
+			    */
+	bool reset_told;   /* ECONNRESET has been reported */
+	bool gone_told;	   /* a write has been swallowed since the peer left */
+	bool require;
+	uint32_t spin_us;
+	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
+	_Atomic int rcvlowat;
+	_Atomic int linger;    /* -1: off, else seconds */
+	_Atomic uint32_t full; /* times a send found no room */
+	struct sock *next;     /* pool */
+};
+
+extern struct sock *_Atomic *_Atomic table_level[TABLE_LEVELS];
+extern pthread_mutex_t table_lock, watch_lock;
+extern _Atomic unsigned table_entries;
+extern _Atomic int table_pid; /* whose table this is: a vfork child's isn't */
+
+/* The entry of @fd; no reference, so only to be compared with NULL. */
+static inline struct sock *table_peek(int fd)
+{
+	unsigned n = (unsigned)fd;
+	struct sock *_Atomic *level;
+
+	if (unlikely(n >> TABLE_BITS >= TABLE_LEVELS))
+		return NULL;
+	/* acquire: pairs with the release in table_put(), so that a new level
+	 * is seen zeroed */
+	level = atomic_load_explicit(&table_level[n >> TABLE_BITS],
+				     memory_order_acquire);
+	if (!level)
+		return NULL;
+	/* acquire: pairs with the release in table_put(): the sock's fields
+	 * before its entry */
+	return atomic_load_explicit(&level[n & ((1u << TABLE_BITS) - 1)],
+				    memory_order_acquire);
+}
+
+/* A reference to the sock of @fd, or NULL. */
+struct sock *sock_get(int fd);
+/* The same, claimed for this process if a parent made it. */
+struct sock *sock_get_claimed(int fd);
+void sock_hold(struct sock *s);
+void sock_put(struct sock *s);
+/* A fresh sock with one reference; NULL: no memory. */
+struct sock *sock_new(enum sock_kind kind);
+
+/* Make @fd mean @s (a reference is taken; NULL: nothing); what it meant
+ * before is put.  -ENOMEM, -EMFILE. */
+int table_set(int fd, struct sock *s);
+/* Forget @fd and return what it meant with the entry's reference, or NULL. */
+struct sock *table_take(int fd);
+/* The first number >= @from with an entry, or -1. */
+int table_next(int from);
+
+/* watch.c */
+void watch_add(struct watch *w, struct sock *s,
+	       void (*fire)(struct watch *watch));
+void watch_del(struct watch *w);
+/* Tell everybody who watches @s. */
+void sock_notify(struct sock *s);
+/* session.notify of every session a sock uses */
+void sock_session_event(struct session *sess);
+
+/* ready.c: what poll(2) would say, as POLL* bits */
+unsigned sock_ready(struct sock *s);
+/*
+ * Before sleeping on @s for @events: ask for the event that will end the
+ * sleep; true if there is no need to sleep.  @tail: with level triggering
+ * NULL, else the position up to which input has been reported.
+ */
+bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail);
+/* Wait until ready for one of @events; @timeout_ms < 0: for ever.
+ * 0, -EAGAIN when the time is up, -EINTR. */
+int sock_wait(struct sock *s, unsigned events, int timeout_ms);
+/* Spin before sleeping: false when the budget is used up. */
+struct spin {
+	uint64_t start_ns, end_ns, max_ns;
+	unsigned rounds;
+};
+void spin_start(struct spin *spin, uint32_t us);
+bool spin_again(struct spin *spin);
+void spin_end(struct spin *spin);
+bool sock_nonblock(struct sock *s);
+/* Grows with every arrival of input or of a connection. */
+uint32_t sock_tail(struct sock *s);
+uint64_t sock_now_ns(void);
+
+/* open.c */
+int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
+	       const struct conf_choice *choice, struct sock **out);
+void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
+		    socklen_t *len);
+
+/* epoll.c */
+/* @fd has just become a sock: its registrations follow it. */
+void epoll_sock_appears(int fd, struct sock *s);
+/* @s is about to be recycled: nothing may refer to it. */
+void epoll_sock_gone(struct sock *s);
+void epoll_free(struct epoll *ep);
+void epoll_fork_prepare(void);
+void epoll_fork_parent(void);
+void epoll_fork_child(void);
+unsigned epoll_ready(struct epoll *ep);
+
+#endif /* SOCK_TABLE_H */

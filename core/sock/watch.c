@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* watch.c - who is told when a sock's readiness may have changed */
+#include "core/sock/table.h"
+
+pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void watch_add(struct watch *w, struct sock *s,
+	       void (*fire)(struct watch *watch))
+{
+	pthread_mutex_lock(&watch_lock);
+	w->sock = s;
+	w->fire = fire;
+	w->next = s->watches;
+	w->prev = &s->watches;
+	if (w->next)
+		w->next->prev = &w->next;
+	s->watches = w;
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void watch_del(struct watch *w)
+{
+	pthread_mutex_lock(&watch_lock);
+	if (w->prev) {
+		*w->prev = w->next;
+		if (w->next)
+			w->next->prev = w->prev;
+		w->prev = NULL;
+	}
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void sock_notify(struct sock *s)
+{
+	struct watch *w;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next)
+		w->fire(w);
+	pthread_mutex_unlock(&watch_lock);
+}
+
+void sock_session_event(struct session *sess)
+{
+	struct sock *s = sess->user;
+
+	if (s)
+		sock_notify(s);
+}
