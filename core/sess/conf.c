@@ -293,6 +293,13 @@ static const char *find_file(void)
 	return NULL;
 }
 
+static bool is_disabled(void)
+{
+	const char *v = secure_getenv("SAPI_DISABLE");
+
+	return v && !strcmp(v, "1");
+}
+
 /**
  * conf_load() - Read a file and the environment
  * @conf:	initialised by conf_init()
@@ -309,6 +316,7 @@ int conf_load(struct conf *conf, const char *path, conf_complain *complain,
 	int wrong = 0, ret;
 	char *text;
 
+	conf->disabled = is_disabled();
 	env_name(conf);
 	if (file) {
 		ret = conf_slurp(file, &text);
@@ -366,11 +374,10 @@ static void env_ignored(void)
 
 static void load_once(void)
 {
-	const char *v = secure_getenv("SAPI_DISABLE");
 	int wrong;
 
 	conf_init(&the_conf);
-	if (v && !strcmp(v, "1")) {
+	if (is_disabled()) {
 		the_conf.disabled = true;
 		the_conf.use = CONF_OS;
 		return;

@@ -43,6 +43,7 @@ struct conf_choice {
 	bool local, global; /* scope, for VPP */
 	const char *file;   /* where the rule stands; "default" if none */
 	unsigned line;
+	int rule; /* for conf_rule_text(); -1: none matches */
 };
 
 struct conf {

@@ -427,20 +427,22 @@ static bool is_rule_for(const struct conf_rule *rule, enum conf_role role,
 	       (!rule->has_second || is_match(&rule->second, local));
 }
 
-static const struct conf_rule *find_rule(const struct conf *conf,
-					 enum conf_role role,
-					 const struct sockaddr *addr,
-					 const struct sockaddr *local)
+/* The first rule that matches, and its place; NULL and -1: none does. */
+static const struct conf_rule *
+find_rule(const struct conf *conf, enum conf_role role,
+	  const struct sockaddr *addr, const struct sockaddr *local, int *place)
 {
 	const struct conf_rule *rule;
 	size_t i;
 
-	for (rule = conf->rules; rule; rule = rule->next)
+	*place = 0;
+	for (rule = conf->rules; rule; rule = rule->next, ++*place)
 		if (is_rule_for(rule, role, addr, local))
 			return rule;
-	for (i = 0; i < ARRAY_SIZE(builtin); i++)
+	for (i = 0; i < ARRAY_SIZE(builtin); i++, ++*place)
 		if (is_rule_for(&builtin[i], role, addr, local))
 			return &builtin[i];
+	*place = -1;
 	return NULL;
 }
 
@@ -476,8 +478,10 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		 const struct sockaddr *addr, const struct sockaddr *local,
 		 struct conf_choice *choice)
 {
-	const struct conf_rule *rule = find_rule(conf, role, addr, local);
+	const struct conf_rule *rule;
+	int place;
 
+	rule = find_rule(conf, role, addr, local, &place);
 	*choice = (struct conf_choice){
 		.use = conf->use,
 		.require = conf->require,
@@ -489,6 +493,7 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		.local = conf->scope_local,
 		.global = conf->scope_global,
 		.file = "default",
+		.rule = place,
 	};
 	if (!rule)
 		return;
