@@ -297,3 +297,22 @@ int program_inspect(const char *path, char *why, size_t size)
 {
 	return inspect(path, 0, why, size);
 }
+
+/**
+ * program_is_text() - Could this be a script of sh?
+ * @path:	a file that the kernel does not execute
+ *
+ * Return: true unless there is a NUL in its first bytes.
+ */
+bool program_is_text(const char *path)
+{
+	int fd = k_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+	char head[128];
+	ssize_t got;
+
+	if (fd < 0)
+		return false;
+	got = k_pread(fd, head, sizeof(head), 0);
+	k_close(fd);
+	return got >= 0 && !memchr(head, '\0', (size_t)got);
+}

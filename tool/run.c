@@ -183,7 +183,7 @@ static int become(const char *path, char **argv)
 
 	execv(path, argv);
 	err = errno;
-	if (err == ENOEXEC) {
+	if (err == ENOEXEC && program_is_text(path)) {
 		for (n = 0; argv[n]; n++)
 			;
 		sh = calloc((size_t)n + 2, sizeof(*sh));

@@ -35,6 +35,7 @@ int program_find(const char *name, char path[PATH_MAX]) MUST_CHECK;
 /* Can it be run over shared memory?  1: no, and @why says why not; 0: we see
  * no reason why not. */
 int program_inspect(const char *path, char *why, size_t size) MUST_CHECK;
+bool program_is_text(const char *path);
 
 /* daemon.c: where the daemon that belongs to @conf has its files; 0 or
  * -ENOENT if its socket is not where sapid puts it */

@@ -200,10 +200,10 @@ refused() {
   echo "seed $seed"
   for i in {1..60}; do
     cp "$dir/prog" "$dir/broken"
-    for j in {1..12}; do
+    for _ in {1..12}; do
       # mostly in the header, where it hurts
       at=$((RANDOM % 4 ? RANDOM % 800 + 4 : RANDOM * 7 % size))
-      printf "\\x$(printf %x $((RANDOM % 256)))" |
+      printf '%b' "\\x$(printf %x $((RANDOM % 256)))" |
         dd of="$dir/broken" bs=1 seek=$at conv=notrunc status=none
     done
     [ $((i % 3)) -ne 0 ] || truncate -s $((RANDOM % size)) "$dir/broken"
