@@ -1,13 +1,17 @@
 # differential programs: NAME.c is tests/peer/NAME, its topics in topics
 EXTRA_DIST += %D%/run %D%/topics
 check_LTLIBRARIES = %D%/libpeer.la
-%C%_libpeer_la_SOURCES = %D%/peer.h %D%/peer.c %D%/sock.c
+%C%_libpeer_la_SOURCES = %D%/epoll.h %D%/epoll_say.c \
+	%D%/peer.h %D%/peer.c %D%/sock.c
 
 peer_programs = %D%/accept \
 	%D%/close \
 	%D%/connect \
 	%D%/data \
 	%D%/dup \
+	%D%/epoll \
+	%D%/epoll_edge \
+	%D%/epoll_mix \
 	%D%/fd \
 	%D%/msg \
 	%D%/names \
@@ -29,6 +33,12 @@ TESTS += %D%/run
 %C%_data_LDADD = %D%/libpeer.la
 %C%_dup_SOURCES = %D%/dup.c
 %C%_dup_LDADD = %D%/libpeer.la
+%C%_epoll_SOURCES = %D%/epoll.c
+%C%_epoll_LDADD = %D%/libpeer.la
+%C%_epoll_edge_SOURCES = %D%/epoll_edge.c
+%C%_epoll_edge_LDADD = %D%/libpeer.la
+%C%_epoll_mix_SOURCES = %D%/epoll_mix.c
+%C%_epoll_mix_LDADD = %D%/libpeer.la
 %C%_fd_SOURCES = %D%/fd.c
 %C%_fd_LDADD = %D%/libpeer.la
 %C%_msg_SOURCES = %D%/msg.c
