@@ -115,27 +115,37 @@ static int attach(struct app *app)
 	return 0;
 }
 
+static struct app *get(struct app *app, const char *path)
+{
+	if (!path[0])
+		return NULL;
+	pthread_mutex_lock(&app->lock);
+	app->path = path;
+	if (!attach(app))
+		return app;
+	pthread_mutex_unlock(&app->lock);
+	return NULL;
+}
+
 /**
  * app_get() - The attachment for a use, attached, locked
  * @use:	CONF_SHM, CONF_VPP or CONF_AUTO
+ *
+ * An app-socket-api in the program's vcl.conf is what its user chose; sapid
+ * may stand behind it as well as VPP.
  *
  * Return: NULL if it can't be had
  */
 struct app *app_get(enum conf_use use)
 {
 	const struct conf *conf = conf_get();
-	struct app *app = &apps[0];
+	struct app *app = NULL;
 
-	if (use == CONF_VPP || (use == CONF_AUTO && !conf->shm_socket[0]))
-		app = &apps[1];
-	app->path = app == &apps[1] ? conf->vpp_socket : conf->shm_socket;
-	if (!app->path[0])
-		return NULL;
-	pthread_mutex_lock(&app->lock);
-	if (!attach(app))
-		return app;
-	pthread_mutex_unlock(&app->lock);
-	return NULL;
+	if (use != CONF_SHM)
+		app = get(&apps[1], conf->vpp_socket);
+	if (!app && use != CONF_VPP)
+		app = get(&apps[0], conf->shm_socket);
+	return app;
 }
 
 void app_put(struct app *app)

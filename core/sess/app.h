@@ -78,9 +78,9 @@ struct app {
 		generation; /* forks between the first process and this */
 };
 
-/* The attachment for @use (SHM or VPP; AUTO: VPP's socket if one is
- * configured and nothing of sapid's is there, else sapid's), attached if
- * need be, with its lock held: NULL if there is none to be had. */
+/* The attachment for @use (SHM: sapid; VPP; AUTO: the one that the program's
+ * vcl.conf names, else sapid), attached if need be, with its lock held: NULL
+ * if there is none to be had. */
 struct app *app_get(enum conf_use use);
 void app_put(struct app *app);
 /* Use a session that the parent made: attaches this process if need be. */

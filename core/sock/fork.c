@@ -68,6 +68,7 @@ static int init_error;
 static void init(void)
 {
 	table_pid = getpid();
+	sock_used = true; /* private descriptors may follow */
 	init_error = -pthread_atfork(prepare, in_parent, in_child);
 }
 

@@ -255,7 +255,7 @@ int sock_listen(int fd, int backlog)
 	int err, domain;
 
 	err = k_listen(fd, backlog);
-	if (err || table_peek(fd))
+	if (err || table_peek(fd) || conf_get()->disabled)
 		return err;
 	domain = tcp_domain(fd);
 	if (domain < 0)

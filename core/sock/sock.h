@@ -24,9 +24,14 @@
 
 #include "core/base/base.h"
 
-/* Look-up without a lock: is this descriptor (a socket or an epoll instance)
- * one of ours?  False for everything before the first useful socket. */
-bool sock_is(int fd);
+/* Look-up without a lock: is this descriptor (a socket, an epoll instance, one
+ * of the library's own) ours?  One load before the first useful socket. */
+extern _Atomic bool sock_used; /* false: nothing is ours */
+bool sock_lookup(int fd);
+static inline bool sock_is(int fd)
+{
+	return unlikely(sock_used) && sock_lookup(fd);
+}
 /* Is any descriptor ours?  For calls on sets: poll, select, close_range. */
 bool sock_any(void);
 

@@ -14,9 +14,10 @@
 struct sock *_Atomic *_Atomic table_level[TABLE_LEVELS];
 pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 _Atomic unsigned table_entries;
+_Atomic bool sock_used;
 static struct sock *pool;
 
-bool sock_is(int fd)
+bool sock_lookup(int fd)
 {
 	return table_peek(fd) || private_is(fd);
 }
@@ -176,6 +177,7 @@ int table_set(int fd, struct sock *s)
 		pthread_mutex_unlock(&table_lock);
 		return -ENOMEM;
 	}
+	sock_used = true;
 	if (s)
 		sock_hold(s);
 	/* release in the exchange: pairs with the acquire in table_peek() */
