@@ -86,10 +86,8 @@ static int segment_open(struct app *server, struct app *client, size_t size,
 	segment->bytes = size;
 	segment->app[SIDE_SERVER] = server;
 	segment->app[SIDE_CLIENT] = client;
-	list_add(&server->segments[SIDE_SERVER],
-		 &segment->on_app[SIDE_SERVER]);
-	list_add(&client->segments[SIDE_CLIENT],
-		 &segment->on_app[SIDE_CLIENT]);
+	list_add(&server->segments[SIDE_SERVER], &segment->on_app[SIDE_SERVER]);
+	list_add(&client->segments[SIDE_CLIENT], &segment->on_app[SIDE_CLIENT]);
 	client->n_segments++;
 	client->segment_bytes += size;
 	sapid.n_segments++;
@@ -147,11 +145,12 @@ static bool is_only(const struct segment *segment)
 	struct app *client = segment->app[SIDE_CLIENT];
 	struct segment *other;
 
-	list_each(other, &client->segments[SIDE_CLIENT], struct segment,
-		  on_app[SIDE_CLIENT])
-		if (other != segment &&
-		    other->app[SIDE_SERVER] == segment->app[SIDE_SERVER])
-			return false;
+	list_each(
+		other, &client->segments[SIDE_CLIENT], struct segment,
+		on_app[SIDE_CLIENT]) if (other != segment &&
+					 other->app[SIDE_SERVER] ==
+						 segment->app
+							 [SIDE_SERVER]) return false;
 	return true;
 }
 
@@ -188,8 +187,8 @@ void segments_forget(struct worker *w)
 
 	for (side = SIDE_SERVER; side <= SIDE_CLIENT; side++)
 		list_each(segment, &w->app->segments[side], struct segment,
-			  on_app[side])
-			segment->known[side][w->index / 64] &= mask;
+			  on_app[side]) segment->known[side][w->index / 64] &=
+			mask;
 }
 
 /* Both FIFOs or none. */
@@ -231,15 +230,17 @@ static int carve_somewhere(struct app *server, struct app *client,
 	int ret;
 
 	list_each(segment, &client->segments[SIDE_CLIENT], struct segment,
-		  on_app[SIDE_CLIENT])
-		if (segment->app[SIDE_SERVER] == server &&
-		    seg_room(&segment->seg) >= fifos + SEGMENT_SLACK &&
-		    !carve(segment, server->rx_size, server->tx_size, pair))
-			return 0;
-	ret = segment_open(server, client,
-			   MAX(2 * fifos + SEGMENT_SLACK,
-			       server->add_segment_size),
-			   &segment);
+		  on_app[SIDE_CLIENT]) if (segment->app[SIDE_SERVER] ==
+						   server &&
+					   seg_room(&segment->seg) >=
+						   fifos + SEGMENT_SLACK &&
+					   !carve(segment, server->rx_size,
+						  server->tx_size,
+						  pair)) return 0;
+	ret = segment_open(
+		server, client,
+		MAX(2 * fifos + SEGMENT_SLACK, server->add_segment_size),
+		&segment);
 	if (ret < 0)
 		return ret;
 	ret = carve(segment, server->rx_size, server->tx_size, pair);
@@ -268,8 +269,7 @@ int pair_open(struct app *server, struct app *client, struct pair **out)
 	ret = carve_somewhere(server, client, pair);
 	if (ret < 0) {
 		free(pair);
-		return ret == -ENOSPC ? WIRE_E_SEG_NO_SPACE :
-					WIRE_E_SEG_CREATE;
+		return ret == -ENOSPC ? WIRE_E_SEG_NO_SPACE : WIRE_E_SEG_CREATE;
 	}
 	*out = pair;
 	return 0;

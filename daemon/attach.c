@@ -140,8 +140,8 @@ static void worker_add(struct conn *conn, const struct wire_worker *msg)
 	struct app *app;
 	int ret;
 
-	app = msg->app_index < sapid.max_apps ? sapid.apps[msg->app_index] :
-						NULL;
+	app = msg->app_index < sapid.max_apps ? sapid.apps[msg->app_index]
+					      : NULL;
 	if (ATTACHED(conn))
 		ret = WIRE_E_APP_ATTACHED;
 	else if (!app || app->ns != conn->ns || app->uid != conn->uid ||

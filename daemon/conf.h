@@ -17,17 +17,17 @@
 
 /* What one application may hold, unless it says otherwise. */
 struct limits {
-	uint64_t apps;	       /* per namespace */
-	uint64_t unattached;   /* connections that have not attached, same */
-	uint64_t attach_ms;    /* how long they may stay so */
+	uint64_t apps;	     /* per namespace */
+	uint64_t unattached; /* connections that have not attached, same */
+	uint64_t attach_ms;  /* how long they may stay so */
 	uint64_t workers;
 	uint64_t sessions;
 	uint64_t listeners;
-	uint64_t backlog;      /* not yet accepted, per listener */
-	uint64_t segments;     /* that its connections needed */
+	uint64_t backlog;  /* not yet accepted, per listener */
+	uint64_t segments; /* that its connections needed */
 	uint64_t segment_bytes;
-	uint64_t pending;      /* messages waiting for one worker */
-	uint64_t fifo_size;    /* bytes a direction */
+	uint64_t pending;   /* messages waiting for one worker */
+	uint64_t fifo_size; /* bytes a direction */
 };
 
 struct ns_conf {
@@ -44,7 +44,8 @@ struct ns_conf {
 };
 
 struct conf {
-	struct limits limits;
+	struct limits limits;	   /* of namespaces that do not say */
+	enum wire_dialect dialect; /* the same */
 	unsigned n_ns;
 	struct ns_conf ns[CONF_MAX_NS];
 };

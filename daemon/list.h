@@ -39,19 +39,18 @@ static inline void list_del(struct list *l)
 }
 
 #define list_entry(l, type, member) container_of(l, type, member)
-#define list_first(head, type, member) \
-	list_entry((head)->next, type, member)
+#define list_first(head, type, member) list_entry((head)->next, type, member)
 
 /* Nothing may leave the list in the body but the entry itself, and that only
  * in the _safe form. */
-#define list_each(pos, head, type, member)                    \
-	for (pos = list_entry((head)->next, type, member);    \
-	     &pos->member != (head);                          \
+#define list_each(pos, head, type, member)                 \
+	for (pos = list_entry((head)->next, type, member); \
+	     &pos->member != (head);                       \
 	     pos = list_entry(pos->member.next, type, member))
-#define list_each_safe(pos, tmp, head, type, member)              \
-	for (pos = list_entry((head)->next, type, member),        \
-	    tmp = list_entry(pos->member.next, type, member);     \
-	     &pos->member != (head);                              \
+#define list_each_safe(pos, tmp, head, type, member)          \
+	for (pos = list_entry((head)->next, type, member),    \
+	    tmp = list_entry(pos->member.next, type, member); \
+	     &pos->member != (head);                          \
 	     pos = tmp, tmp = list_entry(tmp->member.next, type, member))
 
 #endif /* DAEMON_LIST_H */

@@ -55,7 +55,8 @@ static int check(struct worker *w, const struct endpoint *e,
 
 	*own = NULL;
 	list_each(l, port_list(w->app->ns, e->addr.port), struct listener,
-		  on_ns) {
+		  on_ns)
+	{
 		if (!collide(l, e))
 			continue;
 		if (l->app == w->app && addr_same_ip(&l->addr, &e->addr) &&
@@ -137,9 +138,9 @@ static struct worker *next_worker(struct listener *l)
 static void listener_close(struct listener *l)
 {
 	while (!list_empty(&l->accepting))
-		session_drop(list_first(&l->accepting, struct session,
-					on_listener),
-			     true);
+		session_drop(
+			list_first(&l->accepting, struct session, on_listener),
+			true);
 	list_del(&l->on_app);
 	list_del(&l->on_ns);
 	l->app->n_listeners--;
@@ -164,7 +165,8 @@ void listener_leave(struct listener *l, struct worker *w)
 		listener_close(l);
 		return;
 	}
-	list_each_safe(s, tmp, &l->accepting, struct session, on_listener) {
+	list_each_safe(s, tmp, &l->accepting, struct session, on_listener)
+	{
 		if (s->worker != w)
 			continue;
 		other = next_worker(l);
@@ -197,9 +199,9 @@ bool listener_any(const struct app *client, const struct addr *to)
 {
 	struct listener *l;
 
-	list_each(l, port_list(client->ns, to->port), struct listener, on_ns)
-		if (may_see(client, l) && serves(l, to, false))
-			return true;
+	list_each(l, port_list(client->ns, to->port), struct listener,
+		  on_ns) if (may_see(client, l) &&
+			     serves(l, to, false)) return true;
 	return false;
 }
 
@@ -228,7 +230,8 @@ static int pick(const struct app *client, const struct addr *to, bool exact,
 	struct listener *l;
 	int ret = WIRE_E_NOROUTE;
 
-	list_each(l, head, struct listener, on_ns) {
+	list_each(l, head, struct listener, on_ns)
+	{
 		if (!may_see(client, l) || !serves(l, to, exact))
 			continue;
 		ret = WIRE_E_REFUSED; /* somebody is there */
@@ -237,7 +240,8 @@ static int pick(const struct app *client, const struct addr *to, bool exact,
 	if (!n)
 		return ret;
 	skip = client->ns->turn++ % n;
-	list_each(l, head, struct listener, on_ns) {
+	list_each(l, head, struct listener, on_ns)
+	{
 		if (!may_see(client, l) || !serves(l, to, exact) ||
 		    !may_link(client, l) || !has_room(l) || skip--)
 			continue;
@@ -281,8 +285,7 @@ uint16_t listener_port(struct ns *ns, const struct endpoint *e)
 
 		try.addr.port = htons((uint16_t)i);
 		list_each(l, port_list(ns, try.addr.port), struct listener,
-			  on_ns)
-			taken = taken || collide(l, &try);
+			  on_ns) taken = taken || collide(l, &try);
 		if (!taken)
 			return try.addr.port;
 	}

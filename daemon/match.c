@@ -63,8 +63,8 @@ static int check_client(const struct app *app, uint32_t client_index,
 	return 0;
 }
 
-static int listen_at(struct app *app, const struct ctrl *c,
-		     struct endpoint *e, struct listener **l)
+static int listen_at(struct app *app, const struct ctrl *c, struct endpoint *e,
+		     struct listener **l)
 {
 	int ret;
 
@@ -175,8 +175,7 @@ static void put_port(struct ns *ns, uint16_t port)
  * connection to an own address has that address too. */
 static int plan_addrs(const struct ctrl *c, struct session_plan *plan)
 {
-	addr_set(&plan->rmt, c->connect.ip, c->connect.is_ip4,
-		 c->connect.port);
+	addr_set(&plan->rmt, c->connect.ip, c->connect.is_ip4, c->connect.port);
 	if (!plan->rmt.port)
 		return WIRE_E_NOROUTE;
 	if (addr_is_any(&plan->rmt))
@@ -245,8 +244,7 @@ void match_connect(struct app *app, const struct ctrl *c)
 	struct worker *w;
 	int ret;
 
-	w = match_answer_to(app, c->connect.client_index,
-			    c->connect.wrk_index);
+	w = match_answer_to(app, c->connect.client_index, c->connect.wrk_index);
 	ret = connect_to(app, c, ends);
 	reply.connected.context = c->connect.context;
 	reply.connected.retval = ret;

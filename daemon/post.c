@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "core/base/fdbox.h"
 #include "core/base/log.h"
@@ -44,7 +45,7 @@ struct sub_io {
 	unsigned io;
 };
 
-static unsigned retry_ms;   /* 0: nobody is congested */
+static unsigned retry_ms; /* 0: nobody is congested */
 static uint64_t retry_at;
 
 static enum wire_dialect dialect_of(const struct worker *w)
@@ -242,8 +243,8 @@ void post_drop(struct worker *w)
 	struct session *s, *tmp;
 
 	while (!list_empty(&w->pending))
-		waiting_free(w, list_first(&w->pending, struct waiting,
-					   on_worker));
+		waiting_free(
+			w, list_first(&w->pending, struct waiting, on_worker));
 	list_each_safe(s, tmp, &w->pending_io, struct session, on_io)
 		post_forget(s);
 	free(w->sub_io);
@@ -256,7 +257,8 @@ static int flush_ctrl(struct worker *w, bool *moved)
 {
 	struct waiting *m, *tmp;
 
-	list_each_safe(m, tmp, &w->pending, struct waiting, on_worker) {
+	list_each_safe(m, tmp, &w->pending, struct waiting, on_worker)
+	{
 		if (m->segment && send_segment(w, m->segment))
 			return -EAGAIN;
 		if (m->segment) {
@@ -279,7 +281,8 @@ static int flush_io(struct worker *w, bool *moved)
 	struct session *s, *tmp;
 	struct sub_io *sub;
 
-	list_each_safe(s, tmp, &w->pending_io, struct session, on_io) {
+	list_each_safe(s, tmp, &w->pending_io, struct session, on_io)
+	{
 		if (put_io(w, s->app_index, &s->io))
 			return -EAGAIN;
 		list_del(&s->on_io);
@@ -311,7 +314,8 @@ int post_retry(void)
 	now = loop_now_ms();
 	if (now < retry_at)
 		return (int)(retry_at - now);
-	list_each_safe(w, tmp, &sapid.congested, struct worker, on_congested) {
+	list_each_safe(w, tmp, &sapid.congested, struct worker, on_congested)
+	{
 		if (w->conn->doomed || flush_ctrl(w, &moved) ||
 		    flush_io(w, &moved))
 			continue;

@@ -30,15 +30,15 @@
 /** session_rx() - The FIFO that this end reads */
 struct fifo *session_rx(const struct session *s)
 {
-	return s->side == SIDE_SERVER ? &s->pair->to_server :
-					&s->pair->to_client;
+	return s->side == SIDE_SERVER ? &s->pair->to_server
+				      : &s->pair->to_client;
 }
 
 /** session_tx() - The FIFO that this end writes */
 struct fifo *session_tx(const struct session *s)
 {
-	return s->side == SIDE_SERVER ? &s->pair->to_client :
-					&s->pair->to_server;
+	return s->side == SIDE_SERVER ? &s->pair->to_client
+				      : &s->pair->to_server;
 }
 
 /** session_of() - A handle from the wire, checked against its owner */
@@ -263,8 +263,7 @@ static void announce(struct session *s)
 	c.accepted.handle = s->handle;
 	c.accepted.rx_fifo = session_rx(s)->off;
 	c.accepted.tx_fifo = session_tx(s)->off;
-	c.accepted.segment_handle =
-		segment_handle(s->pair->segment, s->worker);
+	c.accepted.segment_handle = segment_handle(s->pair->segment, s->worker);
 	c.accepted.vpp_evt_q = s->app->mq_off;
 	addr_to_ctrl(&s->lcl, &c.accepted.lcl);
 	addr_to_ctrl(&s->rmt, &c.accepted.rmt);

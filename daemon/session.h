@@ -7,11 +7,11 @@
 
 /* A connection to be: 0 or a WIRE_E_ for the client. */
 struct session_plan {
-	struct app *app[2];	  /* by side */
-	struct addr lcl, rmt;	  /* as the client sees them */
-	uint16_t port;		  /* ours, host order; 0: the client's own */
-	uint32_t app_index;	  /* what the client calls it */
-	struct worker *worker;	  /* the client's */
+	struct app *app[2];    /* by side */
+	struct addr lcl, rmt;  /* as the client sees them */
+	uint16_t port;	       /* ours, host order; 0: the client's own */
+	uint32_t app_index;    /* what the client calls it */
+	struct worker *worker; /* the client's */
 };
 int session_open(const struct session_plan *plan,
 		 struct session *ends[2]) MUST_CHECK;

@@ -76,9 +76,9 @@ struct app {
 	uid_t uid;
 	pid_t pid;
 	uint64_t netns;
-	bool ext;	/* it is libsapi's: may be told our extensions */
+	bool ext; /* it is libsapi's: may be told our extensions */
 	bool mq_eventfd;
-	bool ready;	/* on the list of those with messages left */
+	bool ready; /* on the list of those with messages left */
 	struct list on_ready;
 	struct seg mq_seg; /* its queue to us: only its workers have it */
 	struct mq mq;
@@ -106,9 +106,9 @@ struct worker {
 	uint64_t mq_off, stats_off;
 	struct mq mq;
 	int evfd;
-	struct bell *bell;     /* wakes a client that waits without eventfd */
-	struct list sessions;  /* that it owns */
-	struct list pending;   /* messages that did not fit */
+	struct bell *bell;    /* wakes a client that waits without eventfd */
+	struct list sessions; /* that it owns */
+	struct list pending;  /* messages that did not fit */
 	unsigned n_pending;
 	struct list pending_io; /* sessions with an I/O event to come */
 	struct sub_io *sub_io;	/* the same, where it is only subscribed */
@@ -146,8 +146,8 @@ struct listener {
 	bool v6only, reuseport;
 	uint64_t members[WORKER_WORDS]; /* workers that listen */
 	unsigned n_members;
-	uint32_t turn;		  /* worker map index to begin with */
-	struct list accepting;	  /* sessions announced, not yet accepted */
+	uint32_t turn;	       /* worker map index to begin with */
+	struct list accepting; /* sessions announced, not yet accepted */
 	unsigned n_accepting;
 };
 

@@ -101,7 +101,7 @@ static int worker_memory(struct worker *w)
 {
 	struct mq_geometry g = {
 		.slots = w->app->evt_queue_size,
-		.n_ctrl = MAX(16u, w->app->evt_queue_size / 16),
+		.n_ctrl = MAX(16u, w->app->evt_queue_size / 32 * 2),
 	};
 	int ret;
 
@@ -163,9 +163,10 @@ int worker_open(struct app *app, struct conn *conn)
 	conn->worker = w;
 	conn->deadline = 0;
 	conn->ns->n_unattached--;
-	log_info("attached namespace=%s app=%s index=%u worker=%u uid=%u pid=%d",
-		 app->ns->conf.name, app->name, app->index, i, conn->uid,
-		 conn->pid);
+	log_info(
+		"attached namespace=%s app=%s index=%u worker=%u uid=%u pid=%d",
+		app->ns->conf.name, app->name, app->index, i, conn->uid,
+		conn->pid);
 	return 0;
 }
 
@@ -206,8 +207,8 @@ static void app_options(struct app *app, const struct wire_attach *msg)
 	app->evt_queue_size = (uint32_t)(q + 1) & ~1u;
 	app->mq_eventfd = msg->options[WIRE_OPT_FLAGS] & WIRE_OPT_F_MQ_EVENTFD;
 	app->ext = msg->options[WIRE_OPT_EXT] == WIRE_EXT_MAGIC;
-	app->add_segment_size = add ? MIN(add, SEGMENT_DEFAULT) :
-				      SEGMENT_DEFAULT;
+	app->add_segment_size =
+		add ? MIN(add, SEGMENT_DEFAULT) : SEGMENT_DEFAULT;
 	app->rx_size = fifo_bytes(max, msg->options[WIRE_OPT_RX_FIFO_SIZE]);
 	app->tx_size = fifo_bytes(max, msg->options[WIRE_OPT_TX_FIFO_SIZE]);
 	memcpy(app->name, msg->name, sizeof(app->name));
@@ -294,8 +295,7 @@ static void app_close(struct app *app)
 {
 	segments_leave(app);
 	log_info("detached namespace=%s app=%s index=%u uid=%u pid=%d",
-		 app->ns->conf.name, app->name, app->index, app->uid,
-		 app->pid);
+		 app->ns->conf.name, app->name, app->index, app->uid, app->pid);
 	app_free(app);
 }
 

@@ -47,3 +47,11 @@ EXTRA_DIST += tests/data/live-26.06 \
 	tests/data/vpp-25.02.tsv tests/data/vpp-25.06.tsv \
 	tests/data/vpp-25.10.tsv tests/data/vpp-26.02.tsv \
 	tests/data/vpp-26.06.tsv
+
+# the daemon, driven by a client that the tests play
+sapid_raw = %D%/rawclient.c %D%/rawclient.h
+unit_tests += %D%/sapid_attach %D%/sapid_session
+%C%_sapid_attach_SOURCES = %D%/sapid_attach.c $(sapid_raw)
+%C%_sapid_attach_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_session_SOURCES = %D%/sapid_session.c $(sapid_raw)
+%C%_sapid_session_LDADD = core/libshm.la core/libkernel.la

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ns.h - namespaces: a socket each, and who may use it */
+#ifndef DAEMON_NS_H
+#define DAEMON_NS_H
+
+#include "daemon/state.h"
+
+/* Make the run folder ours. -EBUSY: another daemon has it. */
+int ns_init(void) MUST_CHECK;
+/* Bring the namespaces in line with @conf: open, change, close. -errno of the
+ * first that could not be opened; the others are. */
+int ns_apply(const struct conf *conf) MUST_CHECK;
+/* Free those that are left by all. */
+void ns_reap(void);
+/* Close all and give the run folder back. */
+void ns_close_all(void);
+
+#endif /* DAEMON_NS_H */
