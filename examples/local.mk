@@ -1,1 +1,2 @@
 # see Makefile.am
+EXTRA_DIST += %D%/quickstart

@@ -125,3 +125,63 @@ configured() {
   (cd "$dir" && quietly ../configure -q "$@") || return 1
   printf '%s\n' "$*" > "$dir/.configured"
 }
+
+# What follows needs $work, a temporary directory with a short path.
+
+# beside COMMAND...: run it in the background, in $pid, until the script ends
+beside() {
+  "$@" < /dev/null > "$work/log.${1##*/}" 2>&1 3>&- &
+  pid=$!
+  cleanup ended "$pid"
+}
+
+# ended PID: stop it; by force after five seconds
+ended() {
+  local i
+  kill "$1" 2> /dev/null || return 0
+  for ((i = 0; i < 100; i++)); do
+    kill -0 "$1" 2> /dev/null || return 0
+    sleep 0.05
+  done
+  kill -KILL "$1"
+}
+
+# a port that nobody uses, and that no client gets by chance
+free_port() {
+  local hex
+  while :; do
+    port=$((15000 + RANDOM % 15000))
+    printf -v hex ':%04X ' "$port"
+    grep -qs "$hex" /proc/net/tcp /proc/net/tcp6 || return 0
+  done
+}
+
+listening() {
+  grep -qs "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") [0-9A-F]*:0000 0A" \
+    /proc/net/tcp /proc/net/tcp6
+}
+
+# wait_port PORT: until somebody listens there, ten seconds
+wait_port() {
+  local i
+  for ((i = 0; i < 200; i++)); do
+    listening "$1" && return
+    sleep 0.05
+  done
+  return 1
+}
+
+# start_daemon BUILD: a sapid of ours; $under runs a command through it
+start_daemon() {
+  mkfifo "$work/ready"
+  "$1/daemon/sapid" --run-dir "$work/run" --ready-fd 4 4> "$work/ready" \
+    > "$work/log.sapid" 2>&1 < /dev/null 3>&- &
+  cleanup ended "$!"
+  if ! read -r -t 30 < "$work/ready"; then
+    cat "$work/log.sapid"
+    die "sapid does not start"
+  fi
+  # shellcheck disable=SC2034 # for the caller
+  under=(env "LD_PRELOAD=$1/preload/.libs/libsapi_preload.so"
+    "SAPI_SOCKET=$work/run/app_ns_sockets/default")
+}
