@@ -271,7 +271,11 @@ static int put_bytes(struct fifo *f, struct place *p, uint32_t tail,
 	return 0;
 }
 
-/* Make room for up to @want bytes behind @tail: the room, or an error. */
+/*
+ * Make room for up to @want bytes behind @tail: the room, or an error.  If
+ * memory is short, less is better than nothing: a writer of large pieces would
+ * get nowhere while one of small pieces does.
+ */
 static ssize_t make_room(struct fifo *f, uint32_t tail, uint32_t want,
 			 uint32_t free, struct place *last)
 {
@@ -286,10 +290,14 @@ static ssize_t make_room(struct fifo *f, uint32_t tail, uint32_t want,
 	if (likely(room >= want))
 		return want;
 	more = MAX(MIN(load32(f->min_alloc), free), want - room);
-	ret = grow(f, last, more, room == 0);
-	if (ret == -ENOMEM)
-		return room ? (ssize_t)room : -ENOBUFS;
-	return ret < 0 ? ret : (ssize_t)want;
+	do {
+		ret = grow(f, last, more, room == 0);
+		more /= 2;
+	} while (ret == -ENOMEM && more >= WIRE_CHUNK_MIN);
+	if (ret < 0 && ret != -ENOMEM)
+		return ret;
+	room = last->start + last->len - tail;
+	return room ? (ssize_t)MIN(room, want) : -ENOBUFS;
 }
 
 /* Put @len bytes, or as many as fit unless @all. */
