@@ -68,7 +68,7 @@ static bool push(struct seg *seg, unsigned slice, unsigned class,
 	for (try = 0; try < SEG_MAX_TRIES; try++) {
 		/* release: a producer that looks for its place while we free
 		 * and reads this link then sees start_chunk moved (find_tail()
-		 * in fifo.c) */
+		 * in fifo_put.c) */
 		atomic_store_explicit(&last->next, head & SPTR_MASK,
 				      memory_order_release);
 		/* release: pairs with the acquire in pop() */
@@ -136,6 +136,10 @@ static int carve_batch(struct seg *seg, unsigned slice, unsigned class,
 	ret = seg_carve(seg, n * stride, 8, &off);
 	if (ret < 0)
 		return ret;
+	/* before the push: chunks carved less chunks found are then those that
+	 * deaths have cost */
+	atomic_fetch_add_explicit(&seg->fsh->slices[slice].num_chunks[class],
+				  (uint32_t)n, memory_order_relaxed);
 	for (i = 0, at = off; i < n; i++, at += stride) {
 		c = map_at(&seg->map, at, stride);
 		/* relaxed: push() publishes the batch */
@@ -149,8 +153,6 @@ static int carve_batch(struct seg *seg, unsigned slice, unsigned class,
 	}
 	if (!push(seg, slice, class, off, c))
 		return -EPROTO;
-	atomic_fetch_add_explicit(&seg->fsh->slices[slice].num_chunks[class],
-				  (uint32_t)n, memory_order_relaxed);
 	count(seg, slice, n * class_size(class));
 	return 0;
 }

@@ -1,594 +1,420 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fifo.c - VPP's byte FIFO: attach, and move bytes */
+/* fifo.c - attach a byte FIFO; how its two ends call each other */
 #include "core/shm/fifo.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
+
+#include "core/shm/fifo_list.h"
 
 /*
- * DOC: the byte FIFO (ABI.md 8)
+ * DOC: who calls whom (ABI.md 8.5, 8.6)
  *
- * Not a ring: a list of chunks over an ever-increasing 32-bit position.  The
- * producer appends chunks, the consumer returns the ones it has finished.
+ * Two questions of the same shape, each with one fence on either side.
  *
- *	start_chunk ... head_chunk ... tail_chunk ... end_chunk
+ * Bytes:  the producer stores tail, fence, looks at has_event.
+ *         the consumer clears has_event, fence, looks at tail.
+ * Room:   the consumer stores head, fence, looks at want_deq_ntf.
+ *         the producer sets want_deq_ntf, fence, looks at head.
  *
- * Who writes: start_chunk, head_chunk, head are the consumer's; tail_chunk,
- * tail, end_chunk and the link out of end_chunk the producer's.  A position
- * is published by a release store and read by an acquire load on the other
- * side; that is all that orders the bytes and the links.
+ * The fences are sequentially consistent, so one of them comes first, and the
+ * side whose fence is second sees what the other stored.  So either the
+ * looker sees the bytes (the room) and does not sleep, or the doer sees that
+ * it is waited for and calls.  Without them, each could read the other's word
+ * before its own store left the store buffer, and a wake-up were lost.
  *
- * Several processes may be the producer in turn (fork), and one may die at
- * any instruction; the next one goes on from what stands in the memory:
- *
- * - The producer writes bytes, then tail_chunk, then tail.  Dead in between:
- *   tail_chunk does not contain tail; find_tail() searches the list.
- * - The producer appends one chunk at a time: end_chunk first, then the link
- *   to it, then tail_chunk.  While the link is missing the old last chunk has
- *   no next, so that the consumer does not free it, and whoever comes upon
- *   it knows that what end_chunk names comes next.  (With the link first the
- *   consumer could free the chunk that end_chunk still names.)
- * - The consumer writes head_chunk, then head, and only then frees.  Dead
- *   before head: the bytes are read again.  Dead after: the next dequeue
- *   frees more.  (ABI.md 8.4 frees first, as VPP does, and then a death before
- *   head loses bytes.  The other side can't tell: it looks at neither
- *   start_chunk nor what is before head.)  Each chunk is unlinked, then
- *   freed; dead in between, one chunk is lost until the segment goes.
- *
- * Nothing of this is cached in struct fifo.  Each word is read once, and a
- * chunk is used after seg_chunk() has found it inside and of a length that
- * can be; so every step of a walk advances by 4096 at least, and walks are
- * bounded by what the segment can hold.
+ * Where a read-modify-write on the asked word is due anyway it is the fence.
+ * Where it is not, adding 0 to our own position is: the line is ours already,
+ * while an exchange would pull the line of the signals, which both sides
+ * read, to and fro with each message.
  */
 
-/* Where we are in the list. */
-struct place {
-	uint64_t off;
-	struct wire_chunk *chunk;
-	uint32_t start; /* position of its first byte */
-	uint32_t len;
-};
-
-/* Where caller's bytes are; iov NULL: bytes that nobody wants. */
-struct cursor {
-	const struct iovec *iov;
-	int n;
-	size_t done; /* of iov[0] */
-};
-
-#define MAX_USED ((uint32_t)INT32_MAX)
-#define FIND_TRIES 1000
-
-static uint32_t load32(const _Atomic uint32_t *word)
+/* used and size, which a bad peer may make nonsense: signed, clamped. */
+static uint32_t free_bytes(uint32_t size, uint32_t used)
 {
-	return atomic_load_explicit(word, memory_order_relaxed);
+	return used < size ? size - used : 0;
 }
 
-static uint64_t load64(const _Atomic uint64_t *word)
+#define SIGNALS(f, h)                                     \
+	do {                                              \
+		(f)->has_event = &(h)->has_event;         \
+		(f)->want_deq_ntf = &(h)->want_deq_ntf;   \
+		(f)->has_deq_ntf = &(h)->has_deq_ntf;     \
+		(f)->deq_thresh = &(h)->deq_thresh;       \
+		(f)->n_subscribers = &(h)->n_subscribers; \
+		(f)->subscribers = (h)->subscribers;      \
+	} while (0)
+
+#define DATA(f, h)                                                       \
+	do {                                                             \
+		(f)->start_chunk = &(h)->start_chunk;                    \
+		(f)->end_chunk = &(h)->end_chunk;                        \
+		(f)->head_chunk = &(h)->head_chunk;                      \
+		(f)->tail_chunk = &(h)->tail_chunk;                      \
+		(f)->head = &(h)->head;                                  \
+		(f)->tail = &(h)->tail;                                  \
+		(f)->size = &(h)->size;                                  \
+		(f)->min_alloc = &(h)->min_alloc;                        \
+		(f)->slice = atomic_load_explicit(&(h)->slice_index,     \
+						  memory_order_relaxed); \
+	} while (0)
+
+static void *header_at(const struct seg *seg, uint64_t off)
 {
-	return atomic_load_explicit(word, memory_order_relaxed);
+	if (!off || off % WIRE_CACHE_LINE)
+		return NULL;
+	return map_at(&seg->map, off, sizeof(struct wire_fifo));
 }
 
-static void store64(_Atomic uint64_t *word, uint64_t val)
+/**
+ * fifo_attach() - point at the words of a FIFO
+ * @f:		set on success
+ * @seg:	the segment; must outlive @f
+ * @off:	of the header
+ * @dialect:	what the header looks like
+ *
+ * Return: 0 or -EPROTO.
+ */
+int fifo_attach(struct fifo *f, struct seg *seg, uint64_t off,
+		enum wire_dialect dialect)
 {
-	atomic_store_explicit(word, val, memory_order_relaxed);
-}
+	struct fifo new = { .seg = seg, .off = off };
+	void *p = header_at(seg, off);
+	uint32_t size, len;
 
-/* No chain in this segment is longer. */
-static uint64_t max_chunks(const struct fifo *f)
-{
-	return f->seg->limit / WIRE_CHUNK_MIN;
-}
-
-static bool place_at(const struct fifo *f, uint64_t off, struct place *p)
-{
-	p->off = off;
-	p->chunk = seg_chunk(f->seg, off, &p->len);
-	if (unlikely(!p->chunk))
-		return false;
-	p->start = load32(&p->chunk->start_byte);
-	return true;
-}
-
-static bool place_has(const struct place *p, uint32_t pos)
-{
-	return pos - p->start < p->len;
-}
-
-static uint64_t place_next(const struct place *p)
-{
-	/* acquire: pairs with the release in append(), for the new chunk's
-	 * header; the bytes in it come with tail */
-	return atomic_load_explicit(&p->chunk->next, memory_order_acquire);
-}
-
-/* Go to the next chunk, which must begin where this one ends. */
-static bool place_step(const struct fifo *f, struct place *p)
-{
-	uint32_t end = p->start + p->len;
-
-	return place_at(f, place_next(p), p) && p->start == end;
-}
-
-/* Copy @n bytes between the caller and @data, and go on by as much. */
-static inline void copy(struct cursor *cur, uint8_t *data, size_t n, bool in)
-{
-	uint8_t *user;
-	size_t part;
-
-	if (!cur->iov)
-		return;
-	while (n) {
-		part = cur->iov->iov_len - cur->done;
-		if (!part) {
-			cur->iov++;
-			cur->done = 0;
-			continue;
-		}
-		part = MIN(part, n);
-		user = (uint8_t *)cur->iov->iov_base + cur->done;
-		if (in)
-			memcpy(data, user, part);
-		else
-			memcpy(user, data, part);
-		cur->done += part;
-		data += part;
-		n -= part;
+	if (!p)
+		return -EPROTO;
+	if (dialect == WIRE_2510) {
+		DATA(&new, (struct wire_fifo_2510 *)p);
+		SIGNALS(&new, (struct wire_fifo_2510 *)p);
+	} else {
+		DATA(&new, (struct wire_fifo *)p);
+		SIGNALS(&new, (struct wire_fifo *)p);
 	}
+	size = load32(new.size);
+	if (new.slice >= seg->n_slices || !size || size > INT32_MAX ||
+	    !seg_chunk(
+		    seg,
+		    atomic_load_explicit(new.start_chunk, memory_order_relaxed),
+		    &len) ||
+	    !seg_chunk(
+		    seg,
+		    atomic_load_explicit(new.end_chunk, memory_order_relaxed),
+		    &len))
+		return -EPROTO;
+	*f = new;
+	return 0;
 }
 
-/* Bytes of @iov, but no more than a FIFO can ever hold. */
-static size_t iov_bytes(const struct iovec *iov, int n)
+/**
+ * fifo_attach_signals() - be called through another header (cut-through)
+ * @f:		attached to its data
+ * @seg:	the segment of the other header
+ * @off:	the other header
+ * @dialect:	up to 25.10 only the doorbell is another's, and a consumer
+ *		clears both
+ *
+ * Return: 0 or -EPROTO.
+ */
+int fifo_attach_signals(struct fifo *f, struct seg *seg, uint64_t off,
+			enum wire_dialect dialect)
 {
-	size_t sum = 0;
+	void *p = header_at(seg, off);
 
-	for (; n > 0; n--, iov++)
-		sum += MIN(iov->iov_len, (size_t)MAX_USED);
-	return sum;
+	if (!p)
+		return -EPROTO;
+	if (dialect == WIRE_2510) {
+		f->has_event_too = f->has_event;
+		f->has_event = &((struct wire_fifo_2510 *)p)->has_event;
+	} else {
+		SIGNALS(f, (struct wire_fifo *)p);
+	}
+	return 0;
+}
+
+/**
+ * fifo_write_index() - tell an old server our index for the session
+ * @seg:	the segment
+ * @off:	the header
+ * @dialect:	26.02 and later carry it in messages: nothing is written
+ * @app_index:	our index
+ *
+ * Return: 0 or -EPROTO.
+ */
+int fifo_write_index(struct seg *seg, uint64_t off, enum wire_dialect dialect,
+		     uint32_t app_index)
+{
+	struct wire_fifo_2510 *h = header_at(seg, off);
+
+	if (!h)
+		return -EPROTO;
+	if (dialect == WIRE_2510)
+		atomic_store_explicit(&h->client_session_index, app_index,
+				      memory_order_release);
+	return 0;
+}
+
+/**
+ * fifo_size() - the capacity
+ * @f:	the FIFO
+ *
+ * Return: bytes; the server may change it at any time.
+ */
+uint32_t fifo_size(const struct fifo *f)
+{
+	return MIN(load32(f->size), (uint32_t)INT32_MAX);
 }
 
 /* --- producer --- */
 
-/* Append the chunk at @new behind @last, which it replaces. */
-static void append(struct fifo *f, struct place *last, const struct place *new)
-{
-	struct wire_chunk *c = new->chunk;
-
-	/* relaxed: the release below publishes them to the consumer */
-	atomic_store_explicit(&c->start_byte, new->start, memory_order_relaxed);
-	c->enq_rb_index = 0;
-	c->deq_rb_index = 0;
-	store64(&c->next, 0);
-	/* release: a producer that takes over finds a numbered chunk */
-	atomic_store_explicit(f->end_chunk, new->off, memory_order_release);
-	/* release: pairs with the acquire in place_next() */
-	atomic_store_explicit(&last->chunk->next, new->off,
-			      memory_order_release);
-	*last = *new;
-}
-
-/* Append chunks for @bytes behind @last.  @at_end: tail is at its end. */
-static int grow(struct fifo *f, struct place *last, uint32_t bytes, bool at_end)
-{
-	uint64_t off, next, n = bytes / WIRE_CHUNK_MIN + 2;
-	struct place new;
-	int ret;
-
-	ret = seg_chunk_alloc(f->seg, f->slice, bytes, &off);
-	if (ret < 0)
-		return ret;
-	for (; off && n; n--, off = next) {
-		if (!place_at(f, off, &new))
-			return -EPROTO;
-		next = load64(&new.chunk->next);
-		new.start = last->start + last->len;
-		append(f, last, &new);
-		if (at_end)
-			store64(f->tail_chunk, off);
-		at_end = false;
-	}
-	return 0;
-}
-
-/*
- * Find the chunk that contains @tail by walking the list, and repair the link
- * that a dead producer may have left out.  The consumer may be freeing: what
- * was walked is true if start_chunk still stands where it stood, since the
- * consumer moves it before it frees (and only a producer, we, could bring the
- * same chunk back).
+/**
+ * fifo_room() - bytes that can be put
+ * @f:	the FIFO
+ *
+ * Return: bytes; 1 if the positions are impossible, so that a put is tried
+ * and says -EPROTO.
  */
-static int find_tail(struct fifo *f, uint32_t tail, struct place *p)
+uint32_t fifo_room(const struct fifo *f)
 {
-	struct place end;
-	uint64_t start, n;
-	unsigned try;
-	bool found;
+	/* seq_cst: the producer's look after fifo_want_room() */
+	uint32_t head = atomic_load_explicit(f->head, memory_order_seq_cst);
+	uint32_t used = load32(f->tail) - head, size = load32(f->size);
 
-	for (try = 0; try < FIND_TRIES; try++) {
-		/* acquire: pairs with the release in free_consumed() */
-		start = atomic_load_explicit(f->start_chunk,
-					     memory_order_acquire);
-		n = max_chunks(f);
-		found = place_at(f, start, p);
-		while (found && !place_has(p, tail) && place_next(p) && --n)
-			found = place_step(f, p);
-		/* acquired links: if one was of a freed chunk, the move of
-		 * start_chunk before that is visible here */
-		if (load64(f->start_chunk) != start)
-			continue;
-		if (!found || !n)
-			return -EPROTO;
-		if (place_has(p, tail))
-			return 0;
-		if (!place_at(f, load64(f->end_chunk), &end) ||
-		    end.start != p->start + p->len || !place_has(&end, tail))
-			return -EPROTO;
-		atomic_store_explicit(&p->chunk->next, end.off,
-				      memory_order_release);
-		*p = end;
-		return 0;
-	}
-	return -EPROTO;
-}
-
-/* Copy @len bytes to @tail on, from @p; sets tail_chunk.  There is room. */
-static int put_bytes(struct fifo *f, struct place *p, uint32_t tail,
-		     uint32_t len, struct cursor *cur)
-{
-	uint32_t at = tail - p->start, n;
-	bool crossed = false;
-	struct place end;
-
-	for (;;) {
-		n = MIN(len, p->len - at);
-		copy(cur, p->chunk->data + at, n, true);
-		len -= n;
-		if (at + n < p->len)
-			break;
-		crossed = true;
-		if (!place_next(p)) {
-			/* either the last, or a dead producer's loose end */
-			if (!place_at(f, load64(f->end_chunk), &end))
-				return -EPROTO;
-			if (end.off == p->off) {
-				store64(f->tail_chunk, 0);
-				return len ? -EPROTO : 0;
-			}
-			if (end.start != p->start + p->len)
-				return -EPROTO;
-			atomic_store_explicit(&p->chunk->next, end.off,
-					      memory_order_release);
-		}
-		if (!place_step(f, p))
-			return -EPROTO;
-		at = 0;
-		if (!len)
-			break;
-	}
-	if (crossed)
-		store64(f->tail_chunk, p->off);
-	return 0;
-}
-
-/*
- * Make room for up to @want bytes behind @tail: the room, or an error.  If
- * memory is short, less is better than nothing: a writer of large pieces would
- * get nowhere while one of small pieces does.
- */
-static ssize_t make_room(struct fifo *f, uint32_t tail, uint32_t want,
-			 uint32_t free, struct place *last)
-{
-	uint32_t room, more;
-	int ret;
-
-	if (!place_at(f, load64(f->end_chunk), last))
-		return -EPROTO;
-	room = last->start + last->len - tail;
-	if (unlikely(room > MAX_USED))
-		return -EPROTO;
-	if (likely(room >= want))
-		return want;
-	more = MAX(MIN(load32(f->min_alloc), free), want - room);
-	do {
-		ret = grow(f, last, more, room == 0);
-		more /= 2;
-	} while (ret == -ENOMEM && more >= WIRE_CHUNK_MIN);
-	if (ret < 0 && ret != -ENOMEM)
-		return ret;
-	room = last->start + last->len - tail;
-	return room ? (ssize_t)MIN(room, want) : -ENOBUFS;
-}
-
-/* Put @len bytes, or as many as fit unless @all. */
-static ssize_t put(struct fifo *f, struct cursor *cur, size_t len, bool all)
-{
-	/* acquire: pairs with the release in take(); what we overwrite has
-	 * been read */
-	uint32_t head = atomic_load_explicit(f->head, memory_order_acquire);
-	uint32_t tail = load32(f->tail); /* only producers write it */
-	uint32_t size = load32(f->size), used = tail - head;
-	struct place p;
-	uint64_t at;
-	ssize_t n;
-	int ret;
-
-	if (unlikely(used > MAX_USED || size > MAX_USED))
-		return -EPROTO;
-	if (all && len > size)
-		return -EMSGSIZE;
-	if (used >= size || (all && len > size - used))
-		return -EAGAIN;
-	if (!len)
-		return 0;
-	len = MIN(len, size - used);
-	n = make_room(f, tail, (uint32_t)len, size - used, &p);
-	if (unlikely(n < 0))
-		return n;
-	if (unlikely(all && (size_t)n < len))
-		return -ENOBUFS;
-	at = load64(f->tail_chunk); /* mostly the last, which p is */
-	if ((at != p.off && !place_at(f, at, &p)) || !place_has(&p, tail)) {
-		ret = find_tail(f, tail, &p);
-		if (ret < 0)
-			return ret;
-	}
-	ret = put_bytes(f, &p, tail, (uint32_t)n, cur);
-	if (unlikely(ret < 0))
-		return ret;
-	/* release: pairs with the acquire of tail in take(), peek, view */
-	atomic_store_explicit(f->tail, tail + (uint32_t)n,
-			      memory_order_release);
-	return n;
+	if (unlikely(used > INT32_MAX || size > INT32_MAX))
+		return 1;
+	return free_bytes(size, used);
 }
 
 /**
- * fifo_put() - put bytes
- * @f:		the FIFO
- * @buf:	from where
- * @len:	how many at most
+ * fifo_ring() - after a put: has the consumer to be called?
+ * @f:	the FIFO
  *
- * Return: how many, -EAGAIN, -ENOBUFS or -EPROTO.
+ * Return: true if the caller must send the event.
  */
-ssize_t fifo_put(struct fifo *f, const void *buf, size_t len)
+bool fifo_ring(struct fifo *f)
 {
-	const struct iovec iov = { (void *)(uintptr_t)buf, len };
-
-	return put(f, &(struct cursor){ &iov, 1, 0 }, len, false);
+	if (load32(f->has_event)) {
+		/* the fence between our tail and the look */
+		atomic_fetch_add_explicit(f->tail, 0, memory_order_seq_cst);
+		if (atomic_load_explicit(f->has_event, memory_order_seq_cst))
+			return false;
+	}
+	/* seq_cst: pairs with the exchange in fifo_arm() */
+	return !atomic_exchange_explicit(f->has_event, 1, memory_order_seq_cst);
 }
 
 /**
- * fifo_putv() - the same from several buffers
+ * fifo_want_room() - ask to be called once when there is room
  * @f:		the FIFO
- * @iov:	the buffers
- * @n:		how many
+ * @thresh:	bytes; 0: any
  *
- * Return: as fifo_put().
+ * Then look at fifo_room() again before sleeping.
  */
-ssize_t fifo_putv(struct fifo *f, const struct iovec *iov, int n)
+void fifo_want_room(struct fifo *f, uint32_t thresh)
 {
-	return put(f, &(struct cursor){ iov, n, 0 }, iov_bytes(iov, n), false);
+	/* relaxed: the OR releases it */
+	atomic_store_explicit(f->deq_thresh, thresh, memory_order_relaxed);
+	/* seq_cst: pairs with the fence in fifo_took() */
+	atomic_fetch_or_explicit(f->want_deq_ntf, WIRE_WANT_DEQ_ONCE,
+				 memory_order_seq_cst);
 }
 
 /**
- * fifo_put_all() - put a datagram, header and all, as one
- * @f:		the FIFO
- * @iov:	the buffers
- * @n:		how many
- *
- * Return: the sum, -EAGAIN, -ENOBUFS, -EMSGSIZE or -EPROTO.
+ * fifo_got_room() - the call came; the consumer may call again
+ * @f:	the FIFO
  */
-ssize_t fifo_put_all(struct fifo *f, const struct iovec *iov, int n)
+void fifo_got_room(struct fifo *f)
 {
-	return put(f, &(struct cursor){ iov, n, 0 }, iov_bytes(iov, n), true);
+	/* relaxed: late costs at most one call, which VPP accepts too */
+	atomic_store_explicit(f->has_deq_ntf, 0, memory_order_relaxed);
 }
 
 /* --- consumer --- */
 
-/* Find the chunk that contains @pos, which is before tail. */
-static int find_head(const struct fifo *f, uint32_t pos, uint64_t from,
-		     struct place *p)
+/**
+ * fifo_used() - bytes that can be taken
+ * @f:	the FIFO
+ *
+ * Return: bytes; not 0 if the positions are impossible, so that a take is
+ * tried and says -EPROTO.
+ */
+uint32_t fifo_used(const struct fifo *f)
 {
-	uint64_t n;
+	/* seq_cst: the consumer's look after fifo_arm() */
+	uint32_t tail = atomic_load_explicit(f->tail, memory_order_seq_cst);
 
-	if (likely(place_at(f, from, p) && place_has(p, pos)))
-		return 0;
-	/* 0, or a dead consumer's: start_chunk is only ours to move */
-	if (!place_at(f, load64(f->start_chunk), p))
-		return -EPROTO;
-	for (n = max_chunks(f); n && !place_has(p, pos); n--)
-		if (!place_step(f, p))
-			return -EPROTO;
-	return n ? 0 : -EPROTO;
+	return tail - load32(f->head);
 }
 
-/* Bytes to read at head, or -EPROTO. */
-static ssize_t readable(const struct fifo *f, uint32_t head)
+/**
+ * fifo_tail() - the producer's position
+ * @f:	the FIFO
+ *
+ * Return: a number that changes when bytes are put.
+ */
+uint32_t fifo_tail(const struct fifo *f)
 {
-	/* acquire: pairs with the release in put(), for bytes and links */
-	uint32_t tail = atomic_load_explicit(f->tail, memory_order_acquire);
-	uint32_t used = tail - head;
-
-	return unlikely(used > MAX_USED) ? -EPROTO : (ssize_t)used;
+	/* seq_cst: as in fifo_used() */
+	return atomic_load_explicit(f->tail, memory_order_seq_cst);
 }
 
-/* Copy @len bytes from @pos on; p is left at the chunk that contains what
- * follows, or, if that is not there yet, p->off is 0. */
-static int get_bytes(struct fifo *f, struct place *p, uint32_t pos,
-		     uint32_t len, struct cursor *cur)
+/**
+ * fifo_took() - after taking: has the producer to be called?
+ * @f:	the FIFO
+ * @n:	bytes taken
+ *
+ * Return: true if the caller must send the notification.
+ */
+bool fifo_took(struct fifo *f, uint32_t n)
 {
-	uint32_t at = pos - p->start, n;
+	/* the fence between our head and the look; pairs with the OR in
+	 * fifo_want_room() */
+	uint32_t head =
+		atomic_fetch_add_explicit(f->head, 0, memory_order_seq_cst);
+	uint32_t want =
+		atomic_load_explicit(f->want_deq_ntf, memory_order_seq_cst);
+	uint32_t used, size;
+	bool call;
 
-	for (;;) {
-		n = MIN(len, p->len - at);
-		copy(cur, p->chunk->data + at, n, false);
-		len -= n;
-		if (at + n < p->len)
-			return 0;
-		if (!len) {
-			p->off = place_next(p);
-			return 0;
-		}
-		if (!place_step(f, p))
-			return -EPROTO;
-		at = 0;
+	if (likely(!want))
+		return false;
+	used = atomic_load_explicit(f->tail, memory_order_acquire) - head;
+	size = load32(f->size);
+	if (want & WIRE_WANT_DEQ_ONCE) {
+		/* this bit hides the others (ABI.md 8.6) */
+		call = free_bytes(size, used) >= load32(f->deq_thresh);
+	} else {
+		call = ((want & WIRE_WANT_DEQ_IF_FULL) && used < size &&
+			(uint64_t)used + n >= size) ||
+		       ((want & WIRE_WANT_DEQ_IF_EMPTY) && !used);
+		/* relaxed: see fifo_got_room() */
+		call = call && !load32(f->has_deq_ntf);
 	}
+	if (!call)
+		return false;
+	if (want & (WIRE_WANT_DEQ_IF_FULL | WIRE_WANT_DEQ_IF_EMPTY))
+		atomic_store_explicit(f->has_deq_ntf, 1, memory_order_release);
+	if (want & WIRE_WANT_DEQ_ONCE)
+		atomic_fetch_and_explicit(f->want_deq_ntf, ~WIRE_WANT_DEQ_ONCE,
+					  memory_order_acq_rel);
+	return true;
 }
 
-/* Give back the chunks before @head, but never the last. */
-static void free_consumed(struct fifo *f, uint32_t head)
+/**
+ * fifo_arm_since() - before sleeping: ask for an event at the next put
+ * @f:		the FIFO
+ * @tail:	bytes up to here are known (edge-triggered waiting)
+ *
+ * Return: true if bytes came after @tail: do not sleep.
+ */
+bool fifo_arm_since(struct fifo *f, uint32_t tail)
 {
-	uint64_t off = load64(f->start_chunk), next;
-	uint64_t n = max_chunks(f);
-	struct place p;
+	if (f->has_event_too)
+		atomic_exchange_explicit(f->has_event_too, 0,
+					 memory_order_seq_cst);
+	/* seq_cst: pairs with the fence or exchange in fifo_ring() */
+	atomic_exchange_explicit(f->has_event, 0, memory_order_seq_cst);
+	if (fifo_tail(f) == tail)
+		return false;
+	/* as if the event had come.  The producer may have seen the 0 and send
+	 * one: one too many does no harm */
+	atomic_store_explicit(f->has_event, 1, memory_order_release);
+	return true;
+}
 
-	for (; n && place_at(f, off, &p); n--, off = next) {
-		if ((int32_t)(head - (p.start + p.len)) < 0)
-			return;
-		next = place_next(&p);
-		if (!next)
-			return;
-		/* release: pairs with the acquire in find_tail(); and so does
-		 * the link that seg_chunk_free() then writes */
-		atomic_store_explicit(f->start_chunk, next,
+/**
+ * fifo_arm() - before sleeping: ask for an event
+ * @f:	the FIFO
+ *
+ * Return: true if there are bytes: do not sleep.
+ */
+bool fifo_arm(struct fifo *f)
+{
+	return fifo_arm_since(f, load32(f->head));
+}
+
+/**
+ * fifo_has_event() - has an event been sent, or nobody asked for one?
+ * @f:	the FIFO
+ *
+ * Return: true or false.
+ */
+bool fifo_has_event(const struct fifo *f)
+{
+	return atomic_load_explicit(f->has_event, memory_order_acquire) != 0;
+}
+
+/* --- subscribers: relaxed, since the owner's lock or nothing orders them ---
+ */
+
+static unsigned count_subscribers(const struct fifo *f)
+{
+	unsigned n =
+		atomic_load_explicit(f->n_subscribers, memory_order_relaxed);
+
+	return MIN(n, (unsigned)WIRE_MAX_SUBSCRIBERS);
+}
+
+/**
+ * fifo_subscribe() - have a worker notified in addition to the owner
+ * @f:		the FIFO
+ * @wrk:	its map index
+ *
+ * Return: 0 (also if it is there already) or -ENOSPC.
+ */
+int fifo_subscribe(struct fifo *f, uint8_t wrk)
+{
+	unsigned n = count_subscribers(f), i;
+
+	for (i = 0; i < n; i++)
+		if (atomic_load_explicit(&f->subscribers[i],
+					 memory_order_relaxed) == wrk)
+			return 0;
+	if (n == WIRE_MAX_SUBSCRIBERS)
+		return -ENOSPC;
+	atomic_store_explicit(&f->subscribers[n], wrk, memory_order_relaxed);
+	/* release: whoever counts it finds it */
+	atomic_store_explicit(f->n_subscribers, (uint8_t)(n + 1),
+			      memory_order_release);
+	return 0;
+}
+
+/**
+ * fifo_unsubscribe() - no longer
+ * @f:		the FIFO
+ * @wrk:	its map index; nothing happens if it is not there
+ */
+void fifo_unsubscribe(struct fifo *f, uint8_t wrk)
+{
+	unsigned n = count_subscribers(f), i;
+	uint8_t last;
+
+	for (i = 0; i < n; i++) {
+		if (atomic_load_explicit(&f->subscribers[i],
+					 memory_order_relaxed) != wrk)
+			continue;
+		last = atomic_load_explicit(&f->subscribers[n - 1],
+					    memory_order_relaxed);
+		atomic_store_explicit(&f->subscribers[i], last,
+				      memory_order_relaxed);
+		atomic_store_explicit(f->n_subscribers, (uint8_t)(n - 1),
 				      memory_order_release);
-		seg_chunk_free(f->seg, f->slice, off);
+		return;
 	}
 }
 
-static ssize_t take(struct fifo *f, struct cursor *cur, size_t len)
-{
-	uint32_t head = load32(f->head); /* only consumers write it */
-	ssize_t used = readable(f, head);
-	uint64_t at = load64(f->head_chunk);
-	struct place p;
-	int ret;
-
-	if (used <= 0)
-		return used ? used : -EAGAIN;
-	len = MIN(len, (size_t)used);
-	if (!len)
-		return 0;
-	ret = find_head(f, head, at, &p);
-	if (unlikely(ret < 0))
-		return ret;
-	ret = get_bytes(f, &p, head, (uint32_t)len, cur);
-	if (unlikely(ret < 0))
-		return ret;
-	if (p.off != at)
-		store64(f->head_chunk, p.off);
-	head += (uint32_t)len;
-	/* release: pairs with the acquire in put(); we have read the bytes */
-	atomic_store_explicit(f->head, head, memory_order_release);
-	if (unlikely(load64(f->start_chunk) != p.off))
-		free_consumed(f, head);
-	return (ssize_t)len;
-}
-
 /**
- * fifo_take() - take bytes
+ * fifo_subscribers() - copy the subscribers out
  * @f:		the FIFO
- * @buf:	to where
- * @len:	how many at most
+ * @wrk:	room for 7
  *
- * Return: how many, -EAGAIN or -EPROTO.
+ * Return: how many.
  */
-ssize_t fifo_take(struct fifo *f, void *buf, size_t len)
+unsigned fifo_subscribers(const struct fifo *f, uint8_t wrk[7])
 {
-	const struct iovec iov = { buf, len };
+	unsigned n = count_subscribers(f), i;
 
-	return take(f, &(struct cursor){ &iov, 1, 0 }, len);
-}
-
-/**
- * fifo_takev() - the same into several buffers
- * @f:		the FIFO
- * @iov:	the buffers
- * @n:		how many
- *
- * Return: as fifo_take().
- */
-ssize_t fifo_takev(struct fifo *f, const struct iovec *iov, int n)
-{
-	return take(f, &(struct cursor){ iov, n, 0 }, iov_bytes(iov, n));
-}
-
-/**
- * fifo_drop() - take without copying
- * @f:		the FIFO
- * @len:	how many at most
- *
- * Return: as fifo_take().
- */
-ssize_t fifo_drop(struct fifo *f, size_t len)
-{
-	return take(f, &(struct cursor){ NULL, 0, 0 }, len);
-}
-
-/**
- * fifo_peek() - copy without taking
- * @f:		the FIFO
- * @skip:	bytes to leave out first
- * @buf:	to where
- * @len:	how many at most
- *
- * Return: how many, 0 if there is nothing, or -EPROTO.
- */
-ssize_t fifo_peek(struct fifo *f, size_t skip, void *buf, size_t len)
-{
-	const struct iovec iov = { buf, len };
-	uint32_t head = load32(f->head);
-	ssize_t used = readable(f, head);
-	struct place p;
-	int ret;
-
-	if (used < 0)
-		return used;
-	if (skip >= (size_t)used || !len)
-		return 0;
-	len = MIN(len, (size_t)used - skip);
-	ret = find_head(f, head, load64(f->head_chunk), &p);
-	head += (uint32_t)skip;
-	/* bounded: skip is less than used, and a step is 4096 at least */
-	while (!ret && !place_has(&p, head))
-		if (!place_step(f, &p))
-			ret = -EPROTO;
-	if (!ret)
-		ret = get_bytes(f, &p, head, (uint32_t)len,
-				&(struct cursor){ &iov, 1, 0 });
-	return ret < 0 ? ret : (ssize_t)len;
-}
-
-/**
- * fifo_view() - the bytes where they lie
- * @f:		the FIFO
- * @iov:	filled
- * @n:		pieces that fit, then pieces filled
- *
- * Return: the bytes in the pieces, 0 if there are none, or -EPROTO.
- */
-ssize_t fifo_view(struct fifo *f, struct iovec *iov, int *n)
-{
-	uint32_t head = load32(f->head), at;
-	ssize_t left = readable(f, head), sum = 0;
-	int max = *n, i;
-	struct place p;
-
-	*n = 0;
-	if (left <= 0 || max <= 0)
-		return left < 0 ? left : 0;
-	if (find_head(f, head, load64(f->head_chunk), &p) < 0)
-		return -EPROTO;
-	for (i = 0, at = head - p.start; i < max; i++, at = 0) {
-		iov[i].iov_base = p.chunk->data + at;
-		iov[i].iov_len = MIN((size_t)left, (size_t)(p.len - at));
-		sum += (ssize_t)iov[i].iov_len;
-		left -= (ssize_t)iov[i].iov_len;
-		*n = i + 1;
-		if (!left)
-			break;
-		if (i + 1 < max && !place_step(f, &p))
-			return -EPROTO;
-	}
-	return sum;
+	for (i = 0; i < n; i++)
+		wrk[i] = atomic_load_explicit(&f->subscribers[i],
+					      memory_order_relaxed);
+	return n;
 }

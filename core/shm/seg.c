@@ -287,7 +287,7 @@ undo_header:
 }
 
 /* Free the chunks linked from @first on, at most what fits in the segment,
- * and @end, if a producer died before it linked it (grow() in fifo.c). */
+ * and @end, if a producer died before it linked it (fifo_put.c). */
 static void free_chain(struct seg *seg, unsigned slice, uint64_t first,
 		       uint64_t end)
 {

@@ -72,3 +72,6 @@ unit_tests += %D%/fifo_model %D%/fifo_threads
 %C%_fifo_model_LDADD = core/libshm.la core/libkernel.la
 %C%_fifo_threads_SOURCES = %D%/fifo_threads.c
 %C%_fifo_threads_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/fifo_kill
+%C%_fifo_kill_SOURCES = %D%/fifo_kill.c
+%C%_fifo_kill_LDADD = core/libshm.la core/libkernel.la
