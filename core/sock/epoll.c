@@ -56,7 +56,7 @@ static void was_seen(struct item *it, unsigned ready, bool reported)
 /* POLL* and EPOLL* are the same bits on Linux. */
 static unsigned interest(const struct item *it)
 {
-	return (it->events & 0xffff) | EPOLLERR | EPOLLHUP;
+	return it->events & 0xffff;
 }
 
 static unsigned item_ready(struct item *it)
@@ -70,7 +70,7 @@ static unsigned item_ready(struct item *it)
 	/* the position before the readiness: what comes in between is
 	 * reported once more rather than not at all */
 	tail = sock_tail(it->sock);
-	ready = sock_ready(it->sock) & interest(it);
+	ready = sock_ready(it->sock, interest(it));
 	if (!(it->events & EPOLLET))
 		return ready;
 	fresh = is_fresh(it, ready);
@@ -131,8 +131,7 @@ unsigned epoll_ready(struct epoll *ep)
 	if (it) {
 		do {
 			if (!it->disabled && !(it->events & EPOLLET))
-				ready = sock_ready(it->sock) &
-					(it->events | EPOLLERR | EPOLLHUP);
+				ready = sock_ready(it->sock, interest(it));
 			it = it->hot_next;
 		} while (!ready && it != ep->hot);
 	}
@@ -149,7 +148,7 @@ static bool item_arm(struct item *it)
 		return true;
 	if (sock_arm(it->sock, it->events, et ? &it->seen_tail : NULL))
 		return false;
-	return !et || !is_fresh(it, sock_ready(it->sock) & interest(it));
+	return !et || !is_fresh(it, sock_ready(it->sock, interest(it)));
 }
 
 /* Before sleeping: every hot item becomes cold; true if one is ready. */
@@ -313,18 +312,17 @@ static int ep_wait(struct epoll *ep, struct epoll_event *evs, int n,
 	uint64_t end = UINT64_MAX;
 	int got;
 
+	if (timeout)
+		end = sock_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
+		      (uint64_t)timeout->tv_nsec;
 	if (ep->n_items) {
 		app_poll();
 		got = look_busy(ep, evs, n);
 		if (got)
 			return got;
 	}
-	got = look(ep, evs, 0, n);
-	if (got || (timeout && !timeout->tv_sec && !timeout->tv_nsec))
-		return got;
-	if (timeout)
-		end = sock_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
-		      (uint64_t)timeout->tv_nsec;
+	if (timeout && !timeout->tv_sec && !timeout->tv_nsec)
+		return look(ep, evs, 0, n);
 	if (ep->n_items) {
 		got = spin(ep, evs, n);
 		if (got)

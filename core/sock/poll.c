@@ -74,9 +74,9 @@ static int set_collect(struct pollset *set, bool kernel)
 		got = kernel && set->kfds[i].fd >= 0
 			      ? (unsigned short)set->kfds[i].revents
 			      : 0;
-		want = (unsigned short)p->events | POLLERR | POLLHUP;
+		want = (unsigned short)p->events;
 		if (set->socks[i] && set->socks[i]->kind != SOCK_EPOLL)
-			got |= sock_ready(set->socks[i]) & want;
+			got |= sock_ready(set->socks[i], want);
 		p->revents = (short)got;
 		ready += got != 0;
 	}

@@ -30,7 +30,7 @@ static bool writable(const struct fifo *f)
 
 /* As tcp_poll() of Linux: end of input is readable, no more output is
  * writable, both is a hang-up. */
-static unsigned ready_session(struct sock *s)
+static unsigned ready_session(struct sock *s, unsigned want)
 {
 	struct session *sess = s->sess;
 	unsigned flags = session_flags(sess), shut = s->hold->flags;
@@ -50,9 +50,10 @@ static unsigned ready_session(struct sock *s)
 	wr_end = shut & HOLD_WR_SHUT || s->gone_told;
 	if (rd_end)
 		ev |= POLLIN | POLLRDNORM | POLLRDHUP;
-	else if (fifo_used(&sess->rx) >= (uint32_t)s->rcvlowat)
+	else if (want & (POLLIN | POLLRDNORM) &&
+		 fifo_used(&sess->rx) >= (uint32_t)s->rcvlowat)
 		ev |= POLLIN | POLLRDNORM;
-	if (wr_end || writable(&sess->tx))
+	if (wr_end || (want & (POLLOUT | POLLWRNORM) && writable(&sess->tx)))
 		ev |= POLLOUT | POLLWRNORM;
 	if (rd_end && wr_end)
 		ev |= POLLHUP;
@@ -61,18 +62,18 @@ static unsigned ready_session(struct sock *s)
 	return ev;
 }
 
-unsigned sock_ready(struct sock *s)
+unsigned sock_ready(struct sock *s, unsigned want)
 {
-	switch (s->kind) {
-	case SOCK_LISTENER:
-		return s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
-	case SOCK_SESSION:
-		return ready_session(s);
-	case SOCK_EPOLL:
-		return epoll_ready(s->epoll);
-	default:
-		return 0;
-	}
+	unsigned ready = 0;
+
+	want |= POLLERR | POLLHUP;
+	if (s->kind == SOCK_SESSION)
+		ready = ready_session(s, want);
+	else if (s->kind == SOCK_LISTENER)
+		ready = s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
+	else if (s->kind == SOCK_EPOLL)
+		ready = epoll_ready(s->epoll);
+	return ready & want;
 }
 
 uint32_t sock_tail(struct sock *s)
@@ -90,7 +91,7 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 	struct session *sess = s->sess;
 
 	if (s->kind != SOCK_SESSION)
-		return sock_ready(s) & events;
+		return sock_ready(s, events);
 	if (sess->state == SESSION_CONNECTING)
 		return false;
 	if (sess->state != SESSION_OPEN || sess->flags & SESSION_BROKEN)
@@ -98,7 +99,7 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 	if (events & (POLLIN | POLLRDNORM | POLLRDHUP)) {
 		if (tail ? fifo_arm_since(&sess->rx, *tail)
 			 : fifo_arm(&sess->rx) &&
-				    sock_ready(s) & (POLLIN | POLLRDNORM))
+				    sock_ready(s, POLLIN | POLLRDNORM))
 			return true;
 	}
 	if (events & (POLLOUT | POLLWRNORM) && !writable(&sess->tx)) {
@@ -106,7 +107,7 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 		if (writable(&sess->tx))
 			return true;
 	}
-	return !tail && sock_ready(s) & (events | POLLERR | POLLHUP);
+	return !tail && sock_ready(s, events);
 }
 
 /* --- spinning --- */
@@ -223,7 +224,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	for (;;) {
 		waiter_reset(w);
 		app_poll();
-		if (sock_ready(s) & (events | POLLERR | POLLHUP))
+		if (sock_ready(s, events))
 			return 0;
 		if (sock_arm(s, events, NULL))
 			return 0;
@@ -270,7 +271,7 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 	spin_start(&spin, s->spin_us);
 	while (err && spin_again(&spin)) {
 		app_poll();
-		if (sock_ready(s) & (events | POLLERR | POLLHUP))
+		if (sock_ready(s, events))
 			err = 0;
 	}
 	if (!err)

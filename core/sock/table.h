@@ -125,8 +125,9 @@ void sock_notify(struct sock *s);
 /* session.notify of every session a sock uses */
 void sock_session_event(struct session *sess);
 
-/* ready.c: what poll(2) would say, as POLL* bits */
-unsigned sock_ready(struct sock *s);
+/* ready.c: what poll(2) would say if asked for @want, errors and hang-up
+ * included; POLL* bits */
+unsigned sock_ready(struct sock *s, unsigned want);
 /*
  * Before sleeping on @s for @events: ask for the event that will end the
  * sleep; true if there is no need to sleep.  @tail: with level triggering
