@@ -74,31 +74,6 @@ static int make_dir(const char *dir)
 	return st.st_uid == geteuid() ? 0 : -EPERM;
 }
 
-/*
- * conf.c looks in the places where a daemon may be and ends with the last
- * one.  If none is in any of them, ours belongs into the first that is ours
- * alone, which lives as long as the session.
- */
-static void move_to_runtime_dir(struct conf *conf)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	char tmp[64], path[sizeof(conf->shm_socket)];
-	int len;
-
-	snprintf(tmp, sizeof(tmp), "/tmp/sapi-%u/", (unsigned)geteuid());
-	if (strncmp(conf->shm_socket, "/run/sapi/", 10) &&
-	    strncmp(conf->shm_socket, tmp, strlen(tmp)))
-		return;
-	if (!runtime || *runtime != '/' || access(runtime, W_OK) < 0)
-		len = snprintf(path, sizeof(path), "/tmp/sapi-%u" NS_DIR "%s",
-			       (unsigned)geteuid(), conf->namespace_id);
-	else
-		len = snprintf(path, sizeof(path), "%s/sapi" NS_DIR "%s",
-			       runtime, conf->namespace_id);
-	if (len > 0 && (size_t)len < sizeof(path))
-		strcpy(conf->shm_socket, path);
-}
-
 /* In the child of a child: nothing of the terminal, the shell's pipes or the
  * program's environment shall live on in the daemon. */
 static void become_daemon(const char *sapid, const char *dir, const char *ns,
@@ -222,7 +197,9 @@ int daemon_start(struct conf *conf)
 
 	if (daemon_answers(conf->shm_socket))
 		return 0;
-	move_to_runtime_dir(conf);
+	/* that of the machine does not serve us: have one of our own */
+	if (!conf->shm_socket_given)
+		conf_own_socket(conf, conf->shm_socket);
 	ret = daemon_dir(conf, dir);
 	if (ret < 0) {
 		say("nobody answers at %s, and it is no place where sapid "

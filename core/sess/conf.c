@@ -232,54 +232,80 @@ static bool is_foreign(const char *dir)
 	return foreign;
 }
 
-static void put_socket(struct conf *conf, const char *dir)
+/* The namespace's socket of a daemon in @dir; "" if it has no room. */
+static void socket_in(const struct conf *conf, const char *dir,
+		      char path[CONF_PATH])
 {
-	int len = snprintf(conf->shm_socket, sizeof(conf->shm_socket),
-			   "%s/app_ns_sockets/%s", dir, conf->namespace_id);
+	int len = snprintf(path, CONF_PATH, "%s/app_ns_sockets/%s", dir,
+			   conf->namespace_id);
 
-	if (len < 0 || (size_t)len >= sizeof(conf->shm_socket))
-		conf->shm_socket[0] = '\0';
+	if (!*dir || len < 0 || len >= CONF_PATH)
+		path[0] = '\0';
 }
 
-/* Where sapid is: $SAPI_SOCKET, the `daemon` key, else the first of the
- * places where it listens by default that is there, else the last. */
+/* The three places where a daemon may be, as sapid chooses: "" if there is no
+ * such place. */
+static void place(unsigned i, char dir[CONF_PATH])
+{
+	const char *v = secure_getenv("XDG_RUNTIME_DIR");
+	int len = 0;
+
+	if (i == 0 && v && *v == '/')
+		len = snprintf(dir, CONF_PATH, "%s/sapi", v);
+	else if (i == 1)
+		len = snprintf(dir, CONF_PATH, "/run/sapi");
+	else if (i == 2)
+		len = snprintf(dir, CONF_PATH, "/tmp/sapi-%u",
+			       (unsigned)geteuid());
+	if (len <= 0 || len >= CONF_PATH || (i == 2 && is_foreign(dir)))
+		dir[0] = '\0';
+}
+
+/**
+ * conf_own_socket() - Where the daemon would be that this user starts
+ * @conf:	names the namespace
+ * @path:	set; "" if it would be too long
+ */
+void conf_own_socket(const struct conf *conf, char path[CONF_PATH])
+{
+	char dir[CONF_PATH];
+
+	place(geteuid() ? 0 : 1, dir);
+	if (!*dir)
+		place(2, dir);
+	socket_in(conf, dir, path);
+}
+
+/* Where sapid is: $SAPI_SOCKET, the `daemon` key, else the first of its
+ * places that has the namespace's socket, else where it would appear. */
 static void find_daemon(struct conf *conf)
 {
 	const char *v = secure_getenv("SAPI_SOCKET");
 	char dir[CONF_PATH];
-	int len;
+	unsigned i;
 
-	if (v && *v) {
+	if (v && *v)
 		copy(conf->shm_socket, sizeof(conf->shm_socket), v);
-		return;
-	}
-	if (conf->shm_socket[0])
-		return;
-	v = secure_getenv("XDG_RUNTIME_DIR");
-	if (v && *v == '/') {
-		len = snprintf(dir, sizeof(dir), "%s/sapi", v);
-		if (len > 0 && (size_t)len < sizeof(dir))
-			put_socket(conf, dir);
+	conf->shm_socket_given = conf->shm_socket[0];
+	for (i = 0; !conf->shm_socket_given && i < 3; i++) {
+		place(i, dir);
+		socket_in(conf, dir, conf->shm_socket);
 		if (conf->shm_socket[0] && is_there(conf->shm_socket))
 			return;
 	}
-	put_socket(conf, "/run/sapi");
-	if (is_there(conf->shm_socket))
-		return;
-	snprintf(dir, sizeof(dir), "/tmp/sapi-%u", (unsigned)geteuid());
-	put_socket(conf, dir);
-	if (is_foreign(dir)) {
-		log_warn("%s belongs to somebody else and is not used", dir);
-		conf->shm_socket[0] = '\0';
-	}
+	if (!conf->shm_socket_given)
+		conf_own_socket(conf, conf->shm_socket);
+	if (!conf->shm_socket[0])
+		log_warn("/tmp/sapi-%u is somebody else's and not used",
+			 (unsigned)geteuid());
 }
 
 /* The file to read: which must be there if a variable names it. */
 static const char *find_file(void)
 {
-	static const char *const place[] = { SYSCONFDIR "/sapi/sapi.conf",
-					     "/etc/sapi/sapi.conf",
-					     "/etc/vpp/vcl.conf" };
+	static const char *const file[] = { SYSCONFDIR "/sapi/sapi.conf",
+					    "/etc/sapi/sapi.conf",
+					    "/etc/vpp/vcl.conf" };
 	const char *v = secure_getenv("SAPI_CONFIG");
 	size_t i;
 
@@ -287,9 +313,9 @@ static const char *find_file(void)
 		v = secure_getenv("VCL_CONFIG");
 	if (v && *v)
 		return v;
-	for (i = 0; i < ARRAY_SIZE(place); i++)
-		if (is_there(place[i]))
-			return place[i];
+	for (i = 0; i < ARRAY_SIZE(file); i++)
+		if (is_there(file[i]))
+			return file[i];
 	return NULL;
 }
 

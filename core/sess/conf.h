@@ -54,6 +54,7 @@ struct conf {
 	char app_name[64];	    /* SAPI_APPLICATION_ID, LDP_APP_NAME, else
 				       the program's name */
 	char shm_socket[CONF_PATH]; /* sapid's namespace socket */
+	bool shm_socket_given;	    /* by variable or file: look nowhere else */
 	char vpp_socket[CONF_PATH]; /* app-socket-api; "" if not given */
 	char namespace_id[64];	    /* picks shm_socket; "default" */
 	uint64_t segment_size;
@@ -99,6 +100,8 @@ void conf_init(struct conf *conf);
  * for as above, then the environment. */
 int conf_load(struct conf *conf, const char *path, conf_complain *complain,
 	      void *arg) MUST_CHECK;
+/* shm_socket, if it is that of the daemon which this user would start */
+void conf_own_socket(const struct conf *conf, char path[CONF_PATH]);
 int conf_parse(struct conf *conf, const char *file, const char *text,
 	       conf_complain *complain, void *arg) MUST_CHECK;
 /* @text: rules separated by ';' or newlines, put before those there are */

@@ -215,13 +215,13 @@ TEST(the_socket_is_where_the_daemon_is)
 	conf_init(&conf);
 	CHECK(conf_load(&conf, NULL, NULL, NULL) == 0);
 	CHECK(!strcmp(conf.shm_socket, made[2]));
-	/* a namespace that has no socket anywhere: the last place */
+	CHECK(!conf.shm_socket_given);
+	/* a namespace that has no socket: where our daemon would make it */
 	setenv("VCL_APP_NAMESPACE_ID", "sapi-test-no-such-ns", 1);
 	conf_init(&conf);
 	CHECK(conf_load(&conf, NULL, NULL, NULL) == 0);
-	snprintf(path, sizeof(path),
-		 "/tmp/sapi-%u/app_ns_sockets/sapi-test-no-such-ns",
-		 (unsigned)geteuid());
+	snprintf(path, sizeof(path), "%s/sapi/app_ns_sockets/%s",
+		 geteuid() ? dir : "/run", conf.namespace_id);
 	CHECK(!strcmp(conf.shm_socket, path));
 	unlink(made[2]);
 	for (i = 1; i >= 0; i--)
