@@ -3,6 +3,7 @@
 #include "tool/table.h"
 
 #include <errno.h>
+#include <libsmartcols.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -3,9 +3,11 @@
 #ifndef TOOL_TABLE_H
 #define TOOL_TABLE_H
 
-#include <libsmartcols.h>
-
 #include "core/base/base.h"
+
+/* of libsmartcols */
+struct libscols_table;
+struct libscols_line;
 
 /* Columns by their headings; one that begins with '>' is a number.  NULL if
  * there is no memory; then the others do nothing. */

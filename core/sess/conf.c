@@ -159,6 +159,17 @@ int conf_rules(struct conf *conf, const char *origin, const char *text,
 	return parse(conf, origin, text, true, &conf->rules, complain, arg);
 }
 
+/* A path that is cut off would name something else. */
+static void env_path(const char *name, char path[CONF_PATH])
+{
+	const char *v = secure_getenv(name);
+
+	if (v && strlen(v) >= CONF_PATH)
+		log_warn("%s is too long for a socket", name);
+	else if (v && *v)
+		strcpy(path, v);
+}
+
 /* The environment, VCL's names first; set at all is on, as there. */
 static void env_vcl(struct conf *conf)
 {
@@ -166,8 +177,7 @@ static void env_vcl(struct conf *conf)
 
 	if ((v = secure_getenv("VCL_APP_NAMESPACE_ID")) && *v)
 		copy(conf->namespace_id, sizeof(conf->namespace_id), v);
-	if ((v = secure_getenv("VCL_VPP_SAPI_SOCKET")) && *v)
-		copy(conf->vpp_socket, sizeof(conf->vpp_socket), v);
+	env_path("VCL_VPP_SAPI_SOCKET", conf->vpp_socket);
 	if (secure_getenv("VCL_APP_PROXY_TRANSPORT_TCP"))
 		conf->proxy_tcp = true;
 	if (secure_getenv("VCL_APP_PROXY_TRANSPORT_UDP"))
@@ -280,12 +290,10 @@ void conf_own_socket(const struct conf *conf, char path[CONF_PATH])
  * places that has the namespace's socket, else where it would appear. */
 static void find_daemon(struct conf *conf)
 {
-	const char *v = secure_getenv("SAPI_SOCKET");
 	char dir[CONF_PATH];
 	unsigned i;
 
-	if (v && *v)
-		copy(conf->shm_socket, sizeof(conf->shm_socket), v);
+	env_path("SAPI_SOCKET", conf->shm_socket);
 	conf->shm_socket_given = conf->shm_socket[0];
 	for (i = 0; !conf->shm_socket_given && i < 3; i++) {
 		place(i, dir);
