@@ -16,3 +16,14 @@ include %D%/wire/local.mk
 include %D%/shm/local.mk
 include %D%/sess/local.mk
 include %D%/sock/local.mk
+
+# The native library: exactly what <sapi.h> declares.
+lib_LTLIBRARIES += %D%/libsapi.la
+%C%_libsapi_la_SOURCES = %D%/api.c
+%C%_libsapi_la_LIBADD = %D%/libsock.la %D%/libkernel.la
+%C%_libsapi_la_LDFLAGS = $(AM_LDFLAGS) $(LIB_LDFLAGS) -version-info 0:0:0 \
+	-Wl,--version-script=$(srcdir)/%D%/libsapi.map
+EXTRA_%C%_libsapi_la_DEPENDENCIES = $(srcdir)/%D%/libsapi.map
+include_HEADERS += %D%/sapi.h
+pkgconfig_DATA += %D%/libsapi.pc
+EXTRA_DIST += %D%/libsapi.map

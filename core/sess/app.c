@@ -148,6 +148,58 @@ struct app *app_get(enum conf_use use)
 	return app;
 }
 
+static int attach_now(struct app *app, const char *path)
+{
+	int err;
+
+	if (!path[0])
+		return -EDESTADDRREQ;
+	pthread_mutex_lock(&app->lock);
+	app->path = path;
+	app->retry_at = 0;
+	err = attach(app);
+	pthread_mutex_unlock(&app->lock);
+	return err;
+}
+
+/**
+ * app_attach() - Attach now, whatever happened a moment ago
+ * @use:	as of app_get()
+ *
+ * Return: 0, -EDESTADDRREQ if no session layer is configured, or why not.
+ */
+int app_attach(enum conf_use use)
+{
+	const struct conf *conf = conf_get();
+	int err = -EDESTADDRREQ;
+
+	if (use != CONF_SHM)
+		err = attach_now(&apps[1], conf->vpp_socket);
+	if (err && use != CONF_VPP)
+		err = attach_now(&apps[0], conf->shm_socket);
+	return err;
+}
+
+/**
+ * app_leave() - Leave every session layer, as the process's end would
+ *
+ * The next app_get() attaches anew.
+ */
+void app_leave(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++) {
+		pthread_mutex_lock(&apps[i].lock);
+		if (apps[i].state == APP_ATTACHED) {
+			app_drain(&apps[i]);
+			give_up(&apps[i]);
+			apps[i].retry_at = 0;
+		}
+		pthread_mutex_unlock(&apps[i].lock);
+	}
+}
+
 void app_put(struct app *app)
 {
 	pthread_mutex_unlock(&app->lock);

@@ -83,6 +83,9 @@ struct app {
  * if there is none to be had. */
 struct app *app_get(enum conf_use use);
 void app_put(struct app *app);
+/* Without a session: attach now, leave again. */
+int app_attach(enum conf_use use) MUST_CHECK;
+void app_leave(void);
 /* Use a session that the parent made: attaches this process if need be. */
 int app_claim(struct session **s) MUST_CHECK;
 static inline bool session_claimed(const struct session *s)

@@ -18,6 +18,9 @@
 
 static struct conf the_conf;
 static pthread_once_t the_once = PTHREAD_ONCE_INIT;
+/* What the thread in conf_preset() brings, for load_once() to take. */
+static __thread struct conf_preset *the_preset
+	__attribute__((tls_model("initial-exec")));
 
 /**
  * conf_slurp() - Read a file
@@ -334,6 +337,22 @@ static bool is_disabled(void)
 	return v && !strcmp(v, "1");
 }
 
+/* What the program says itself: beats the file, not the environment. */
+static int take_preset(struct conf *conf, struct conf_preset *p,
+		       conf_complain *complain, void *arg)
+{
+	if (!p)
+		return 0;
+	if (p->socket_path)
+		copy(conf->shm_socket, sizeof(conf->shm_socket),
+		     p->socket_path);
+	if (p->rules)
+		p->wrong = conf_rules(conf, "sapi_attach", p->rules, complain,
+				      arg);
+	p->taken = true;
+	return p->wrong;
+}
+
 /**
  * conf_load() - Read a file and the environment
  * @conf:	initialised by conf_init()
@@ -351,6 +370,8 @@ int conf_load(struct conf *conf, const char *path, conf_complain *complain,
 	char *text;
 
 	conf->disabled = is_disabled();
+	if (the_preset && the_preset->name)
+		copy(conf->app_name, sizeof(conf->app_name), the_preset->name);
 	env_name(conf);
 	if (file) {
 		ret = conf_slurp(file, &text);
@@ -364,6 +385,7 @@ int conf_load(struct conf *conf, const char *path, conf_complain *complain,
 			free(text);
 		}
 	}
+	wrong += take_preset(conf, the_preset, complain, arg);
 	env_vcl(conf);
 	wrong += env_sapi(conf, complain, arg);
 	find_daemon(conf);
@@ -432,4 +454,20 @@ const struct conf *conf_get(void)
 {
 	pthread_once(&the_once, load_once);
 	return &the_conf;
+}
+
+/**
+ * conf_preset() - Settle the configuration, with what the program says
+ * @p:	name, socket_path and rules, any of them NULL; wrong is set
+ *
+ * Return: 0, -EALREADY if it was settled before and @p came too late.
+ */
+int conf_preset(struct conf_preset *p)
+{
+	p->taken = false;
+	p->wrong = 0;
+	the_preset = p;
+	conf_get();
+	the_preset = NULL;
+	return p->taken ? 0 : -EALREADY;
 }

@@ -82,6 +82,15 @@ struct conf {
  * lines are logged with file and line and skipped. Thread-safe. */
 const struct conf *conf_get(void);
 
+/* The program's own word, given before the first conf_get(): beats the file,
+ * not the environment.  -EALREADY if it comes too late. */
+struct conf_preset {
+	const char *name, *socket_path, *rules; /* NULL: nothing to say */
+	int wrong;				/* rules that were */
+	bool taken;
+};
+int conf_preset(struct conf_preset *preset) MUST_CHECK;
+
 /*
  * What to do with a socket: first rule that matches.  For a server @addr is
  * the local address; for a client @addr is the remote one and @local, which
