@@ -1,7 +1,7 @@
 # differential programs: NAME.c is tests/peer/NAME, its topics in topics
 EXTRA_DIST += %D%/run %D%/topics
 check_LTLIBRARIES = %D%/libpeer.la
-%C%_libpeer_la_SOURCES = %D%/epoll.h %D%/epoll_say.c \
+%C%_libpeer_la_SOURCES = %D%/child.c %D%/epoll.h %D%/epoll_say.c \
 	%D%/peer.h %D%/peer.c %D%/sock.c
 
 peer_programs = %D%/accept \
@@ -12,14 +12,18 @@ peer_programs = %D%/accept \
 	%D%/epoll \
 	%D%/epoll_edge \
 	%D%/epoll_mix \
+	%D%/exec \
 	%D%/fd \
+	%D%/fork \
 	%D%/msg \
 	%D%/names \
 	%D%/opt \
 	%D%/peek \
 	%D%/poll \
 	%D%/select \
-	%D%/shutdown
+	%D%/shutdown \
+	%D%/signal \
+	%D%/thread
 check_PROGRAMS += $(peer_programs)
 TESTS += %D%/run
 
@@ -39,8 +43,12 @@ TESTS += %D%/run
 %C%_epoll_edge_LDADD = %D%/libpeer.la
 %C%_epoll_mix_SOURCES = %D%/epoll_mix.c
 %C%_epoll_mix_LDADD = %D%/libpeer.la
+%C%_exec_SOURCES = %D%/exec.c
+%C%_exec_LDADD = %D%/libpeer.la
 %C%_fd_SOURCES = %D%/fd.c
 %C%_fd_LDADD = %D%/libpeer.la
+%C%_fork_SOURCES = %D%/fork.c
+%C%_fork_LDADD = %D%/libpeer.la
 %C%_msg_SOURCES = %D%/msg.c
 %C%_msg_LDADD = %D%/libpeer.la
 %C%_names_SOURCES = %D%/names.c
@@ -55,3 +63,7 @@ TESTS += %D%/run
 %C%_select_LDADD = %D%/libpeer.la
 %C%_shutdown_SOURCES = %D%/shutdown.c
 %C%_shutdown_LDADD = %D%/libpeer.la
+%C%_signal_SOURCES = %D%/signal.c
+%C%_signal_LDADD = %D%/libpeer.la
+%C%_thread_SOURCES = %D%/thread.c
+%C%_thread_LDADD = %D%/libpeer.la

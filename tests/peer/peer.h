@@ -142,6 +142,12 @@ void sock_pair(int fds[2]);
 void set_nonblock(int fd, bool on);
 void set_int(int fd, int level, int name, int val);
 
+/* ---- children ---- */
+/* As fork(), for a short life; what the child says comes out later. */
+pid_t child_start(void);
+/* Wait for it, print what it said; its exit status, or 1000 and its signal. */
+int child_end(pid_t pid);
+
 /* ---- acts: what either end can be told ---- */
 typedef long act(int fd, long a, long b);
 extern uint64_t act_sum; /* FNV-1a of what act_pull() read last */

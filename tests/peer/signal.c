@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signal.c - calls that a signal interrupts, or that start again */
+#include "tests/peer/epoll.h"
+
+static volatile sig_atomic_t signals;
+
+static void on_signal(int sig)
+{
+	signals++;
+}
+
+static void handle(int flags)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+
+	MUST(sigaction(SIGUSR1, &sa, NULL));
+	signals = 0;
+}
+
+static pthread_t main_thread, helper;
+
+/* Interrupt the main thread when it sleeps; then, if there is something to
+ * say, have the far end say it when the main thread sleeps again. */
+static void *interrupt(void *text)
+{
+	until_asleep(getpid());
+	pthread_kill(main_thread, SIGUSR1);
+	if (text) {
+		UNTIL(signals);
+		until_asleep(getpid());
+		if (far_do(act_text, (long)text, 0) < 0)
+			die("far text");
+	}
+	return NULL;
+}
+
+static void interrupt_soon(const char *text)
+{
+	main_thread = pthread_self();
+	if (pthread_create(&helper, NULL, interrupt, (void *)text))
+		die("pthread_create");
+}
+
+static void interrupted(void)
+{
+	pthread_join(helper, NULL);
+	say("  signals %d", (int)signals);
+}
+
+#define INTERRUPT(call, text)         \
+	do {                          \
+		interrupt_soon(text); \
+		TRY(call);            \
+		interrupted();        \
+	} while (0)
+
+TOPIC(recv)
+{
+	struct timeval tv = { 10, 0 };
+	char buf[10];
+
+	far_open();
+	handle(0);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), 0), NULL);
+	INTERRUPT(read(near_fd, buf, sizeof(buf)), NULL);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), MSG_PEEK), NULL);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), MSG_WAITALL), NULL);
+	handle(SA_RESTART);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), 0), "abc");
+	say_data(buf, 3);
+	INTERRUPT(read(near_fd, buf, sizeof(buf)), "def");
+	/* with a time limit it does not start again */
+	MUST(setsockopt(near_fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), 0), NULL);
+}
+
+/* some bytes were there: they are the result */
+TOPIC(recv_partial)
+{
+	char buf[10];
+
+	far_open();
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	handle(0);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), MSG_WAITALL), NULL);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	handle(SA_RESTART);
+	INTERRUPT(recv(near_fd, buf, sizeof(buf), MSG_WAITALL), NULL);
+	TRY(recv(near_fd, buf, sizeof(buf), MSG_DONTWAIT));
+}
+
+/* How much a full buffer still takes is nobody's promise. */
+static void interrupted_send(long *total)
+{
+	static char buf[32 << 20];
+	long n;
+
+	interrupt_soon(NULL);
+	n = send(near_fd, buf, sizeof(buf), 0);
+	say("send: interrupted %d",
+	    n < 0 ? errno == EINTR : n < (long)sizeof(buf));
+	interrupted();
+	*total += n > 0 ? n : 0;
+}
+
+TOPIC(send)
+{
+	long n = 0;
+
+	far_open();
+	handle(0);
+	interrupted_send(&n);
+	say("some were sent %d", n > 0);
+	n += MUST(act_fill(near_fd, 0, 0));
+	interrupted_send(&n);
+	interrupted_send(&n);
+	TRY(far_do(act_pull, n, 0) == n);
+	TRY(far_do(act_read, 1, MSG_DONTWAIT));
+}
+
+TOPIC(accept)
+{
+	int listener, port, fd;
+
+	listener = sock_listener(8, &port);
+	handle(0);
+	INTERRUPT(accept(listener, NULL, NULL), NULL);
+	INTERRUPT(accept4(listener, NULL, NULL, SOCK_CLOEXEC), NULL);
+	fd = sock_dial(port);
+	close(TRY_FD(accept(listener, NULL, NULL)));
+	close(fd);
+}
+
+TOPIC(poll)
+{
+	struct pollfd p = { .events = POLLIN };
+	fd_set rd;
+
+	far_open();
+	p.fd = near_fd;
+	FD_ZERO(&rd);
+	FD_SET(near_fd, &rd);
+	handle(0);
+	INTERRUPT(poll(&p, 1, -1), NULL);
+	INTERRUPT(poll(&p, 1, 9000), NULL);
+	INTERRUPT(select(near_fd + 1, &rd, NULL, NULL, NULL), NULL);
+	say("still set %d", !!FD_ISSET(near_fd, &rd));
+	handle(SA_RESTART); /* these never start again */
+	INTERRUPT(poll(&p, 1, -1), NULL);
+	INTERRUPT(poll(&p, 1, 9000), NULL);
+	INTERRUPT(select(near_fd + 1, &rd, NULL, NULL, NULL), NULL);
+	TRY(far_text("abc"));
+	TRY(poll(&p, 1, -1));
+}
+
+TOPIC(epoll)
+{
+	int ep = ep_new();
+
+	far_open();
+	ep_add(ep, near_fd, EPOLLIN, 1);
+	handle(0);
+	interrupt_soon(NULL);
+	ep_wait(ep, 4, -1);
+	interrupted();
+	handle(SA_RESTART);
+	interrupt_soon(NULL);
+	ep_wait(ep, 4, -1);
+	interrupted();
+	interrupt_soon(NULL);
+	ep_wait(ep, 4, 9000);
+	interrupted();
+	TRY(far_text("abc"));
+	ep_wait(ep, 4, -1);
+}
+
+static char handler_got[10];
+
+static void handler_reads(int sig)
+{
+	int saved = errno;
+
+	/* both are async-signal-safe */
+	signals += (int)read(near_fd, handler_got, sizeof(handler_got));
+	signals += (int)write(near_fd, "from the handler", 16);
+	errno = saved;
+}
+
+/* data calls in a handler that interrupted a data call of the same socket */
+TOPIC(in_handler)
+{
+	struct sigaction sa = { .sa_handler = handler_reads,
+				.sa_flags = SA_RESTART };
+	char buf[10];
+
+	far_open();
+	MUST(sigaction(SIGUSR1, &sa, NULL));
+	set_nonblock(near_fd, true);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	TRY(raise(SIGUSR1));
+	say("%d", (int)signals);
+	say_data(handler_got, 3);
+	TRY(far_do(act_read, 16, MSG_WAITALL));
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+}
+
+/* SIGIO when something comes */
+TOPIC(async)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	char buf[10];
+
+	far_open();
+	MUST(sigaction(SIGIO, &sa, NULL));
+	TRY(fcntl(near_fd, F_SETOWN, getpid()));
+	TRY(fcntl(near_fd, F_SETFL, O_RDWR | O_ASYNC));
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	UNTIL(signals);
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+}
