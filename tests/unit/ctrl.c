@@ -214,3 +214,49 @@ TEST(every_type_has_a_name_and_a_ring)
 	CHECK(ctrl_ring(WIRE_EV_IO_TX_MAIN) == WIRE_RING_IO);
 	CHECK(ctrl_ring(WIRE_EV_RESET) == WIRE_RING_CTRL);
 }
+
+static void decode(uint8_t type, const void *payload, size_t len,
+		   struct ctrl *c)
+{
+	uint8_t elt[WIRE_CTRL_ELT] = { type };
+
+	memcpy(elt + HEAD, payload, len);
+	CHECK(ctrl_size(WIRE_2606, type) == HEAD + len);
+	CHECK(!ctrl_decode(WIRE_2606, elt, HEAD + len, c));
+}
+
+/* live.c sees the others, field by field. */
+TEST(messages_that_no_capture_has_are_read)
+{
+	const struct wire_migrated migrated = { 1, 2, 3, 4, 5 };
+	const struct wire_req_worker_update req = { 6 };
+	const struct wire_worker_update update = { 1, 2, 3, 4 };
+	const struct wire_worker_update_reply reply = { 1, 2, 3, 4 };
+	const struct wire_uri uri = { 1, 2, "tcp://1.2.3.4/80" };
+	const struct wire_connect stream = { .context = 1, .parent_handle = 2 };
+	struct ctrl c;
+
+	decode(WIRE_EV_MIGRATED, &migrated, sizeof(migrated), &c);
+	CHECK(c.migrated.vpp_evt_q == 1 && c.migrated.handle == 2);
+	CHECK(c.migrated.new_handle == 3 && c.migrated.segment_handle == 4);
+	CHECK(c.migrated.vpp_thread_index == 5);
+	decode(WIRE_EV_REQ_WORKER_UPDATE, &req, sizeof(req), &c);
+	CHECK(c.req_worker_update.handle == 6);
+	decode(WIRE_EV_WORKER_UPDATE, &update, sizeof(update), &c);
+	CHECK(c.worker_update.client_index == 1);
+	CHECK(c.worker_update.wrk_index == 2);
+	CHECK(c.worker_update.req_wrk_index == 3);
+	CHECK(c.worker_update.handle == 4);
+	decode(WIRE_EV_WORKER_UPDATE_REPLY, &reply, sizeof(reply), &c);
+	CHECK(c.worker_update_reply.handle == 1);
+	CHECK(c.worker_update_reply.rx_fifo == 2);
+	CHECK(c.worker_update_reply.tx_fifo == 3);
+	CHECK(c.worker_update_reply.segment_handle == 4);
+	decode(WIRE_EV_LISTEN_URI, &uri, sizeof(uri), &c);
+	CHECK(c.uri.client_index == 1 && c.uri.context == 2);
+	CHECK(!strcmp(c.uri.uri, "tcp://1.2.3.4/80"));
+	decode(WIRE_EV_CONNECT_URI, &uri, sizeof(uri), &c);
+	CHECK(!strcmp(c.uri.uri, "tcp://1.2.3.4/80"));
+	decode(WIRE_EV_CONNECT_STREAM, &stream, sizeof(stream), &c);
+	CHECK(c.connect.context == 1 && c.connect.parent_handle == 2);
+}
