@@ -12,8 +12,9 @@
  * DOC: What the daemon tells is what is shown: a list of objects is a table
  * with a column for each field that any of them has, in the order in which
  * they come.  So a daemon of another release, which knows more or less, is
- * shown to the full.  A list inside of the objects is a table of its own,
- * and its lines begin with what names the object.
+ * shown to the full.  A list or an object inside of the objects is a table of
+ * its own, and its lines begin with what names the object around it.  Only
+ * "kernel", which counts reasons, has its place in the line.
  */
 
 #define COLUMNS_MAX 32
@@ -21,12 +22,21 @@
 
 struct columns {
 	const char *name[COLUMNS_MAX];
+	bool right[COLUMNS_MAX]; /* its first one is a number */
 	unsigned n;
 };
 
 static bool is_table(const cJSON *item)
 {
-	return cJSON_IsArray(item) && cJSON_IsObject(item->child);
+	return cJSON_IsArray(item) &&
+	       (!item->child || cJSON_IsObject(item->child));
+}
+
+/* An object that becomes a table of one line for each object around it */
+static bool is_part(const cJSON *item)
+{
+	return cJSON_IsObject(item) && item->string &&
+	       strcmp(item->string, "kernel");
 }
 
 static bool ends_in(const char *s, const char *end)
@@ -65,8 +75,6 @@ static void put_item(const cJSON *item, char *buf, size_t size)
 			   buf, size);
 	else if (cJSON_IsBool(item))
 		snprintf(buf, size, "%s", cJSON_IsTrue(item) ? "yes" : "no");
-	else if (is_table(item))
-		snprintf(buf, size, "%d", cJSON_GetArraySize(item));
 	else if (cJSON_IsArray(item) || cJSON_IsObject(item))
 		cJSON_ArrayForEach(i, item)
 		{
@@ -75,6 +83,9 @@ static void put_item(const cJSON *item, char *buf, size_t size)
 			put_item(i, one, sizeof(one));
 			if (len >= size)
 				break;
+			/* reasons that nothing stayed for are no news */
+			if (i->string && !is_part(item) && !strcmp(one, "0"))
+				continue;
 			len += (size_t)snprintf(buf + len, size - len,
 						"%s%s%s%s", len ? " " : "",
 						i->string ? i->string : "",
@@ -82,15 +93,17 @@ static void put_item(const cJSON *item, char *buf, size_t size)
 		}
 }
 
-static void add_column(struct columns *c, const char *name)
+static void add_column(struct columns *c, const char *name, bool right)
 {
 	unsigned i;
 
 	for (i = 0; i < c->n; i++)
 		if (!strcmp(c->name[i], name))
 			return;
-	if (c->n < COLUMNS_MAX)
-		c->name[c->n++] = name;
+	if (c->n == COLUMNS_MAX)
+		return;
+	c->right[c->n] = right;
+	c->name[c->n++] = name;
 }
 
 static const char *text_of(const cJSON *object, const char *name)
@@ -115,49 +128,76 @@ static bool is_shown(const cJSON *object, const char *list,
 	return false;
 }
 
-/* What the lines of an object's own lists begin with. */
-static void name_of(const cJSON *object, const char *above, char *buf,
-		    size_t size)
+/* A line of a table: an object, and what names the one around it. */
+struct row {
+	const cJSON *object;
+	char owner[96];
+};
+
+struct rows {
+	const char *title;
+	struct row *row;
+	unsigned n;
+	bool owned;
+};
+
+static int add_row(struct rows *rows, const cJSON *object, const char *owner)
 {
-	const cJSON *pid = cJSON_GetObjectItem(object, "pid");
-	const char *name = text_of(object, "name");
+	struct row *more = reallocarray(rows->row, rows->n + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	rows->row = more;
+	rows->row[rows->n].object = object;
+	snprintf(more[rows->n].owner, sizeof(more->owner), "%s", owner);
+	rows->n++;
+	return 0;
+}
+
+/* @item is a list of objects, or one. */
+static int add_rows(struct rows *rows, const cJSON *item, const char *owner,
+		    const struct status_filter *filter)
+{
+	const cJSON *object;
+	int ret = 0;
+
+	if (is_part(item))
+		return add_row(rows, item, owner);
+	if (!is_table(item))
+		return 0;
+	cJSON_ArrayForEach(object, item)
+	{
+		if (ret == 0 && is_shown(object, rows->title, filter))
+			ret = add_row(rows, object, owner);
+	}
+	return ret;
+}
+
+/* What the lines of an object's own tables begin with. */
+static void name_of(const struct row *row, char *buf, size_t size)
+{
+	const cJSON *pid = cJSON_GetObjectItem(row->object, "pid");
+	const char *name = text_of(row->object, "name");
 	int len;
 
-	len = snprintf(buf, size, "%s%s%s", above, *above ? "/" : "",
+	len = snprintf(buf, size, "%s%s%s", row->owner, *row->owner ? "/" : "",
 		       name ? name : "?");
 	if (cJSON_IsNumber(pid) && len > 0 && (size_t)len < size)
 		snprintf(buf + len, size - (size_t)len, "[%.0f]",
 			 pid->valuedouble);
 }
 
-/* One table of several lists, each with the name of its owner. */
-struct list {
-	const cJSON *array;
-	char owner[96];
-};
-
-struct lists {
-	const char *title;
-	struct list *list;
-	unsigned n;
-	bool owned;
-};
-
-static struct libscols_table *begin(const struct columns *c, bool owned,
-				    const bool *right)
+static struct libscols_table *begin(const struct columns *c, bool owned)
 {
-	char text[COLUMNS_MAX + 1][48];
-	const char *heading[COLUMNS_MAX + 1];
-	unsigned i, k, n = 0;
+	char text[COLUMNS_MAX + 1][48] = { "OF" };
+	const char *heading[COLUMNS_MAX + 1] = { text[0] };
+	unsigned i, k, skip, n = owned;
 
-	if (owned) {
-		strcpy(text[n], "OF");
-		heading[n] = text[n];
-		n++;
-	}
 	for (i = 0; i < c->n; i++, n++) {
-		snprintf(text[n], sizeof(text[n]), "%s%s", right[i] ? ">" : "",
-			 c->name[i]);
+		/* "n_sessions" counts what another table lists */
+		skip = strncmp(c->name[i], "n_", 2) ? 0 : 2;
+		snprintf(text[n], sizeof(text[n]), "%s%s",
+			 c->right[i] ? ">" : "", c->name[i] + skip);
 		for (k = 0; text[n][k]; k++)
 			if (text[n][k] == '_')
 				text[n][k] = '-';
@@ -168,111 +208,104 @@ static struct libscols_table *begin(const struct columns *c, bool owned,
 	return table_new(heading, n);
 }
 
-static void find_columns(const struct lists *l,
-			 const struct status_filter *filter, struct columns *c,
-			 bool *right)
+/* What is a table of its own is no column. */
+static void find_columns(const struct rows *rows, struct columns *c)
 {
-	const cJSON *object, *field;
-	unsigned i, k;
+	const cJSON *field;
+	unsigned i;
 
-	memset(c, 0, sizeof(*c));
-	for (i = 0; i < l->n; i++)
-		cJSON_ArrayForEach(
-			object, l->list[i].array) if (is_shown(object, l->title,
-							       filter))
-			cJSON_ArrayForEach(field, object)
-				add_column(c, field->string);
-	for (k = 0; k < c->n; k++) {
-		object = l->list[0].array->child;
-		field = cJSON_GetObjectItemCaseSensitive(object, c->name[k]);
-		right[k] = cJSON_IsNumber(field) || is_table(field);
-	}
+	c->n = 0;
+	for (i = 0; i < rows->n; i++)
+		cJSON_ArrayForEach(field, rows->row[i].object)
+		{
+			if (field->string && !is_table(field) &&
+			    !is_part(field))
+				add_column(c, field->string,
+					   cJSON_IsNumber(field));
+		}
 }
 
-static void fill(struct libscols_table *table, const struct lists *l,
-		 const struct status_filter *filter, const struct columns *c)
+static void fill(struct libscols_table *table, const struct rows *rows,
+		 const struct columns *c)
 {
-	const cJSON *object, *field;
 	struct libscols_line *line;
 	char text[256];
 	unsigned i, k;
 
-	for (i = 0; i < l->n; i++) {
-		cJSON_ArrayForEach(object, l->list[i].array)
-		{
-			if (!is_shown(object, l->title, filter))
-				continue;
-			line = table_line(table);
-			if (l->owned)
-				table_put(line, 0, "%s", l->list[i].owner);
-			for (k = 0; k < c->n; k++) {
-				field = cJSON_GetObjectItemCaseSensitive(
-					object, c->name[k]);
-				put_item(field, text, sizeof(text));
-				table_put(line, k + l->owned, "%s", text);
-			}
+	for (i = 0; i < rows->n; i++) {
+		line = table_line(table);
+		if (rows->owned)
+			table_put(line, 0, "%s", rows->row[i].owner);
+		for (k = 0; k < c->n; k++) {
+			put_item(cJSON_GetObjectItemCaseSensitive(
+					 rows->row[i].object, c->name[k]),
+				 text, sizeof(text));
+			table_put(line, k + rows->owned, "%s", text);
 		}
 	}
 }
 
-static int show_lists(const struct lists *l, const struct status_filter *filter,
-		      unsigned depth);
+static int show_rows(const struct rows *rows,
+		     const struct status_filter *filter, unsigned depth);
 
-/* The lists of one name in all objects of @l. */
-static int show_inner(const struct lists *l, const char *name,
+/* The tables of one name in all objects of @rows, as one. */
+static int show_inner(const struct rows *rows, const char *name,
 		      const struct status_filter *filter, unsigned depth)
 {
-	struct lists inner = { .title = name, .owned = true };
-	const cJSON *object, *array;
+	struct rows inner = { .title = name, .owned = true };
+	char owner[sizeof(inner.row->owner)];
 	unsigned i;
-	int ret;
+	int ret = 0;
 
-	for (i = 0; i < l->n; i++) {
-		cJSON_ArrayForEach(object, l->list[i].array)
-		{
-			struct list *more;
-
-			array = cJSON_GetObjectItemCaseSensitive(object, name);
-			if (!is_table(array) ||
-			    !is_shown(object, l->title, filter))
-				continue;
-			more = reallocarray(inner.list, inner.n + 1,
-					    sizeof(*more));
-			if (!more) {
-				free(inner.list);
-				return -ENOMEM;
-			}
-			inner.list = more;
-			inner.list[inner.n].array = array;
-			name_of(object, l->list[i].owner,
-				inner.list[inner.n].owner,
-				sizeof(inner.list[0].owner));
-			inner.n++;
-		}
+	for (i = 0; ret == 0 && i < rows->n; i++) {
+		name_of(&rows->row[i], owner, sizeof(owner));
+		ret = add_rows(&inner,
+			       cJSON_GetObjectItemCaseSensitive(
+				       rows->row[i].object, name),
+			       owner, filter);
 	}
-	ret = inner.n ? show_lists(&inner, filter, depth + 1) : 0;
-	free(inner.list);
+	if (ret == 0 && inner.n)
+		ret = show_rows(&inner, filter, depth + 1);
+	free(inner.row);
 	return ret;
 }
 
-static int show_lists(const struct lists *l, const struct status_filter *filter,
-		      unsigned depth)
+static int show_all_inner(const struct rows *rows,
+			  const struct status_filter *filter, unsigned depth)
+{
+	struct columns seen = { 0 };
+	const cJSON *field;
+	unsigned i;
+	int ret = 0;
+
+	for (i = 0; i < rows->n; i++)
+		cJSON_ArrayForEach(field, rows->row[i].object)
+		{
+			if (field->string &&
+			    (is_table(field) || is_part(field)))
+				add_column(&seen, field->string, false);
+		}
+	for (i = 0; ret == 0 && i < seen.n; i++)
+		ret = show_inner(rows, seen.name[i], filter, depth);
+	return ret;
+}
+
+static int show_rows(const struct rows *rows,
+		     const struct status_filter *filter, unsigned depth)
 {
 	struct libscols_table *table;
 	struct columns c;
-	bool right[COLUMNS_MAX];
-	unsigned k;
 	int ret = 0;
 
-	find_columns(l, filter, &c, right);
-	if (!c.n)
-		return 0;
-	printf("\n%s\n", l->title);
-	table = begin(&c, l->owned, right);
-	fill(table, l, filter, &c);
-	ret = table_end(table);
-	for (k = 0; ret == 0 && k < c.n && depth < DEPTH_MAX; k++)
-		ret = show_inner(l, c.name[k], filter, depth);
+	find_columns(rows, &c);
+	if (c.n) {
+		printf("\n%s\n", rows->title);
+		table = begin(&c, rows->owned);
+		fill(table, rows, &c);
+		ret = table_end(table);
+	}
+	if (ret == 0 && depth < DEPTH_MAX)
+		ret = show_all_inner(rows, filter, depth);
 	return ret;
 }
 
@@ -298,13 +331,14 @@ int status_show(const cJSON *status, const struct status_filter *filter)
 	}
 	cJSON_ArrayForEach(item, status)
 	{
-		struct list list = { .array = item };
-		struct lists lists = { .title = item->string,
-				       .list = &list,
-				       .n = 1 };
+		struct rows rows = { .title = item->string };
 
-		if (ret == 0 && is_table(item))
-			ret = show_lists(&lists, filter, 0);
+		if (ret == 0 && is_table(item)) {
+			ret = add_rows(&rows, item, "", filter);
+			if (ret == 0)
+				ret = show_rows(&rows, filter, 0);
+		}
+		free(rows.row);
 	}
 	return ret;
 }

@@ -282,17 +282,22 @@ EOF
 }
 
 @test "status shows whatever the daemon tells" {
-  says '{"version": 1, "totals": {"apps": 2, "segment_bytes": 3145728},
+  says '{"version": 1, "totals": {"apps": 2, "segment_bytes": 3145728, "x": 0},
     "apps": [{"name": "redis", "pid": 12, "namespace": "blue", "bytes": 1536,
-        "sessions": [{"peer": "127.0.0.1:1", "kernel": "no peer"}]},
-      {"name": "nginx", "pid": 13, "namespace": "red", "ext": true}]}'
+        "n_sessions": 7, "kernel": {"rule": 0, "remote": 3},
+        "stats": {"tx_calls": 9}, "sessions": [{"peer": "127.0.0.1:1"}]},
+      {"name": "nginx", "pid": 13, "namespace": "red", "ext": true},
+      {"name": "cli\u001b[31m", "pid": 14, "namespace": "blue", "sessions": []}]}'
   run -0 "$SAPI" status --run-dir "$place" -n blue
   rm -r "$place"
-  [[ $output == *"apps=2 segment_bytes=3M"* ]]
-  [[ $output == *"NAME"*"PID"*"NAMESPACE"*"BYTES"*"SESSIONS"* ]]
-  [[ $output == *"redis"*"12"*"blue"*"1.5K"* ]]
-  [[ $output == *"redis[12]"*"127.0.0.1:1"*"no peer"* ]]
+  [[ $output == *"apps=2 segment_bytes=3M x=0"* ]]
+  [[ $output == *"NAME"*"PID"*"NAMESPACE"*"BYTES"*"SESSIONS"*"KERNEL"* ]]
+  [[ $output == *"redis"*"12"*"blue"*"1.5K"*" 7 remote=3"* ]]
+  [[ $output == *"stats"*"TX-CALLS"*"redis[12]"*"9"* ]]
+  [[ $output == *"sessions"*"redis[12]"*"127.0.0.1:1"* ]]
   [[ $output != *nginx* ]]
+  # a client's name does nothing to the terminal
+  [[ $output == *cli* && $output != *$'\e'* ]]
 }
 
 @test "status does not fall for nonsense" {
@@ -311,4 +316,103 @@ EOF
   run -0 "$SAPI" status --json --run-dir "$place"
   rm -r "$place"
   [ "$output" = '{"apps": []}' ]
+}
+
+# daemons DIR: the process ids of those that serve there
+daemons() {
+  local file
+  for file in /proc/[0-9]*/cmdline; do
+    if tr '\0' ' ' 2> /dev/null < "$file" | grep -q -- "sapid --run-dir $1 "; then
+      basename "${file%/cmdline}"
+    fi
+  done
+}
+
+# daemon_place: where `sapi run` is to start one
+daemon_place() {
+  [ -x "$SAPID" ] || skip "no sapid"
+  place=$(mktemp -d /tmp/sapi-tool.XXXXXX)
+  export SAPI_SOCKET=$place/run/app_ns_sockets/default
+}
+
+teardown() {
+  local pid
+  [ -n "$place" ] || return 0
+  for pid in $(daemons "$place/run") $(daemons "$place/sapi"); do
+    kill "$pid"
+    for _ in {1..200}; do
+      [ -d "/proc/$pid" ] || break
+      sleep 0.05
+    done
+    [ ! -d "/proc/$pid" ]
+  done
+  rm -rf "$place"
+}
+
+@test "run starts a daemon, one for all" {
+  daemon_place
+  # a daemon that held our pipe open would hold up this test
+  for i in {1..8}; do
+    "$SAPI" run -- sh -c "[ -S '$SAPI_SOCKET' ] && echo yes" > "$place/$i" 2>&1 3>&- &
+  done
+  wait
+  [ "$(cat "$place"/[1-8] | sort | uniq -c | tr -s ' ')" = " 8 yes" ]
+  [ "$(daemons "$place/run" | wc -l)" -eq 1 ]
+  # nothing of ours lives on in it: terminal, pipes, directory
+  pid=$(daemons "$place/run")
+  [ "$(readlink "/proc/$pid/cwd")" = / ]
+  [ "$(readlink "/proc/$pid/fd/0")" = /dev/null ]
+  [ "$(readlink "/proc/$pid/fd/1")" = "$place/run/sapid.log" ]
+  run -1 grep -E 'pipe:|start.lock' <(readlink "/proc/$pid"/fd/*)
+  [ "$(cut -d' ' -f6 "/proc/$pid/stat")" != "$(cut -d' ' -f6 /proc/$$/stat)" ]
+  # and the next one finds it
+  run -0 "$SAPI" run --require printenv SAPI_SOCKET
+  [ "$output" = "$SAPI_SOCKET" ]
+  [ "$(daemons "$place/run")" = "$pid" ]
+}
+
+@test "a user's daemon is in his runtime directory" {
+  daemon_place
+  unset SAPI_SOCKET
+  export XDG_RUNTIME_DIR=$place
+  # root's is in /run/sapi, where one may be in earnest
+  user=()
+  if [ "$(id -u)" = 0 ]; then
+    chown 65534 "$place"
+    user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+    "${user[@]}" test -x "$SAPID" || skip "the build folder is not a user's to read"
+  fi
+  run -0 "${user[@]}" "$SAPI" run printenv SAPI_SOCKET
+  [ "$output" = "$place/sapi/app_ns_sockets/default" ]
+  [ "$(stat -c %a "$place/sapi")" = 700 ]
+  run -0 "${user[@]}" "$SAPI" status
+  [[ $output == *"$place/sapi"* ]]
+}
+
+@test "a daemon that can't be started is no reason not to run" {
+  daemon_place
+  export SAPI_SOCKET=/proc/no/such/app_ns_sockets/default
+  run -0 --separate-stderr "$SAPI" run echo yes
+  [ "$output" = yes ]
+  [[ $stderr == *"/proc/no/such: "* ]]
+  run -125 "$SAPI" run --require echo yes
+  # where sapid makes no sockets
+  export SAPI_SOCKET=$place/sock
+  run -0 --separate-stderr "$SAPI" run echo yes
+  [[ $stderr == *"nobody answers at $place/sock"* ]]
+  # one that ends at once
+  mkdir -p "$place/run/app_ns_sockets/default/x"
+  export SAPI_SOCKET=$place/run/app_ns_sockets/default
+  run -125 --separate-stderr "$SAPI" run --require echo yes
+  [[ $stderr == *"does not start"*"$place/run/sapid.log"* ]]
+  SAPI_DISABLE=1 run -0 --separate-stderr "$SAPI" run echo yes
+  [ -z "$stderr" ]
+}
+
+@test "status of a daemon" {
+  daemon_place
+  "$SAPI" run true
+  run -0 "$SAPI" status
+  run -0 "$SAPI" status --json
+  jq . <<< "$output" > /dev/null
 }
