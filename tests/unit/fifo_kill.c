@@ -268,8 +268,8 @@ enum role { PRODUCER, CONSUMER };
 
 struct ctl {
 	_Atomic uint32_t ops[2];
-	_Atomic uint32_t bad; /* line at which an end found a fault */
-	_Atomic uint32_t stop;
+	_Atomic uint32_t bad;  /* line at which an end found a fault */
+	_Atomic uint32_t stop; /* 1: the producer, 2: both, once drained */
 };
 
 static struct ctl *ctl;
@@ -316,7 +316,7 @@ static void consume(struct rig *r, uint64_t state)
 			GOOD(stream_match(buf, at, (size_t)n));
 			(void)fifo_took(&r->c, (uint32_t)n);
 			atomic_fetch_add(&ctl->ops[CONSUMER], 1);
-		} else if (atomic_load(&ctl->stop) && !fifo_used(&r->c)) {
+		} else if (atomic_load(&ctl->stop) == 2 && !fifo_used(&r->c)) {
 			return;
 		} else {
 			sched_yield();
@@ -373,10 +373,11 @@ static void kill_one(pid_t pid)
 
 static void finish(struct rig *r, pid_t pid[2])
 {
-	int status, i;
+	int status;
+	uint32_t i;
 
-	atomic_store(&ctl->stop, 1);
 	for (i = 0; i < 2; i++) {
+		atomic_store(&ctl->stop, i + 1);
 		CHECK(waitpid(pid[i], &status, 0) == pid[i]);
 		CHECK(status == 0);
 	}

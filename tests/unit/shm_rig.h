@@ -7,14 +7,18 @@
 #include "tests/unit/tap.h"
 
 /* How much slower this build is: tests do so much less. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define SLOW 10
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define SLOW 10
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#elif __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
 #endif
 #endif
-#ifndef SLOW
+#if defined(__SANITIZE_THREAD__)
+#define SLOW 40
+#elif defined(__SANITIZE_ADDRESS__)
+#define SLOW 10
+#else
 #define SLOW 1
 #endif
 
