@@ -460,7 +460,8 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	ret = k_ppoll(fds, n + k + 1, timeout, mask);
 	if (ret < 0)
 		return ret;
-	waiter_reset(w);
+	if (fds[n + k].revents)
+		waiter_woken(w);
 	serve(fds + n, k);
 	for (ret = 0, i = 0; i < n; i++)
 		ret += fds[i].revents != 0;

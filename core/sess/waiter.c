@@ -56,16 +56,25 @@ void waiter_ring(struct waiter *w)
 	}
 }
 
+/* The flag alone: the eventfd is read when a sleep was ended by it.  A ringer
+ * may have set the flag and not yet written: that write ends the next sleep
+ * at once, and must find somebody who reads it although the flag is down. */
 void waiter_reset(struct waiter *w)
+{
+	/* exchange: pairs with the one in waiter_ring(), so that what made a
+	 * ringer ring that did not write is seen from here on */
+	if (w->rung)
+		atomic_exchange(&w->rung, 0);
+}
+
+void waiter_woken(struct waiter *w)
 {
 	uint64_t count;
 
-	if (!w->rung)
-		return;
 	if (k_read(w->evfd, &count, sizeof(count)) < 0) {
-		/* rung but not yet written: a later sleep ends at once */
+		/* somebody's earlier ring was taken already */
 	}
-	atomic_store(&w->rung, 0);
+	waiter_reset(w);
 }
 
 void waiter_forked(void)

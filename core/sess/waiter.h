@@ -23,6 +23,8 @@ int waiter_get(struct waiter **w) MUST_CHECK;
 void waiter_ring(struct waiter *w);
 /* Forget rings so far; the caller then looks at its condition. */
 void waiter_reset(struct waiter *w);
+/* The same after a sleep that found the eventfd readable. */
+void waiter_woken(struct waiter *w);
 /* In the child of a fork: the parent's eventfd is not ours. */
 void waiter_forked(void);
 
