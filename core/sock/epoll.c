@@ -75,10 +75,10 @@ static unsigned item_ready(struct item *it)
 		return ready;
 	fresh = is_fresh(it, ready);
 	was_seen(it, ready, fresh);
-	if (!fresh)
-		return 0;
+	/* also if it is not to be reported (too few bytes, or nobody asked for
+	 * input): else item_arm() would call these bytes new for ever */
 	it->seen_tail = tail;
-	return ready;
+	return fresh ? ready : 0;
 }
 
 static void oneshot(struct epoll *ep, struct item *it)
@@ -146,7 +146,7 @@ static bool item_arm(struct item *it)
 
 	if (it->disabled)
 		return true;
-	if (sock_arm(it->sock, it->events, et ? &it->seen_tail : NULL))
+	if (sock_arm(it->sock, interest(it), et ? &it->seen_tail : NULL))
 		return false;
 	return !et || !is_fresh(it, sock_ready(it->sock, interest(it)));
 }

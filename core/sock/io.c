@@ -88,18 +88,21 @@ static ssize_t peek_some(struct fifo *f, const struct cursor *c)
 /* --- receiving --- */
 
 /* One attempt: bytes, -EAGAIN, -EPROTO. */
-static ssize_t recv_once(struct sock *s, const struct cursor *c, int flags)
+static ssize_t recv_once(struct sock *s, const struct cursor *c, size_t want,
+			 int flags)
 {
 	struct session *sess = s->sess;
 	bool ring = false;
 	ssize_t n;
 
 	hold_lock(&s->hold->rx_lock);
-	if (flags & MSG_PEEK) {
+	if (flags & MSG_TRUNC && flags & MSG_PEEK) { /* count, don't copy */
+		n = (ssize_t)MIN(want, (size_t)fifo_used(&sess->rx));
+		n = n ? n : -EAGAIN;
+	} else if (flags & MSG_PEEK) {
 		n = peek_some(&sess->rx, c);
 	} else if (flags & MSG_TRUNC) { /* TCP: drop, don't copy */
-		n = fifo_drop(&sess->rx, c->iov->iov_len - c->skip);
-		n = n ? n : -EAGAIN;
+		n = fifo_drop(&sess->rx, want);
 	} else {
 		n = take_some(&sess->rx, c);
 	}
@@ -168,7 +171,10 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 {
 	struct cursor c = { .iov = iov, .n = n };
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
-	size_t enough = flags & MSG_WAITALL ? want : 1, done = 0;
+	size_t enough = flags & MSG_WAITALL
+				? want
+				: MIN(want, (size_t)MAX(s->rcvlowat, 1)),
+	       done = 0;
 	int timeout = s->rcvtimeo_ms;
 	ssize_t ret;
 	bool over;
@@ -177,7 +183,7 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		/* the flag before the bytes: what was put before the peer's
 		 * FIN is seen by the attempt that follows */
 		over = recv_over(s);
-		ret = recv_once(s, &c, flags);
+		ret = recv_once(s, &c, want - done, flags);
 		if (ret > 0) {
 			done += (size_t)ret;
 			if (done >= enough || flags & MSG_PEEK)
@@ -192,7 +198,8 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		else if (nonblock)
 			ret = -EAGAIN;
 		else
-			ret = sock_wait(s, POLLIN, timeout ? timeout : -1);
+			ret = sock_wait(s, SOCK_ANY_INPUT,
+					timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
 	}
@@ -209,6 +216,8 @@ static ssize_t recv_sock(struct sock *s, const struct iovec *iov, int n,
 		return want;
 	if (flags & MSG_OOB)
 		return -EINVAL; /* no urgent data: as the kernel when none */
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN; /* always empty */
 	while ((err = not_open(s)) == -EAGAIN) {
 		if (flags & MSG_DONTWAIT || sock_nonblock(s))
 			return err;
@@ -282,6 +291,15 @@ static bool send_over(struct sock *s)
 	       s->hold->flags & HOLD_WR_SHUT;
 }
 
+/* The FIFO has room but the segment no memory: others give it back and don't
+ * tell, so there is nothing to wait for but time. */
+static int nap(void)
+{
+	static const struct timespec ts = { .tv_nsec = 1000000 };
+
+	return MIN(0, k_ppoll(NULL, 0, &ts, NULL));
+}
+
 static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -308,6 +326,8 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 			ret = broken(s);
 		else if (nonblock)
 			ret = -EAGAIN;
+		else if (ret == -ENOBUFS)
+			ret = nap();
 		else
 			ret = sock_wait(s, POLLOUT, timeout ? timeout : -1);
 		if (ret < 0)

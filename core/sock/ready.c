@@ -22,10 +22,22 @@ bool sock_nonblock(struct sock *s)
 	return s->hold && s->hold->flags & HOLD_NONBLOCK;
 }
 
-/* The kernel calls a stream writable when a third of the buffer is free. */
+/* The kernel calls a stream writable when a third of the buffer is free.  (A
+ * peer that spoils the size must not make us think that nothing is room.) */
 static bool writable(const struct fifo *f)
 {
-	return fifo_room(f) >= fifo_size(f) / 3;
+	uint32_t room = fifo_room(f);
+
+	return room && room >= fifo_size(f) / 3;
+}
+
+/* SO_RCVLOWAT, which the kernel caps by the buffer as well. */
+static uint32_t lowat(const struct sock *s)
+{
+	uint32_t low = (uint32_t)s->rcvlowat;
+
+	return likely(low <= 1) ? 1
+				: MIN(low, MAX(1u, fifo_size(&s->sess->rx)));
 }
 
 /* As tcp_poll() of Linux: end of input is readable, no more output is
@@ -51,8 +63,10 @@ static unsigned ready_session(struct sock *s, unsigned want)
 	if (rd_end)
 		ev |= POLLIN | POLLRDNORM | POLLRDHUP;
 	else if (want & (POLLIN | POLLRDNORM) &&
-		 fifo_used(&sess->rx) >= (uint32_t)s->rcvlowat)
+		 fifo_used(&sess->rx) >= lowat(s))
 		ev |= POLLIN | POLLRDNORM;
+	if (want & SOCK_ANY_INPUT && (rd_end || fifo_used(&sess->rx)))
+		ev |= SOCK_ANY_INPUT;
 	if (wr_end || (want & (POLLOUT | POLLWRNORM) && writable(&sess->tx)))
 		ev |= POLLOUT | POLLWRNORM;
 	if (rd_end && wr_end)
@@ -86,6 +100,23 @@ uint32_t sock_tail(struct sock *s)
 	return fifo_tail(&s->sess->rx);
 }
 
+/* Level-triggered: bytes that are too few or that nobody asked for are no
+ * reason to stay awake, so the FIFO is armed behind what is there. */
+static bool arm_input(struct sock *s, unsigned events, const uint32_t *tail)
+{
+	struct fifo *rx = &s->sess->rx;
+	uint32_t known;
+
+	if (tail)
+		return fifo_arm_since(rx, *tail);
+	do {
+		known = fifo_tail(rx);
+		if (sock_ready(s, events))
+			return true;
+	} while (fifo_arm_since(rx, known));
+	return false;
+}
+
 bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 {
 	struct session *sess = s->sess;
@@ -96,12 +127,9 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 		return false;
 	if (sess->state != SESSION_OPEN || sess->flags & SESSION_BROKEN)
 		return !tail;
-	if (events & (POLLIN | POLLRDNORM | POLLRDHUP)) {
-		if (tail ? fifo_arm_since(&sess->rx, *tail)
-			 : fifo_arm(&sess->rx) &&
-				    sock_ready(s, POLLIN | POLLRDNORM))
-			return true;
-	}
+	if (events & (POLLIN | POLLRDNORM | POLLRDHUP | SOCK_ANY_INPUT) &&
+	    arm_input(s, events, tail))
+		return true;
 	if (events & (POLLOUT | POLLWRNORM) && !writable(&sess->tx)) {
 		fifo_want_room(&sess->tx, fifo_size(&sess->tx) / 3);
 		if (writable(&sess->tx))

@@ -128,6 +128,9 @@ void sock_session_event(struct session *sess);
 /* ready.c: what poll(2) would say if asked for @want, errors and hang-up
  * included; POLL* bits */
 unsigned sock_ready(struct sock *s, unsigned want);
+/* For a reader: any byte, or the end, whatever SO_RCVLOWAT says.  Above what
+ * poll(2) can ask for. */
+#define SOCK_ANY_INPUT (1u << 16)
 /*
  * Before sleeping on @s for @events: ask for the event that will end the
  * sleep; true if there is no need to sleep.  @tail: with level triggering

@@ -75,3 +75,9 @@ unit_tests += %D%/fifo_model %D%/fifo_threads
 unit_tests += %D%/fifo_kill
 %C%_fifo_kill_SOURCES = %D%/fifo_kill.c
 %C%_fifo_kill_LDADD = core/libshm.la core/libkernel.la
+
+unit_tests += %D%/waiter %D%/private
+%C%_waiter_SOURCES = %D%/waiter.c
+%C%_waiter_LDADD = core/libsock.la core/libkernel.la
+%C%_private_SOURCES = %D%/private.c %D%/kernel_fault.c %D%/kernel_fault.h
+%C%_private_LDADD = core/libsock.la
