@@ -166,6 +166,13 @@ static ssize_t broken(struct sock *s)
 	return -ECONNRESET;
 }
 
+/* Nothing there, and no wait in which the end would be seen: look for it. */
+static int recv_later(struct sock *s)
+{
+	app_poll();
+	return recv_over(s) ? 0 : -EAGAIN;
+}
+
 static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -196,7 +203,7 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		else if (over)
 			return done ? (ssize_t)done : recv_end(s);
 		else if (nonblock)
-			ret = -EAGAIN;
+			ret = recv_later(s);
 		else
 			ret = sock_wait(s, SOCK_ANY_INPUT,
 					timeout ? timeout : -1);
@@ -347,6 +354,7 @@ static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
 		return want;
 	if (flags & MSG_OOB)
 		return -EOPNOTSUPP;
+	app_poll(); /* who only sends must learn that the peer has left */
 	while ((err = not_open(s)) == -EAGAIN) {
 		if (flags & MSG_DONTWAIT || sock_nonblock(s))
 			return err;

@@ -49,7 +49,7 @@ int sock_attach(const struct sock_options *o)
  */
 int sock_detach(void)
 {
-	if (sock_any())
+	if (table_entries)
 		return -EBUSY;
 	app_leave();
 	return 0;

@@ -81,3 +81,7 @@ unit_tests += %D%/waiter %D%/private
 %C%_waiter_LDADD = core/libsock.la core/libkernel.la
 %C%_private_SOURCES = %D%/private.c %D%/kernel_fault.c %D%/kernel_fault.h
 %C%_private_LDADD = core/libsock.la
+
+unit_tests += %D%/api
+%C%_api_SOURCES = %D%/api.c
+%C%_api_LDADD = core/libsapi.la
