@@ -27,3 +27,6 @@ EXTRA_%C%_libsapi_la_DEPENDENCIES = $(srcdir)/%D%/libsapi.map
 include_HEADERS += %D%/sapi.h
 pkgconfig_DATA += %D%/libsapi.pc
 EXTRA_DIST += %D%/libsapi.map
+dist_man_MANS += %D%/libsapi.7 %D%/sapi.3 %D%/sapi_attach.3 \
+	%D%/sapi_connect.3 %D%/sapi_getinfo.3 %D%/sapi_poll.3 \
+	%D%/sapi_recv_view.3 %D%/sapi_send.3

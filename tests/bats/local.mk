@@ -6,3 +6,5 @@ EXTRA_DIST += %D%/early.c
 
 check_PROGRAMS += %D%/calls
 %C%_calls_SOURCES = %D%/calls.c
+bats_tests += %D%/native.bats
+bats_tests += %D%/install.bats
