@@ -302,8 +302,6 @@ static void free_chain(struct seg *seg, unsigned slice, uint64_t first,
 		end_pos = atomic_load_explicit(&c->start_byte,
 					       memory_order_relaxed) +
 			  len;
-		if (off == end)
-			end = 0;
 		next = atomic_load_explicit(&c->next, memory_order_acquire);
 		seg_chunk_free(seg, slice, off);
 	}

@@ -357,6 +357,35 @@ TEST(views_are_the_bytes_themselves)
 	}
 }
 
+/* What a producer leaves that dies before it links a chunk. */
+TEST(a_loose_end_is_linked_or_freed)
+{
+	struct wire_chunk *c;
+	struct rig r;
+	uint32_t len;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		rig_open(&r, WIRE_2606, SEG_BYTES, 16384);
+		put_n(&r, 4000);
+		put_n(&r, 97);
+		c = seg_chunk(&r.a, *r.p.start_chunk, &len);
+		CHECK(c && c->next == *r.p.end_chunk);
+		*r.p.tail = 4000;
+		*r.p.tail_chunk = *r.p.start_chunk;
+		c->next = 0;
+		if (i) {
+			put_n(&r, 9000);
+			take_n(&r, 13000);
+			close_rig(&r);
+			continue;
+		}
+		seg_fifo_free(&r.a, r.off);
+		CHECK(free_bytes(&r.a) == carved_bytes(&r.a));
+		rig_close(&r);
+	}
+}
+
 TEST(size_may_change_while_running)
 {
 	struct rig r;

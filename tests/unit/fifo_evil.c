@@ -22,6 +22,7 @@ static struct fifo fifo;
 static uint8_t saved[SEG_BYTES + 65536];
 static uint64_t chunks[16]; /* linked ones */
 static unsigned n_chunks;
+static uint64_t fake; /* chunk that begins inside */
 static uint8_t buf[FIFO_BYTES + 64];
 
 /* A third mapping, with nothing on either side. */
@@ -62,6 +63,12 @@ static void setup(enum wire_dialect dialect)
 		chunks[n_chunks++] = off;
 	}
 	CHECK(n_chunks >= 5);
+	/* nearly a chunk: it contains head and tail, and half of it is inside
+	 */
+	fake = seg.map.fsh_len - 2048;
+	c = map_at(&seg.map, fake, sizeof(*c));
+	c->start_byte = *fifo.head - 1000;
+	c->length = 65536;
 	CHECK(seg.map.fsh_len <= sizeof(saved));
 	memcpy(saved, seg.map.fsh, seg.map.fsh_len);
 }
@@ -189,12 +196,15 @@ static uint64_t evil(unsigned i)
 	if (i < n_chunks)
 		return chunks[i];
 	i -= n_chunks;
+	if (i == 0)
+		return fake;
+	i--;
 	if (i < 4)
 		return rig.off + i * 8;
 	return seg.map.fsh_len - (i - 4) * 12; /* 0, 12, 24 .. from the end */
 }
 
-#define N_EVIL (24 + n_chunks + 4 + 5)
+#define N_EVIL (24 + n_chunks + 1 + 4 + 5)
 
 /* Write evil value @i as @size bytes at @off. */
 static void poke(uint64_t off, size_t size, unsigned i)

@@ -166,3 +166,84 @@ TEST(processes)
 	two_processes(WIRE_2606, 65536);
 	two_processes(WIRE_2510, 5000);
 }
+
+/* --- the two races, as tight as they get: one trial a byte --- */
+
+#define TRIALS (400000 / SLOW)
+
+/* Spin until there is something to see, and leave the CPU to who brings it. */
+static void spin_until(const struct fifo *f, uint32_t used)
+{
+	unsigned n;
+
+	for (n = 0; fifo_used(f) != used; n++)
+		if (n % 2048 == 2047)
+			sched_yield();
+}
+
+static void *put_when_empty(void *arg)
+{
+	int i;
+
+	for (i = 0; i < TRIALS; i++) {
+		spin_until(&rig.p, 0);
+		/* and now the consumer arms */
+		CHECK(fifo_put(&rig.p, "x", 1) == 1);
+		if (fifo_ring(&rig.p))
+			call(bytes_fd);
+	}
+	return NULL;
+}
+
+TEST(bytes_against_arming)
+{
+	pthread_t t;
+	char c;
+	int i;
+
+	open_all(WIRE_2606, 65536, 0);
+	CHECK(pthread_create(&t, NULL, put_when_empty, NULL) == 0);
+	for (i = 0; i < TRIALS; i++) {
+		while (fifo_take(&rig.c, &c, 1) != 1)
+			if (!fifo_arm(&rig.c))
+				sleep_on(bytes_fd);
+	}
+	CHECK(pthread_join(t, NULL) == 0);
+	close_all();
+}
+
+static void *take_when_full(void *arg)
+{
+	char c;
+	int i;
+
+	for (i = 0; i < TRIALS; i++) {
+		spin_until(&rig.c, 4096);
+		/* and now the producer asks for room */
+		CHECK(fifo_take(&rig.c, &c, 1) == 1);
+		if (fifo_took(&rig.c, 1))
+			call(room_fd);
+	}
+	return NULL;
+}
+
+TEST(room_against_asking)
+{
+	static uint8_t data[4096];
+	pthread_t t;
+	int i;
+
+	open_all(WIRE_2606, 4096, 0);
+	CHECK(fifo_put(&rig.p, data, 4095) == 4095);
+	CHECK(pthread_create(&t, NULL, take_when_full, NULL) == 0);
+	for (i = 0; i < TRIALS; i++) {
+		while (fifo_put(&rig.p, data, 1) != 1) {
+			fifo_want_room(&rig.p, 0);
+			if (!fifo_room(&rig.p))
+				sleep_on(room_fd);
+			fifo_got_room(&rig.p);
+		}
+	}
+	CHECK(pthread_join(t, NULL) == 0);
+	close_all();
+}

@@ -3,6 +3,9 @@
 #include "core/shm/seg.h"
 
 #include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <time.h>
 
 #include "core/wire/fifo.h"
@@ -509,4 +512,75 @@ TEST(four_threads_never_get_the_same_chunk)
 	check_accounts(&shared[0], 0);
 	seg_close(&shared[0]);
 	seg_close(&shared[1]);
+}
+
+/* --- ABA, at each instruction of a pop --- */
+
+static void pop_traced(struct seg *seg, _Atomic uint64_t *result)
+{
+	uint64_t off = 0;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+		_exit(77);
+	raise(SIGSTOP);
+	if (seg_chunk_alloc(seg, 0, 1, &off))
+		_exit(1);
+	atomic_store(result, off);
+	_exit(0);
+}
+
+/* Let a pop run @steps instructions, overtake it: false if it was over. */
+static int overtake(struct seg *seg, _Atomic uint64_t *result, int steps)
+{
+	uint64_t first, second, third;
+	int status, ran;
+	pid_t pid;
+
+	*result = 0;
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		pop_traced(seg, result);
+	CHECK(waitpid(pid, &status, 0) == pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		SKIP("no ptrace here");
+	for (ran = 0; ran < steps && WIFSTOPPED(status) && !*result; ran++) {
+		CHECK(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
+		CHECK(waitpid(pid, &status, 0) == pid);
+	}
+	/* the same first chunk again, but with another behind it */
+	CHECK(seg_chunk_alloc(seg, 0, 1, &first) == 0);
+	CHECK(seg_chunk_alloc(seg, 0, 1, &second) == 0);
+	seg_chunk_free(seg, 0, first);
+	CHECK(ptrace(PTRACE_CONT, pid, NULL, NULL) == 0);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(seg_chunk_alloc(seg, 0, 1, &third) == 0);
+	CHECK(*result != second && third != second && third != *result);
+	seg_chunk_free(seg, 0, third);
+	seg_chunk_free(seg, 0, second);
+	seg_chunk_free(seg, 0, *result);
+	check_accounts(seg, 0);
+	return ran == steps;
+}
+
+TEST(a_pop_may_be_overtaken_at_any_instruction)
+{
+	_Atomic uint64_t *result;
+	struct seg seg;
+	uint64_t off;
+	int steps;
+
+	if (SLOW > 1)
+		SKIP("too many instructions in this build");
+	result = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(result != MAP_FAILED);
+	CHECK(seg_create(&seg, "t", 1 << 20) == 0);
+	CHECK(seg_chunk_alloc(&seg, 0, 1, &off) == 0);
+	seg_chunk_free(&seg, 0, off);
+	for (steps = 0; overtake(&seg, result, steps); steps++)
+		;
+	CHECK(steps > 30);
+	seg_close(&seg);
 }
