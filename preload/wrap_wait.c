@@ -113,14 +113,23 @@ EXPORT int pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	return (int)ret(sock_pselect(n, rd, wr, ex, timeout, mask));
 }
 
+/* Threads may sleep in an instance before a socket of ours comes into it, so
+ * the core knows every instance from the start. */
+static int created(int ep)
+{
+	fresh(ep);
+	sock_epoll_created(ep);
+	return ep;
+}
+
 EXPORT int epoll_create(int size)
 {
-	return fresh(REAL(epoll_create)(size));
+	return created(REAL(epoll_create)(size));
 }
 
 EXPORT int epoll_create1(int flags)
 {
-	return fresh(REAL(epoll_create1)(flags));
+	return created(REAL(epoll_create1)(flags));
 }
 
 /* Always the core: it remembers registrations (core/sock/sock.h). */

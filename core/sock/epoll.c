@@ -8,31 +8,26 @@
 #include "core/sock/sock.h"
 
 /*
- * DOC: The program's instance stays the kernel's.  Its kernel members stay as
- * the program registered them.  A socket that the session layer carries is
- * not a member; it has an item here, and the instance has two or three members
- * of ours in its stead, edge-triggered: our eventfd, the app's queue, the
- * app's socket.  Their data points into struct epoll, which no data of the
- * program can; they are taken out of what the kernel reports.
+ * DOC: The program's instance stays the kernel's, and its kernel members stay
+ * as the program registered them.  A socket that the session layer carries is
+ * not a member: it has an item here.  A listener and another instance are
+ * both, since something may happen to them on either side.
  *
  * Items are hot or cold.  A hot one is looked at by every epoll_wait(), which
  * needs no event and so no syscall of the peer.  Before a thread sleeps, the
  * hot ones are armed (sock_arm()) and become cold; an event makes an item hot
  * again (item_fire()).  The ready list is thus a list of suspects: readiness
  * is always read from the FIFO itself.
+ *
+ * A thread sleeps in poll(2), on the instance and on what wakes it for ours
+ * (app_wait()).  While an instance has no item, a thread sleeps in the
+ * kernel's epoll_wait(): an item that appears meanwhile kicks it out
+ * (epoll_kick()).
  */
 
-#define KERNEL_LOOK 16 /* busy returns between two looks at the kernel */
-#define SPIN_LOOK 256  /* spins between them */
-#define REAP_MS 100    /* as app.c: while a family shares closed sockets */
-
-/* Does @data belong to one of our own members? */
-static bool is_tag(const struct epoll *ep, const struct epoll_event *ev)
-{
-	uintptr_t p = (uintptr_t)ev->data.ptr;
-
-	return p >= (uintptr_t)ep && p < (uintptr_t)(ep + 1);
-}
+#define LOOK_NS 30000  /* a busy loop asks the kernel so often */
+#define SPIN_LOOK 256  /* spins between two looks at it */
+#define SCAN_ITEMS 256 /* so many cold items are looked at before a sleep */
 
 /* --- our part --- */
 
@@ -87,8 +82,8 @@ static void oneshot(struct epoll *ep, struct item *it)
 
 	it->disabled = true;
 	/* the kernel's half of a listener must not fire either */
-	if (it->sock->kind == SOCK_LISTENER &&
-	    k_epoll_ctl(ep->fd, EPOLL_CTL_MOD, it->fd, &none) < 0)
+	if (it->sock->kind != SOCK_SESSION &&
+	    k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &none) < 0)
 		it->disabled = true;
 }
 
@@ -121,22 +116,51 @@ static int collect(struct epoll *ep, struct epoll_event *evs, int n)
 	return got;
 }
 
+static bool item_pending(struct item *it)
+{
+	unsigned ready;
+
+	if (it->disabled)
+		return false;
+	ready = sock_ready(it->sock, interest(it));
+	return it->events & EPOLLET ? ready && is_fresh(it, ready) : ready;
+}
+
+/* What poll(2) would say of our part of the instance. */
 unsigned epoll_ready(struct epoll *ep)
 {
 	struct item *it;
-	unsigned ready = 0;
+	bool ready = false;
 
 	pthread_mutex_lock(&ep->lock);
 	it = ep->hot;
 	if (it) {
 		do {
-			if (!it->disabled && !(it->events & EPOLLET))
-				ready = sock_ready(it->sock, interest(it));
+			ready = item_pending(it);
 			it = it->hot_next;
 		} while (!ready && it != ep->hot);
 	}
 	pthread_mutex_unlock(&ep->lock);
 	return ready ? POLLIN | POLLRDNORM : 0;
+}
+
+/*
+ * The event that heats a cold item comes a moment after the peer's bytes.  A
+ * program that knows of the bytes expects them here, as with the kernel.
+ */
+static void scan_cold(struct epoll *ep)
+{
+	struct item *it;
+	unsigned i;
+
+	if (ep->n_items > SCAN_ITEMS)
+		return;
+	pthread_mutex_lock(&ep->lock);
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next)
+			if (it->sock && !it->hot_next && item_pending(it))
+				item_hot(ep, it);
+	pthread_mutex_unlock(&ep->lock);
 }
 
 /* Armed, and nothing to report: this item may be forgotten until it fires. */
@@ -152,7 +176,7 @@ static bool item_arm(struct item *it)
 }
 
 /* Before sleeping: every hot item becomes cold; true if one is ready. */
-static bool arm(struct epoll *ep)
+bool epoll_arm(struct epoll *ep)
 {
 	bool ready = false;
 
@@ -169,185 +193,222 @@ static bool arm(struct epoll *ep)
 
 /* --- the kernel's part --- */
 
-/* Take out our own members; drop what we have reported of a listener. */
+/* Drop the kick; join what both halves of a listener report. */
 static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 {
 	int i, k, out = have;
 
 	for (i = have; i < have + got; i++) {
-		if (is_tag(ep, &evs[i])) {
-			app_serve(evs[i].data.ptr == &ep->tag_sock);
+		if (evs[i].data.ptr == ep)
 			continue;
-		}
-		for (k = 0; ep->n_listeners && k < have; k++)
+		for (k = 0; k < have; k++)
 			if (evs[k].data.u64 == evs[i].data.u64)
 				break;
-		if (ep->n_listeners && k < have) {
+		if (ep->n_hybrids && k < have)
 			evs[k].events |= evs[i].events;
-			continue;
-		}
-		evs[out++] = evs[i];
+		else
+			evs[out++] = evs[i];
 	}
 	return out;
 }
 
-static int harvest(struct epoll *ep, struct epoll_event *evs, int have, int n,
-		   const struct timespec *timeout, const sigset_t *mask)
+/* The kernel's members, without sleeping, behind @have events of ours. */
+static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
+		int n)
 {
-	int got, ms = -1;
+	int got;
 
-	ep->since_kernel = 0;
+	ep->looked_ns = sock_now_ns();
 	if (have == n)
 		return have;
-	if (timeout && timeout->tv_nsec % 1000000) {
-		got = k_epoll_pwait2(ep->fd, evs + have, n - have, timeout,
-				     mask);
-	} else {
-		if (timeout)
-			ms = timeout->tv_sec > INT32_MAX / 1000 - 1
-				     ? INT32_MAX
-				     : (int)(timeout->tv_sec * 1000 +
-					     timeout->tv_nsec / 1000000);
-		got = k_epoll_pwait(ep->fd, evs + have, n - have, ms, mask);
-	}
+	got = k_epoll_pwait(fd, evs + have, n - have, 0, NULL);
 	if (got < 0)
 		return have ? have : got;
 	return filter(ep, evs, have, got);
 }
 
-static int look(struct epoll *ep, struct epoll_event *evs, int have, int n)
+/* Both; whose turn it is comes first, so that a small @n starves nobody. */
+static int look_both(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 {
-	static const struct timespec zero;
+	int got, mine;
 
-	return harvest(ep, evs, have, n, &zero, NULL);
+	ep->turn = !ep->turn;
+	if (ep->turn || ep->n_hybrids)
+		return look(ep, fd, evs, collect(ep, evs, n), n);
+	got = look(ep, fd, evs, 0, n);
+	if (got < 0)
+		return got;
+	mine = collect(ep, evs + got, n - got);
+	return got + mine;
+}
+
+static int wait_kernel(int fd, struct epoll_event *evs, int n,
+		       const struct timespec *timeout, const sigset_t *mask)
+{
+	int ms = -1;
+
+	if (timeout && timeout->tv_nsec % 1000000)
+		return k_epoll_pwait2(fd, evs, n, timeout, mask);
+	if (timeout && timeout->tv_sec > INT32_MAX / 1000 - 1)
+		ms = INT32_MAX;
+	else if (timeout)
+		ms = (int)(timeout->tv_sec * 1000 + timeout->tv_nsec / 1000000);
+	return k_epoll_pwait(fd, evs, n, ms, mask);
 }
 
 /* --- waiting --- */
 
-/* Ours, and every now and then the kernel's: a busy socket must not starve
- * the program's other descriptors. */
-static int look_busy(struct epoll *ep, struct epoll_event *evs, int n)
+/* Ours, and the kernel's if it has not been asked for a while: a busy socket
+ * must not starve the program's other descriptors. */
+static int look_busy(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 {
-	int got = collect(ep, evs, n);
+	int got;
 
-	if (got && ++ep->since_kernel < KERNEL_LOOK)
-		return got;
-	return got ? look(ep, evs, got, n) : 0;
+	if (sock_now_ns() - ep->looked_ns > LOOK_NS)
+		return look_both(ep, fd, evs, n);
+	got = collect(ep, evs, n);
+	return got;
 }
 
-static int spin(struct epoll *ep, struct epoll_event *evs, int n)
+static int spin(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+		struct spin *sp)
 {
-	struct spin sp;
 	int got = 0;
 
-	spin_start(&sp, ep->spin_us);
-	while (!got && spin_again(&sp)) {
+	spin_start(sp, ep->spin_us);
+	while (!got && spin_again(sp)) {
 		app_poll();
 		got = collect(ep, evs, n);
-		if (!got && sp.rounds % SPIN_LOOK == 0)
-			got = look(ep, evs, 0, n);
+		if (!got && sp->rounds % SPIN_LOOK == 0)
+			got = look(ep, fd, evs, 0, n);
 	}
-	if (got)
-		spin_end(&sp);
-	else
-		ep->slept = sp; /* the sleep belongs to the wait */
 	return got;
 }
 
 static const struct timespec *left(uint64_t end, struct timespec *ts)
 {
-	uint64_t now, ns = UINT64_MAX;
+	uint64_t now;
 
-	if (end != UINT64_MAX) {
-		now = sock_now_ns();
-		ns = now < end ? end - now : 0;
-	}
-	if (app_zombies())
-		ns = MIN(ns, (uint64_t)REAP_MS * 1000000);
-	if (ns == UINT64_MAX)
+	if (end == UINT64_MAX)
 		return NULL;
-	ts->tv_sec = (time_t)(ns / 1000000000u);
-	ts->tv_nsec = (long)(ns % 1000000000u);
+	now = sock_now_ns();
+	now = now < end ? end - now : 0;
+	ts->tv_sec = (time_t)(now / 1000000000u);
+	ts->tv_nsec = (long)(now % 1000000000u);
 	return ts;
 }
 
-static int wait_loop(struct epoll *ep, struct epoll_event *evs, int n,
-		     uint64_t end, const sigset_t *mask)
+static void ring_waiter(struct watch *w)
 {
-	const struct timespec *tsp;
-	struct timespec ts;
-	int got;
-
-	for (;;) {
-		epoll_sync(ep);
-		app_poll();
-		got = collect(ep, evs, n);
-		if (got)
-			return look(ep, evs, got, n);
-		/* seq_cst: announced before the last look; item_fire() makes
-		 * the item hot before it reads sleepers */
-		ep->sleepers++;
-		if (arm(ep)) {
-			ep->sleepers--;
-			got = collect(ep, evs, n);
-			if (got)
-				return look(ep, evs, got, n);
-			continue;
-		}
-		tsp = left(end, &ts);
-		got = harvest(ep, evs, 0, n, tsp, mask);
-		ep->sleepers--;
-		if (got)
-			return got;
-		app_poll();
-		got = collect(ep, evs, n);
-		if (got || (end != UINT64_MAX && sock_now_ns() >= end))
-			return got;
-	}
+	waiter_ring(w->waiter);
 }
 
-static int ep_wait(struct epoll *ep, struct epoll_event *evs, int n,
+static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
+		      const sigset_t *mask)
+{
+	struct pollfd fds[1 + APP_WAIT_EXTRA];
+	struct timespec ts;
+
+	fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	/* everything that is ready was reported before, so whoever fires
+	 * from here on finds this thread's watch and rings it */
+	if (epoll_arm(ep))
+		return 0;
+	return app_wait(w, fds, 1, left(end, &ts), mask);
+}
+
+static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
+		     uint64_t end, const sigset_t *mask)
+{
+	struct epoll *ep = es->epoll;
+	struct watch watch = { 0 };
+	int got, err;
+
+	err = waiter_get(&watch.waiter);
+	if (err)
+		return err;
+	watch_add(&watch, es, ring_waiter);
+	do {
+		waiter_reset(watch.waiter);
+		app_poll();
+		scan_cold(ep);
+		got = look_both(ep, fd, evs, n);
+		if (got || (end != UINT64_MAX && sock_now_ns() >= end))
+			break;
+		got = sleep_once(ep, fd, watch.waiter, end, mask);
+	} while (got >= 0 && ep->n_items);
+	watch_del(&watch);
+	return got;
+}
+
+/* No item of ours yet: the kernel's own wait, unless it is kicked. */
+static int wait_bare(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+		     const struct timespec *timeout, const sigset_t *mask)
+{
+	int got;
+
+	ep->bare++;
+	if (ep->n_items) {
+		ep->bare--;
+		return 0;
+	}
+	got = wait_kernel(fd, evs, n, timeout, mask);
+	if (atomic_fetch_sub(&ep->bare, 1) == 1 && ep->kicked)
+		epoll_unkick(ep, fd);
+	return got > 0 ? filter(ep, evs, 0, got) : got;
+}
+
+static bool is_zero(const struct timespec *ts)
+{
+	return ts && !ts->tv_sec && !ts->tv_nsec;
+}
+
+static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		   const struct timespec *timeout, const sigset_t *mask)
 {
+	struct epoll *ep = es->epoll;
 	uint64_t end = UINT64_MAX;
+	struct spin sp;
 	int got;
 
 	if (timeout)
 		end = sock_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
 		      (uint64_t)timeout->tv_nsec;
-	if (ep->n_items) {
-		app_poll();
-		got = look_busy(ep, evs, n);
-		if (got)
+	if (!ep->n_items) {
+		got = wait_bare(ep, fd, evs, n, timeout, mask);
+		if (got || !ep->n_items)
 			return got;
 	}
-	if (timeout && !timeout->tv_sec && !timeout->tv_nsec)
-		return look(ep, evs, 0, n);
-	if (ep->n_items) {
-		got = spin(ep, evs, n);
-		if (got)
-			return got;
+	app_poll();
+	got = look_busy(ep, fd, evs, n);
+	if (got)
+		return got;
+	if (is_zero(timeout)) {
+		scan_cold(ep);
+		return look_both(ep, fd, evs, n);
 	}
-	got = wait_loop(ep, evs, n, end, mask);
-	spin_end(&ep->slept);
-	ep->slept.max_ns = 0;
+	got = spin(ep, fd, evs, n, &sp);
+	if (!got)
+		got = wait_loop(es, fd, evs, n, end, mask);
+	spin_end(&sp);
 	return got;
 }
 
 int sock_epoll_pwait2(int fd, struct epoll_event *evs, int n,
 		      const struct timespec *timeout, const sigset_t *mask)
 {
-	struct sock *s = sock_get(fd);
+	struct sock *s;
 	int got;
 
+	if (timeout && !timespec_ok(timeout))
+		return -EINVAL;
+	s = sock_get(fd);
 	if (!s || s->kind != SOCK_EPOLL || n <= 0 || n > EP_MAX_EVENTS) {
 		if (s)
 			sock_put(s);
-		return k_epoll_pwait2(fd, evs, n, timeout, mask);
+		return wait_kernel(fd, evs, n, timeout, mask);
 	}
-	got = ep_wait(s->epoll, evs, n, timeout, mask);
-	if (s->epoll->foreign && epoll_ready(s->epoll))
-		epoll_ring(s->epoll); /* level-triggered for its watchers */
+	got = ep_wait(s, fd, evs, n, timeout, mask);
 	sock_put(s);
 	return got;
 }

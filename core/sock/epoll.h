@@ -30,19 +30,17 @@ struct item {
 #define EP_BUCKETS 64 /* grows by powers of two */
 
 struct epoll {
-	char tag_event, tag_queue, tag_sock; /* addresses are data of ours */
 	pthread_mutex_t lock;
-	int fd;	  /* the instance; of one of its numbers */
-	int evfd; /* wakes a thread that sleeps in it; -1: none yet */
-	_Atomic int sleepers;
-	_Atomic bool foreign; /* polled, or in another instance */
-	unsigned epoch;	      /* of the attachments it watches */
+	struct sock *sock; /* whose epoll this is: its number, its watches */
+	_Atomic int bare;  /* threads in the kernel's own wait */
+	int kick_fd;	   /* made them look; -1 */
+	_Atomic bool kicked;
 	uint32_t spin_us;
-	struct spin slept;
-	unsigned since_kernel;
-	unsigned n_items; /* with a sock */
-	unsigned n_listeners;
-	unsigned n_notes; /* all items */
+	uint64_t looked_ns;	  /* when the kernel was asked last */
+	bool turn;		  /* who comes first when both have something */
+	_Atomic unsigned n_items; /* with a sock */
+	unsigned n_hybrids;	  /* listeners and instances */
+	unsigned n_notes;	  /* all items */
 	struct item *hot;
 	struct item **bucket;
 	unsigned n_buckets;
@@ -52,9 +50,8 @@ struct epoll {
 /* with ep->lock held */
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);
-/* Renew the members of ours if attachments came or went. */
-void epoll_sync(struct epoll *ep);
-/* Make the instance readable for whoever waits on it. */
-void epoll_ring(struct epoll *ep);
+/* The first item has come: threads in the kernel's own wait must look. */
+void epoll_kick(struct epoll *ep);
+void epoll_unkick(struct epoll *ep, int fd);
 
 #endif /* SOCK_EPOLL_H */

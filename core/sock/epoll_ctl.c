@@ -10,6 +10,11 @@
 #include "core/sock/epoll.h"
 #include "core/sock/sock.h"
 
+/* what may come with EPOLLEXCLUSIVE (epoll_ctl(2)) */
+#define EXCLUSIVE_OK                                                        \
+	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
+	 EPOLLEXCLUSIVE)
+
 static struct epoll *instances; /* table_lock */
 
 /* --- items; ep->lock held --- */
@@ -99,8 +104,8 @@ static struct item *item_new(struct epoll *ep, int fd)
 static void count_sock(struct epoll *ep, const struct sock *s, int by)
 {
 	ep->n_items += (unsigned)by;
-	if (s->kind == SOCK_LISTENER)
-		ep->n_listeners += (unsigned)by;
+	if (s->kind != SOCK_SESSION)
+		ep->n_hybrids += (unsigned)by;
 }
 
 /* The watch must be gone, or be going with the sock. */
@@ -120,15 +125,6 @@ static void item_free(struct epoll *ep, struct item *it)
 
 /* --- waking --- */
 
-void epoll_ring(struct epoll *ep)
-{
-	static const uint64_t one = 1;
-
-	if (ep->evfd >= 0 && k_write(ep->evfd, &one, sizeof(one)) < 0) {
-		/* the counter is full, which is readable too */
-	}
-}
-
 /* watch.fire: something happened to the item's sock; watch_lock held */
 static void item_fire(struct watch *w)
 {
@@ -138,40 +134,35 @@ static void item_fire(struct watch *w)
 	pthread_mutex_lock(&ep->lock);
 	item_hot(ep, it);
 	pthread_mutex_unlock(&ep->lock);
-	/* after the item is hot: pairs with the sleeper, which announces
-	 * itself before its last look (wait_loop()) */
-	if (ep->sleepers || ep->foreign)
-		epoll_ring(ep);
+	/* threads that sleep in it, and instances that it is in */
+	watch_fire(ep->sock);
 }
 
-static void add_member(struct epoll *ep, int fd, uint32_t events, char *tag)
+void epoll_kick(struct epoll *ep)
 {
-	struct epoll_event ev = { .events = events | EPOLLET, .data.ptr = tag };
-	int err = k_epoll_ctl(ep->fd, EPOLL_CTL_ADD, fd, &ev);
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ep };
+	int fd;
 
-	if (err && err != -EEXIST)
-		log_debug("epoll %d: can't watch %d: %s", ep->fd, fd,
-			  strerrorname_np(-err));
-}
-
-void epoll_sync(struct epoll *ep)
-{
-	int fd[APP_WAIT_EXTRA - 1];
-	uint32_t events[APP_WAIT_EXTRA - 1];
-	unsigned i, n;
-
-	if (!ep->n_items || (ep->evfd >= 0 && ep->epoch == app_epoch))
+	if (!ep->bare || atomic_exchange(&ep->kicked, true))
 		return;
-	ep->epoch = app_epoch;
-	if (ep->evfd < 0) {
-		ep->evfd = private_fd(k_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-		if (ep->evfd >= 0)
-			add_member(ep, ep->evfd, EPOLLIN, &ep->tag_event);
+	fd = k_eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd >= 0 && k_epoll_ctl(ep->sock->fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		log_warn("epoll %d: a sleeping thread may miss a socket",
+			 ep->sock->fd);
+	ep->kick_fd = private_fd(fd);
+}
+
+/* The last of the threads is out; closing takes the member away. */
+void epoll_unkick(struct epoll *ep, int fd)
+{
+	pthread_mutex_lock(&ep->lock);
+	if (ep->kick_fd >= 0) {
+		k_epoll_ctl(fd, EPOLL_CTL_DEL, ep->kick_fd, NULL);
+		private_close(ep->kick_fd);
 	}
-	n = app_wait_fds(fd, events);
-	for (i = 0; i < n; i++)
-		add_member(ep, fd[i], events[i] ? EPOLLIN : 0,
-			   events[i] ? &ep->tag_queue : &ep->tag_sock);
+	ep->kick_fd = -1;
+	ep->kicked = false;
+	pthread_mutex_unlock(&ep->lock);
 }
 
 /* --- instances --- */
@@ -203,8 +194,9 @@ static struct sock *instance_new(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->fd = fd;
-	ep->evfd = -1;
+	ep->kick_fd = -1;
+	ep->sock = s;
+	s->fd = fd;
 	s->epoll = ep;
 	if (table_set(fd, s)) {
 		sock_put(s); /* frees the instance too */
@@ -235,7 +227,7 @@ void epoll_free(struct epoll *ep)
 				watch_del(&it->watch);
 			item_free(ep, it);
 		}
-	private_close(ep->evfd);
+	private_close(ep->kick_fd);
 	pthread_mutex_destroy(&ep->lock);
 	free(ep->bucket);
 	free(ep);
@@ -262,7 +254,7 @@ static int add_sock(struct epoll *ep, int fd, struct sock *s,
 	pthread_mutex_unlock(&ep->lock);
 	if (!it)
 		return -ENOMEM;
-	epoll_sync(ep);
+	epoll_kick(ep);
 	watch_add(&it->watch, s, item_fire);
 	/* it may be ready already, and a thread may sleep */
 	pthread_mutex_lock(&watch_lock);
@@ -302,11 +294,14 @@ static int ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 	pthread_mutex_lock(&ep->lock);
 	it = find(ep, fd, s);
 	pthread_mutex_unlock(&ep->lock);
+	if (op != EPOLL_CTL_DEL && ev->events & EPOLLEXCLUSIVE &&
+	    (op == EPOLL_CTL_MOD || ev->events & ~EXCLUSIVE_OK))
+		return -EINVAL;
 	switch (op) {
 	case EPOLL_CTL_ADD:
 		return it ? -EEXIST : add_sock(ep, fd, s, ev);
 	case EPOLL_CTL_MOD:
-		if (it && (it->events | ev->events) & EPOLLEXCLUSIVE)
+		if (it && it->events & EPOLLEXCLUSIVE)
 			return -EINVAL;
 		return it ? mod_sock(ep, it, ev) : -ENOENT;
 	case EPOLL_CTL_DEL:
@@ -340,29 +335,47 @@ static void note_kernel(struct epoll *ep, int op, int fd,
 	pthread_mutex_unlock(&ep->lock);
 }
 
+/* What the kernel has agreed to: a listener and an instance have a half here
+ * too; anything else may become ours later. */
+static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
+		      struct sock *s, struct epoll_event *ev)
+{
+	int err = k_epoll_ctl(epfd, op, fd, ev);
+
+	if (err)
+		return err;
+	if (!s) {
+		note_kernel(ep, op, fd, ev);
+		return 0;
+	}
+	if (s->kind == SOCK_LISTENER)
+		hold_accept(s->hold);
+	return ctl_sock(ep, op, fd, s, ev);
+}
+
 static int ctl(struct epoll *ep, int epfd, int op, int fd,
 	       struct epoll_event *ev)
 {
 	struct sock *s = sock_get_claimed(fd);
 	int err;
 
-	if (s && s->kind == SOCK_SESSION) {
-		err = ev || op == EPOLL_CTL_DEL ? ctl_sock(ep, op, fd, s, ev)
-						: -EFAULT;
-	} else {
-		err = k_epoll_ctl(epfd, op, fd, ev);
-		if (!err && s && s->kind == SOCK_LISTENER) {
-			hold_accept(s->hold);
-			err = ctl_sock(ep, op, fd, s, ev);
-		} else if (!err) {
-			note_kernel(ep, op, fd, ev);
-		}
-		if (!err && s && s->kind == SOCK_EPOLL)
-			s->epoll->foreign = true;
-	}
+	if (!s || s->kind != SOCK_SESSION)
+		err = ctl_kernel(ep, epfd, op, fd, s, ev);
+	else if (!ev && op != EPOLL_CTL_DEL)
+		err = -EFAULT;
+	else
+		err = ctl_sock(ep, op, fd, s, ev);
 	if (s)
 		sock_put(s);
 	return err;
+}
+
+void sock_epoll_created(int fd)
+{
+	struct sock *s = fd >= 0 ? instance_new(fd) : NULL;
+
+	if (s)
+		sock_put(s);
 }
 
 int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
@@ -377,7 +390,7 @@ int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 		/* the kernel says whether this is an instance at all; before
 		 * the first ADD there is nothing that another call could mean
 		 */
-		if (op != EPOLL_CTL_ADD || conf_get()->disabled)
+		if (op != EPOLL_CTL_ADD)
 			return k_epoll_ctl(epfd, op, fd, ev);
 		es = is_instance(epfd) ? instance_new(epfd) : NULL;
 		if (!es)
@@ -400,8 +413,8 @@ static bool kernel_has(struct epoll *ep, struct item *it, struct sock *s)
 	struct epoll_event ev = { .events = it->events, .data = it->data };
 
 	if (s->kind == SOCK_LISTENER)
-		return !k_epoll_ctl(ep->fd, EPOLL_CTL_MOD, it->fd, &ev);
-	return !k_epoll_ctl(ep->fd, EPOLL_CTL_DEL, it->fd, NULL);
+		return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev);
+	return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
 }
 
 static void appear_in(struct epoll *ep, int fd, struct sock *s)
@@ -420,7 +433,7 @@ static void appear_in(struct epoll *ep, int fd, struct sock *s)
 	}
 	pthread_mutex_unlock(&ep->lock);
 	if (live && add_sock(ep, fd, s, &ev))
-		log_warn("epoll %d: lost %d: no memory", ep->fd, fd);
+		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
 }
 
 /**
@@ -486,17 +499,12 @@ void epoll_fork_parent(void)
 		pthread_mutex_unlock(&ep->lock);
 }
 
-/* The instance is shared with the parent, its members of ours are not: the
- * child's waits need an eventfd and attachments of its own. */
 void epoll_fork_child(void)
 {
 	struct epoll *ep;
 
 	for (ep = instances; ep; ep = ep->next) {
-		private_close(ep->evfd);
-		ep->evfd = -1;
-		ep->sleepers = 0;
-		ep->epoch = app_epoch - 1;
+		ep->bare = 0;
 		pthread_mutex_unlock(&ep->lock);
 	}
 }

@@ -33,8 +33,10 @@ int sock_close(int fd)
 	/* the entry first: once the number is free it may mean another */
 	s = table_take(fd);
 	err = k_close(fd);
-	if (s)
+	if (s) {
+		table_renumber(s, fd);
 		sock_put(s);
+	}
 	return err;
 }
 
@@ -110,6 +112,7 @@ int sock_close_range(unsigned first, unsigned last, unsigned flags)
 		s = table_take(fd);
 		if (s) {
 			k_close(fd);
+			table_renumber(s, fd);
 			sock_put(s);
 		}
 	}

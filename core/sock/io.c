@@ -125,9 +125,12 @@ static bool recv_over(struct sock *s)
 /* What the end of input looks like: 0, or the reset, once. */
 static ssize_t recv_end(struct sock *s)
 {
+	unsigned flags = session_flags(s->sess);
 	int err;
 
-	if (!(session_flags(s->sess) & SESSION_RESET) || s->reset_told)
+	/* after a FIN the kernel says 0 whatever comes later */
+	if (!(flags & SESSION_RESET) || flags & SESSION_PEER_SHUT ||
+	    s->reset_told)
 		return 0;
 	s->reset_told = true;
 	err = atomic_exchange(&s->error, 0);
@@ -166,13 +169,6 @@ static ssize_t broken(struct sock *s)
 	return -ECONNRESET;
 }
 
-/* Nothing there, and no wait in which the end would be seen: look for it. */
-static int recv_later(struct sock *s)
-{
-	app_poll();
-	return recv_over(s) ? 0 : -EAGAIN;
-}
-
 static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -199,16 +195,35 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			continue;
 		}
 		if (ret == -EPROTO)
-			ret = broken(s);
-		else if (over)
+			return done ? (ssize_t)done : broken(s);
+		if (over)
 			return done ? (ssize_t)done : recv_end(s);
-		else if (nonblock)
-			ret = recv_later(s);
-		else
-			ret = sock_wait(s, SOCK_ANY_INPUT,
-					timeout ? timeout : -1);
+		app_poll(); /* the FIN may have come by now */
+		if (recv_over(s))
+			continue;
+		ret = nonblock ? -EAGAIN
+			       : sock_wait(s, POLLIN, timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
+	}
+}
+
+/* recv(2) of nothing: waits for something, and takes nothing. */
+static ssize_t recv_nothing(struct sock *s, int flags)
+{
+	int timeout = s->rcvtimeo_ms;
+
+	for (;;) {
+		app_poll();
+		if (fifo_used(&s->sess->rx))
+			return 0;
+		if (recv_over(s))
+			return recv_end(s);
+		if (flags & MSG_DONTWAIT || sock_nonblock(s))
+			return -EAGAIN;
+		timeout = sock_wait(s, POLLIN, timeout ? timeout : -1);
+		if (timeout < 0)
+			return timeout;
 	}
 }
 
@@ -235,7 +250,7 @@ static ssize_t recv_sock(struct sock *s, const struct iovec *iov, int n,
 	if (err)
 		return err == -EPIPE ? 0 : err;
 	if (!want)
-		return 0;
+		return recv_nothing(s, flags);
 	ret = recv_loop(s, iov, n, (size_t)want, flags);
 	if (ret > 0) {
 		app_count(app, rx_bytes, (uint64_t)ret);
@@ -252,9 +267,10 @@ static ssize_t pipe_error(struct sock *s, int flags)
 
 	if (session_flags(s->sess) & SESSION_RESET && !s->reset_told) {
 		s->reset_told = true;
-		err = ECONNRESET;
+		err = session_flags(s->sess) & SESSION_PEER_SHUT ? EPIPE
+								 : ECONNRESET;
 	}
-	if (err)
+	if (err && err != EPIPE)
 		return -err;
 	if (!(flags & MSG_NOSIGNAL))
 		raise(SIGPIPE);
@@ -287,6 +303,7 @@ static ssize_t send_end(struct sock *s, size_t want, int flags)
 	    f & (SESSION_RESET | SESSION_BROKEN))
 		return pipe_error(s, flags);
 	s->gone_told = true;
+	s->error = EPIPE; /* what the answer, a reset, leaves behind */
 	sock_notify(s);
 	return (ssize_t)want;
 }
@@ -316,6 +333,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 	size_t done = 0;
 	ssize_t ret;
 
+	app_poll(); /* is the peer still there? */
 	while (done < want) {
 		if (unlikely(send_over(s))) {
 			if (done)
@@ -399,7 +417,9 @@ ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 
 	if (!s)
 		return k_readv(fd, iov, n);
-	ret = recv_sock(s, iov, n, 0);
+	ret = total_of(iov, n); /* read(2) of nothing does not wait */
+	if (ret > 0)
+		ret = recv_sock(s, iov, n, 0);
 	sock_put(s);
 	return ret;
 }
@@ -412,7 +432,7 @@ ssize_t sock_read(int fd, void *buf, size_t len)
 
 	if (!s)
 		return k_read(fd, buf, len);
-	ret = recv_sock(s, &iov, 1, 0);
+	ret = len ? recv_sock(s, &iov, 1, 0) : 0;
 	sock_put(s);
 	return ret;
 }
@@ -448,7 +468,7 @@ ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags)
 	if (ret >= 0) {
 		msg->msg_namelen = 0;
 		msg->msg_controllen = 0;
-		msg->msg_flags = 0;
+		msg->msg_flags = flags & MSG_CMSG_CLOEXEC; /* as Linux */
 	}
 	sock_put(s);
 	return ret;
@@ -489,7 +509,9 @@ ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 	if (!s)
 		return k_sendto(fd, buf, len, flags, addr, alen);
 	/* TCP ignores the address of a connected socket */
-	ret = send_sock(s, &iov, 1, flags);
+	ret = addr && alen > sizeof(struct sockaddr_storage)
+		      ? -EINVAL
+		      : send_sock(s, &iov, 1, flags);
 	sock_put(s);
 	return ret;
 }

@@ -21,6 +21,8 @@ int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 	unsigned i;
 	ssize_t ret;
 
+	if (timeout && !timespec_ok(timeout))
+		return -EINVAL;
 	if (!table_peek(fd))
 		return k_recvmmsg(fd, msgs, n, flags, timeout);
 	for (i = 0; i < n; i++) {

@@ -252,10 +252,17 @@ int sock_listen(int fd, int backlog)
 	socklen_t len = sizeof(ss);
 	struct conf_choice choice;
 	struct app *app;
+	struct sock *s;
 	int err, domain;
 
+	s = sock_get(fd);
+	if (s) {
+		err = s->kind == SOCK_SESSION ? -EINVAL : k_listen(fd, backlog);
+		sock_put(s);
+		return err;
+	}
 	err = k_listen(fd, backlog);
-	if (err || table_peek(fd) || conf_get()->disabled)
+	if (err || conf_get()->disabled)
 		return err;
 	domain = tcp_domain(fd);
 	if (domain < 0)
@@ -417,14 +424,24 @@ static bool kernel_busy(int fd)
 	       ti.tcpi_state != TCP_CLOSE;
 }
 
-static bool bound_to(int fd, struct ctrl_addr *lcl)
+/* The client's own address: what it is bound to; from 127/8 the kernel's
+ * choice is 127.0.0.1, whatever the target; else the daemon's, which is the
+ * target's, as the kernel's. */
+static bool own_address(int fd, const struct ctrl_addr *rmt,
+			struct ctrl_addr *lcl)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
-	return !k_getsockname(fd, (struct sockaddr *)&ss, &len) &&
-	       !addr_to_ctrl((struct sockaddr *)&ss, len, lcl) &&
-	       (lcl->port || !is_any(lcl));
+	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
+	    addr_to_ctrl((struct sockaddr *)&ss, len, lcl))
+		return false;
+	if (is_any(lcl) && rmt->is_ip4 && is_loopback(rmt)) {
+		lcl->is_ip4 = 1;
+		lcl->ip[12] = 127;
+		lcl->ip[15] = 1;
+	}
+	return lcl->port || !is_any(lcl);
 }
 
 /* Why the kernel gets this connection, in the status's words. */
@@ -455,8 +472,8 @@ static int connect_session(struct app *app, int fd, int domain,
 	struct sock *s;
 	int err;
 
-	err = session_connect(app, rmt, bound_to(fd, &lcl) ? &lcl : NULL,
-			      &sess);
+	err = session_connect(app, rmt,
+			      own_address(fd, rmt, &lcl) ? &lcl : NULL, &sess);
 	if (err)
 		return err;
 	/* a remote peer's answer may take its time: as the kernel, don't wait
@@ -515,11 +532,27 @@ static bool wanted(int fd, const struct sockaddr *sa, socklen_t len,
 		app_count_kernel(WIRE_WHY_RULE);
 		return false;
 	}
+	if (is_any(rmt)) { /* Linux: this host */
+		rmt->ip[12] = rmt->is_ip4 ? 127 : 0;
+		rmt->ip[15] = 1;
+	}
 	if (choice->use != CONF_VPP && !is_local(rmt)) {
 		app_count_kernel(WIRE_WHY_REMOTE);
 		return false;
 	}
 	return true;
+}
+
+/* connect(2) to nothing: the connection is reset, the socket is the kernel's
+ * again and may be connected anew. */
+static int disconnect(struct sock *s, int fd)
+{
+	struct sock *entry = table_take(fd);
+
+	s->linger = 0;
+	if (entry)
+		sock_put(entry);
+	return 0;
 }
 
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
@@ -531,7 +564,11 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 	s = sock_get_claimed(fd);
 	if (s) {
-		err = connect_again(s);
+		err = s->kind == SOCK_SESSION && sa &&
+				      len >= sizeof(sa->sa_family) &&
+				      sa->sa_family == AF_UNSPEC
+			      ? disconnect(s, fd)
+			      : connect_again(s);
 		sock_put(s);
 		return err;
 	}
@@ -548,13 +585,22 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 
 /* --- shutdown, names --- */
 
-static int shutdown_session(struct sock *s, int how)
+/* Closed as far as TCP knows: reset, or a FIN each way. */
+bool sock_closed(struct sock *s)
 {
 	unsigned flags = session_flags(s->sess);
+
+	return s->sess->state != SESSION_OPEN || s->gone_told ||
+	       flags & (SESSION_RESET | SESSION_BROKEN) ||
+	       (flags & SESSION_PEER_SHUT && s->hold->flags & HOLD_WR_SHUT);
+}
+
+static int shutdown_session(struct sock *s, int how)
+{
 	int err = 0;
 
-	if (s->sess->state != SESSION_OPEN ||
-	    flags & (SESSION_RESET | SESSION_BROKEN))
+	app_poll();
+	if (sock_closed(s))
 		return -ENOTCONN;
 	if (how == SHUT_RD || how == SHUT_RDWR)
 		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
@@ -597,7 +643,7 @@ static int name_of(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 		err = -EFAULT;
 	else if ((int)*len < 0)
 		err = -EINVAL;
-	else if (peer && (s->sess->state != SESSION_OPEN || s->reset_told))
+	else if (peer && (app_poll(), sock_closed(s)))
 		err = -ENOTCONN;
 	else
 		addr_from_ctrl(peer ? &s->sess->rmt : &s->sess->lcl, s->domain,

@@ -42,6 +42,19 @@ static int pending_error(struct sock *s)
 	return 0;
 }
 
+static uint8_t tcp_state(struct sock *s)
+{
+	app_poll();
+	if (s->sess->state == SESSION_CONNECTING)
+		return TCP_SYN_SENT;
+	if (sock_closed(s))
+		return TCP_CLOSE;
+	if (s->hold->flags & HOLD_WR_SHUT)
+		return TCP_FIN_WAIT2;
+	return session_flags(s->sess) & SESSION_PEER_SHUT ? TCP_CLOSE_WAIT
+							  : TCP_ESTABLISHED;
+}
+
 /* The kernel's socket below is not connected: say what a program looks for. */
 static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 {
@@ -56,9 +69,7 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	ti.tcpi_state =
 		s->sess->state == SESSION_OPEN ? TCP_ESTABLISHED : TCP_CLOSE;
 	if (session_flags(s->sess) & SESSION_PEER_SHUT)
-		ti.tcpi_state = TCP_CLOSE_WAIT;
-	if (session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN))
-		ti.tcpi_state = TCP_CLOSE;
+		ti.tcpi_state = tcp_state(s);
 	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = 65483; /* of the loopback */
 	ti.tcpi_snd_cwnd = 10;
 	*len = MIN(*len, have);

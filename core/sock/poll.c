@@ -14,8 +14,7 @@
 /*
  * DOC: One set holds three kinds of descriptor.  The kernel's are polled by
  * the kernel.  A session's are not: its number stands for an unconnected
- * socket there.  A listener is both.  An epoll instance is the kernel's, and
- * becomes readable there when one of our sockets in it does (epoll.c).
+ * socket there.  A listener and an epoll instance are both.
  */
 struct pollset {
 	struct pollfd *fds;  /* the program's */
@@ -75,7 +74,7 @@ static int set_collect(struct pollset *set, bool kernel)
 			      ? (unsigned short)set->kfds[i].revents
 			      : 0;
 		want = (unsigned short)p->events;
-		if (set->socks[i] && set->socks[i]->kind != SOCK_EPOLL)
+		if (set->socks[i])
 			got |= sock_ready(set->socks[i], want);
 		p->revents = (short)got;
 		ready += got != 0;
@@ -88,7 +87,7 @@ static bool set_arm(struct pollset *set)
 	nfds_t i;
 
 	for (i = 0; i < set->n; i++)
-		if (set->socks[i] && set->socks[i]->kind == SOCK_SESSION &&
+		if (set->socks[i] &&
 		    sock_arm(set->socks[i], (unsigned short)set->fds[i].events,
 			     NULL))
 			return true;
@@ -108,7 +107,7 @@ static void set_watch(struct pollset *set, bool on)
 	nfds_t i;
 
 	for (i = 0; i < set->n; i++) {
-		if (!set->socks[i] || set->socks[i]->kind == SOCK_EPOLL)
+		if (!set->socks[i])
 			continue;
 		if (!on) {
 			watch_del(&set->watches[i]);
@@ -230,7 +229,9 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	char *heap = NULL;
 	int ret;
 
-	if (!app_any() && !table_entries)
+	if (timeout && !timespec_ok(timeout))
+		return -EINVAL;
+	if (!table_entries)
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
 		heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
@@ -322,7 +323,7 @@ int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	nfds_t k;
 	int ret;
 
-	if (n < 0)
+	if (n < 0 || (timeout && !timespec_ok(timeout)))
 		return -EINVAL;
 	if (n > FD_SETSIZE)
 		return k_pselect(n, rd, wr, ex, timeout, mask);

@@ -121,6 +121,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 {
 	struct session *sess = s->sess;
 
+	if (s->kind == SOCK_EPOLL)
+		return epoll_arm(s->epoll);
 	if (s->kind != SOCK_SESSION)
 		return sock_ready(s, events);
 	if (sess->state == SESSION_CONNECTING)

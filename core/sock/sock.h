@@ -86,6 +86,8 @@ int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 /* epoll.c: epoll_ctl() comes here for every descriptor once an epoll
  * instance has one; the registrations are remembered because a socket may
  * leave the kernel later. */
+/* @fd came from epoll_create(); or -1 */
+void sock_epoll_created(int fd);
 int sock_epoll_ctl(int ep, int op, int fd, struct epoll_event *ev);
 int sock_epoll_pwait2(int ep, struct epoll_event *evs, int n,
 		      const struct timespec *timeout, const sigset_t *mask);

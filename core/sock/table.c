@@ -221,6 +221,20 @@ int table_next(int from)
 	return -1;
 }
 
+/* Numbers of listeners and instances are used in calls to the kernel. */
+void table_renumber(struct sock *s, int fd)
+{
+	int i;
+
+	if (s->kind == SOCK_SESSION || s->fd != fd)
+		return;
+	for (i = table_next(0); i >= 0; i = table_next(i + 1))
+		if (table_peek(i) == s) {
+			s->fd = i;
+			return;
+		}
+}
+
 void sock_fresh(int fd)
 {
 	struct sock *stale = table_take(fd);

@@ -59,7 +59,7 @@ struct sock {
 	struct hold *hold;    /* LISTENER, SESSION: = sess->hold */
 	struct epoll *epoll;  /* EPOLL */
 	struct watch *watches;
-	int fd; /* LISTENER: a number for it, for waiting; may be stale */
+	_Atomic int fd;	   /* LISTENER, EPOLL: a number for it */
 	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
 			    */
@@ -113,6 +113,8 @@ struct sock *sock_new(enum sock_kind kind);
 int table_set(int fd, struct sock *s);
 /* Forget @fd and return what it meant with the entry's reference, or NULL. */
 struct sock *table_take(int fd);
+/* @fd no longer means @s: if it was its number, another becomes it. */
+void table_renumber(struct sock *s, int fd);
 /* The first number >= @from with an entry, or -1. */
 int table_next(int from);
 
@@ -120,8 +122,9 @@ int table_next(int from);
 void watch_add(struct watch *w, struct sock *s,
 	       void (*fire)(struct watch *watch));
 void watch_del(struct watch *w);
-/* Tell everybody who watches @s. */
+/* Tell everybody who watches @s; the second with watch_lock held. */
 void sock_notify(struct sock *s);
+void watch_fire(struct sock *s);
 /* session.notify of every session a sock uses */
 void sock_session_event(struct session *sess);
 
@@ -152,8 +155,13 @@ bool sock_nonblock(struct sock *s);
 /* Grows with every arrival of input or of a connection. */
 uint32_t sock_tail(struct sock *s);
 uint64_t sock_now_ns(void);
+static inline bool timespec_ok(const struct timespec *ts)
+{
+	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
+}
 
 /* open.c */
+bool sock_closed(struct sock *s);
 int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 	       const struct conf_choice *choice, struct sock **out);
 void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
@@ -169,5 +177,7 @@ void epoll_fork_prepare(void);
 void epoll_fork_parent(void);
 void epoll_fork_child(void);
 unsigned epoll_ready(struct epoll *ep);
+/* Before sleeping on the instance: true if there is no need to. */
+bool epoll_arm(struct epoll *ep);
 
 #endif /* SOCK_TABLE_H */

@@ -30,13 +30,18 @@ void watch_del(struct watch *w)
 	pthread_mutex_unlock(&watch_lock);
 }
 
-void sock_notify(struct sock *s)
+void watch_fire(struct sock *s)
 {
 	struct watch *w;
 
-	pthread_mutex_lock(&watch_lock);
 	for (w = s->watches; w; w = w->next)
 		w->fire(w);
+}
+
+void sock_notify(struct sock *s)
+{
+	pthread_mutex_lock(&watch_lock);
+	watch_fire(s);
 	pthread_mutex_unlock(&watch_lock);
 }
 
