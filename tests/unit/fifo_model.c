@@ -201,6 +201,6 @@ TEST(short_of_memory)
 {
 	uint64_t seed = rnd_seed();
 
-	play(WIRE_2606, 1 << 20, 100 * 4120, 3000 / SLOW, seed);
-	play(WIRE_2510, 200000, 30 * 4120, 3000 / SLOW, seed);
+	play(WIRE_2606, 1 << 20, 100 * 4120, 3000, seed);
+	play(WIRE_2510, 200000, 30 * 4120, 3000, seed);
 }

@@ -295,7 +295,7 @@ TEST(model)
 
 	CHECK(seg_create(&seg, "t", 16 << 20) == 0);
 	CHECK(seg_attach(&other, dup(seg.map.fd)) == 0);
-	for (k = 0; k < 20000 / SLOW; k++) {
+	for (k = 0; k < 10000; k++) {
 		s = rnd(&state) & 1 ? &seg : &other;
 		if (n < 256 && rnd(&state) % 5 < 3) {
 			bytes = (uint32_t)(rnd(&state) % (1u << 20)) >>
