@@ -6,8 +6,10 @@
  * client of its connections, so nobody else's data is in their reach, and what
  * either of them spoils is the other's and its own. It is a sparse memfd: its
  * size is address space, memory comes as FIFOs grow. A pair of FIFOs takes
- * the first segment of its two applications with room, else a new one. The
- * client pays for it: it decided to connect.
+ * the first segment of its two applications with room, else a new one. Room is
+ * what was promised, not what is in use, and twice of it: freed chunks of one
+ * size don't serve another, and a writer that finds no chunk would not be told
+ * when there is one. The client pays for it: it decided to connect.
  *
  * Segments are announced to the workers that use them (post_segment()), each
  * under a handle of its own, because a VCL with several workers in a process
@@ -23,10 +25,9 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "daemon/ns.h"
 #include "daemon/post.h"
 
-#define SEGMENT_DEFAULT (64ull << 20)
-#define SEGMENT_SLACK 65536u	/* headers, and a first chunk of each class */
 #define KEEP_EMPTY (1ull << 20) /* bytes that an idle segment may hold */
 #define HANDLE_WORKER_SHIFT 48	/* far from the top: ABI.md 6.2 */
 
@@ -81,6 +82,7 @@ static int segment_open(struct app *server, struct app *client, size_t size,
 		free(segment);
 		return ret;
 	}
+	segment->seg.dialect = client->ns->conf.dialect;
 	segment->id = ++last_id;
 	segment->refs = 1;
 	segment->bytes = size;
@@ -145,12 +147,11 @@ static bool is_only(const struct segment *segment)
 	struct app *client = segment->app[SIDE_CLIENT];
 	struct segment *other;
 
-	list_each(
-		other, &client->segments[SIDE_CLIENT], struct segment,
-		on_app[SIDE_CLIENT]) if (other != segment &&
-					 other->app[SIDE_SERVER] ==
-						 segment->app
-							 [SIDE_SERVER]) return false;
+	list_each (other, &client->segments[SIDE_CLIENT], struct segment,
+		   on_app[SIDE_CLIENT])
+		if (other != segment &&
+		    other->app[SIDE_SERVER] == segment->app[SIDE_SERVER])
+			return false;
 	return true;
 }
 
@@ -186,9 +187,9 @@ void segments_forget(struct worker *w)
 	enum side side;
 
 	for (side = SIDE_SERVER; side <= SIDE_CLIENT; side++)
-		list_each(segment, &w->app->segments[side], struct segment,
-			  on_app[side]) segment->known[side][w->index / 64] &=
-			mask;
+		list_each (segment, &w->app->segments[side], struct segment,
+			   on_app[side])
+			segment->known[side][w->index / 64] &= mask;
 }
 
 /* Both FIFOs or none. */
@@ -229,17 +230,15 @@ static int carve_somewhere(struct app *server, struct app *client,
 	struct segment *segment;
 	int ret;
 
-	list_each(segment, &client->segments[SIDE_CLIENT], struct segment,
-		  on_app[SIDE_CLIENT]) if (segment->app[SIDE_SERVER] ==
-						   server &&
-					   seg_room(&segment->seg) >=
-						   fifos + SEGMENT_SLACK &&
-					   !carve(segment, server->rx_size,
-						  server->tx_size,
-						  pair)) return 0;
+	list_each (segment, &client->segments[SIDE_CLIENT], struct segment,
+		   on_app[SIDE_CLIENT])
+		if (segment->app[SIDE_SERVER] == server &&
+		    2 * (segment->n_pairs + 1) * fifos <= segment->bytes &&
+		    !carve(segment, server->rx_size, server->tx_size, pair))
+			return 0;
 	ret = segment_open(
 		server, client,
-		MAX(2 * fifos + SEGMENT_SLACK, server->add_segment_size),
+		MAX(2 * fifos, server->add_segment_size),
 		&segment);
 	if (ret < 0)
 		return ret;
@@ -285,8 +284,7 @@ void pair_put(struct pair *pair)
 	seg_fifo_free(&segment->seg, pair->to_server.off);
 	seg_fifo_free(&segment->seg, pair->to_client.off);
 	if (pair->port)
-		pair->ns->ports[pair->port / 8] &=
-			(uint8_t) ~(1u << (pair->port % 8));
+		ns_put_port(pair->ns, pair->port);
 	free(pair);
 	if (!--segment->n_pairs)
 		segment_emptied(segment);

@@ -230,8 +230,7 @@ int client_deadline(void)
 		if (!sapid.ns[i] || !sapid.ns[i]->n_unattached)
 			continue;
 		now = loop_now_ms();
-		list_each(conn, &sapid.ns[i]->conns, struct conn, on_ns)
-		{
+		list_each (conn, &sapid.ns[i]->conns, struct conn, on_ns) {
 			if (!conn->deadline)
 				continue;
 			if (conn->deadline <= now)

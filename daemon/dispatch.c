@@ -286,8 +286,9 @@ bool dispatch_run(void)
 {
 	struct app *app, *tmp;
 
-	list_each_safe(app, tmp, &sapid.ready, struct app,
-		       on_ready) if (!drain(app)) list_del(&app->on_ready);
+	list_each_safe (app, tmp, &sapid.ready, struct app, on_ready)
+		if (!drain(app))
+			list_del(&app->on_ready);
 	return !list_empty(&sapid.ready);
 }
 

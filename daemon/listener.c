@@ -54,9 +54,8 @@ static int check(struct worker *w, const struct endpoint *e,
 	struct listener *l;
 
 	*own = NULL;
-	list_each(l, port_list(w->app->ns, e->addr.port), struct listener,
-		  on_ns)
-	{
+	list_each (l, port_list(w->app->ns, e->addr.port), struct listener,
+		   on_ns) {
 		if (!collide(l, e))
 			continue;
 		if (l->app == w->app && addr_same_ip(&l->addr, &e->addr) &&
@@ -165,8 +164,7 @@ void listener_leave(struct listener *l, struct worker *w)
 		listener_close(l);
 		return;
 	}
-	list_each_safe(s, tmp, &l->accepting, struct session, on_listener)
-	{
+	list_each_safe (s, tmp, &l->accepting, struct session, on_listener) {
 		if (s->worker != w)
 			continue;
 		other = next_worker(l);
@@ -199,9 +197,9 @@ bool listener_any(const struct app *client, const struct addr *to)
 {
 	struct listener *l;
 
-	list_each(l, port_list(client->ns, to->port), struct listener,
-		  on_ns) if (may_see(client, l) &&
-			     serves(l, to, false)) return true;
+	list_each (l, port_list(client->ns, to->port), struct listener, on_ns)
+		if (may_see(client, l) && serves(l, to, false))
+			return true;
 	return false;
 }
 
@@ -230,8 +228,7 @@ static int pick(const struct app *client, const struct addr *to, bool exact,
 	struct listener *l;
 	int ret = WIRE_E_NOROUTE;
 
-	list_each(l, head, struct listener, on_ns)
-	{
+	list_each (l, head, struct listener, on_ns) {
 		if (!may_see(client, l) || !serves(l, to, exact))
 			continue;
 		ret = WIRE_E_REFUSED; /* somebody is there */
@@ -240,8 +237,7 @@ static int pick(const struct app *client, const struct addr *to, bool exact,
 	if (!n)
 		return ret;
 	skip = client->ns->turn++ % n;
-	list_each(l, head, struct listener, on_ns)
-	{
+	list_each (l, head, struct listener, on_ns) {
 		if (!may_see(client, l) || !serves(l, to, exact) ||
 		    !may_link(client, l) || !has_room(l) || skip--)
 			continue;
@@ -284,8 +280,9 @@ uint16_t listener_port(struct ns *ns, const struct endpoint *e)
 		bool taken = ns->ports[i / 8] >> (i % 8) & 1;
 
 		try.addr.port = htons((uint16_t)i);
-		list_each(l, port_list(ns, try.addr.port), struct listener,
-			  on_ns) taken = taken || collide(l, &try);
+		list_each (l, port_list(ns, try.addr.port), struct listener,
+			   on_ns)
+			taken = taken || collide(l, &try);
 		if (!taken)
 			return try.addr.port;
 	}

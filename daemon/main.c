@@ -17,6 +17,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "daemon/bell.h"
 #include "daemon/client.h"
 #include "daemon/dispatch.h"
 #include "daemon/loop.h"
@@ -24,6 +25,7 @@
 #include "daemon/post.h"
 #include "daemon/slot.h"
 #include "daemon/state.h"
+#include "daemon/status.h"
 #include "daemon/sys.h"
 
 #define MAX_EXTRA 16
@@ -58,7 +60,7 @@ static const char help_text[] =
 	"                       LEVEL:FILE writes to a file\n"
 	"      --vpp-release R  what clients of namespaces that do not say\n"
 	"                       otherwise speak: 26.06 (default), 25.10, ...\n"
-	"      --ready-fd N     write a byte to descriptor N and close it "
+	"      --ready-fd N     write a newline to descriptor N and close it "
 	"once\n"
 	"                       the sockets are open\n"
 	"      --foreground     the default; accepted for symmetry\n"
@@ -206,7 +208,7 @@ static void say_ready(const struct options *o)
 	notify("READY=1");
 	if (o->ready_fd < 0)
 		return;
-	if (k_write(o->ready_fd, "", 1) < 0)
+	if (k_write(o->ready_fd, "\n", 1) < 0)
 		log_warn("ready-fd can't be written");
 	k_close(o->ready_fd);
 }
@@ -234,6 +236,8 @@ static int start(const struct options *o)
 	else if (ret)
 		log_err("can't use run-dir=%s error=\"%s\"", sapid.run_dir,
 			strerror(-ret));
+	if (!ret)
+		ret = status_open();
 	if (!ret)
 		ret = ns_apply(&sapid.conf);
 	return ret;
@@ -319,6 +323,7 @@ int main(int argc, char **argv)
 	struct options o = { .log = "info", .ready_fd = -1 };
 	int ret;
 
+	bell_main(argc, argv);
 	log_name = "sapid";
 	parse(&o, argc, argv);
 	if (log_open(o.log)) {
@@ -335,6 +340,7 @@ int main(int argc, char **argv)
 		ret = run(&o);
 		notify("STOPPING=1");
 	}
+	status_close();
 	ns_close_all();
 	client_close();
 	slot_close();

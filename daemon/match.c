@@ -7,15 +7,11 @@
 #include "core/base/log.h"
 #include "daemon/alloc.h"
 #include "daemon/listener.h"
+#include "daemon/ns.h"
 #include "daemon/post.h"
 #include "daemon/session.h"
 #include "daemon/slot.h"
-
 #include "daemon/worker.h"
-
-#define PORT_FIRST 32768u
-#define PORT_LAST 60999u
-#define PORT_MIN 1024u
 
 /**
  * match_answer_to() - Somebody to send an error to
@@ -140,35 +136,8 @@ void match_leave_all(struct worker *w)
 {
 	struct listener *l, *tmp;
 
-	list_each_safe(l, tmp, &w->app->listeners, struct listener, on_app)
+	list_each_safe (l, tmp, &w->app->listeners, struct listener, on_app)
 		listener_leave(l, w);
-}
-
-/* Next free port of the namespace for a client that did not bind: the usual
- * range first. */
-static uint16_t take_port(struct ns *ns)
-{
-	uint32_t i, n, port = ns->next_port;
-
-	for (n = 0; n < 2 * 65536; n++, port++) {
-		uint32_t first = n < 65536 ? PORT_FIRST : PORT_MIN;
-		uint32_t last = n < 65536 ? PORT_LAST : 65535;
-
-		if (port < first || port > last)
-			port = first;
-		i = port / 8;
-		if (ns->ports[i] >> (port % 8) & 1)
-			continue;
-		ns->ports[i] |= (uint8_t)(1u << (port % 8));
-		ns->next_port = (uint16_t)(port + 1);
-		return (uint16_t)port;
-	}
-	return 0;
-}
-
-static void put_port(struct ns *ns, uint16_t port)
-{
-	ns->ports[port / 8] &= (uint8_t) ~(1u << (port % 8));
 }
 
 /* The addresses as the client will see them. The kernel's client end of a
@@ -223,14 +192,14 @@ static int connect_to(struct app *app, const struct ctrl *c,
 	plan.app[SIDE_CLIENT] = app;
 	plan.worker = app_worker(app, c->connect.wrk_index);
 	if (!plan.lcl.port) {
-		plan.port = take_port(app->ns);
+		plan.port = ns_take_port(app->ns);
 		if (!plan.port)
 			return WIRE_E_NOPORT;
 		plan.lcl.port = htons(plan.port);
 	}
 	ret = session_open(&plan, ends);
 	if (ret && plan.port)
-		put_port(app->ns, plan.port);
+		ns_put_port(app->ns, plan.port);
 	if (!ret)
 		session_offer(ends[SIDE_SERVER], l, w);
 	return ret;
@@ -240,24 +209,14 @@ static int connect_to(struct app *app, const struct ctrl *c,
 void match_connect(struct app *app, const struct ctrl *c)
 {
 	struct ctrl reply = { .type = WIRE_EV_CONNECTED };
-	struct session *ends[2], *s;
-	struct worker *w;
-	int ret;
+	struct session *ends[2];
 
-	w = match_answer_to(app, c->connect.client_index, c->connect.wrk_index);
-	ret = connect_to(app, c, ends);
 	reply.connected.context = c->connect.context;
-	reply.connected.retval = ret;
-	if (!ret) {
-		s = ends[SIDE_CLIENT];
-		post_segment(w, s->pair->segment, SIDE_CLIENT);
-		reply.connected.handle = s->handle;
-		reply.connected.rx_fifo = session_rx(s)->off;
-		reply.connected.tx_fifo = session_tx(s)->off;
-		reply.connected.segment_handle =
-			segment_handle(s->pair->segment, w);
-		reply.connected.vpp_evt_q = app->mq_off;
-		addr_to_ctrl(&s->lcl, &reply.connected.lcl);
-	}
-	post(w, &reply);
+	reply.connected.retval = connect_to(app, c, ends);
+	if (!reply.connected.retval)
+		session_connect(ends[SIDE_CLIENT]);
+	else
+		post(match_answer_to(app, c->connect.client_index,
+				     c->connect.wrk_index),
+		     &reply);
 }

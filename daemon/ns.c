@@ -21,6 +21,9 @@
 #endif
 
 #define BACKLOG 128
+#define PORT_FIRST 32768u
+#define PORT_LAST 60999u
+#define PORT_MIN 1024u
 #define FOLDER "app_ns_sockets"
 
 static int lock_fd = -1;
@@ -165,7 +168,8 @@ static void ns_close(struct ns *ns)
 	loop_del(ns->fd);
 	k_close(ns->fd);
 	ns->fd = -1;
-	list_each(conn, &ns->conns, struct conn, on_ns) client_doom(conn, NULL);
+	list_each (conn, &ns->conns, struct conn, on_ns)
+		client_doom(conn, NULL);
 }
 
 static struct ns *ns_find(const char *name)
@@ -250,4 +254,38 @@ void ns_close_all(void)
 	if (lock_fd >= 0)
 		k_close(lock_fd);
 	lock_fd = -1;
+}
+
+/**
+ * ns_take_port() - A port for a client that did not bind
+ * @ns:		in whose sessions it is to be unique
+ *
+ * The usual range first.
+ *
+ * Return: in host order; 0 if none is left
+ */
+uint16_t ns_take_port(struct ns *ns)
+{
+	uint32_t i, n, port = ns->next_port;
+
+	for (n = 0; n < 2 * 65536; n++, port++) {
+		uint32_t first = n < 65536 ? PORT_FIRST : PORT_MIN;
+		uint32_t last = n < 65536 ? PORT_LAST : 65535;
+
+		if (port < first || port > last)
+			port = first;
+		i = port / 8;
+		if (ns->ports[i] >> (port % 8) & 1)
+			continue;
+		ns->ports[i] |= (uint8_t)(1u << (port % 8));
+		ns->next_port = (uint16_t)(port + 1);
+		return (uint16_t)port;
+	}
+	return 0;
+}
+
+/** ns_put_port() - Its connection is gone */
+void ns_put_port(struct ns *ns, uint16_t port)
+{
+	ns->ports[port / 8] &= (uint8_t) ~(1u << (port % 8));
 }

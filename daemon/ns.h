@@ -15,4 +15,8 @@ void ns_reap(void);
 /* Close all and give the run folder back. */
 void ns_close_all(void);
 
+/* Ports for clients that did not bind, host order; 0: none left. */
+uint16_t ns_take_port(struct ns *ns);
+void ns_put_port(struct ns *ns, uint16_t port);
+
 #endif /* DAEMON_NS_H */

@@ -245,7 +245,7 @@ void post_drop(struct worker *w)
 	while (!list_empty(&w->pending))
 		waiting_free(
 			w, list_first(&w->pending, struct waiting, on_worker));
-	list_each_safe(s, tmp, &w->pending_io, struct session, on_io)
+	list_each_safe (s, tmp, &w->pending_io, struct session, on_io)
 		post_forget(s);
 	free(w->sub_io);
 	w->sub_io = NULL;
@@ -257,8 +257,7 @@ static int flush_ctrl(struct worker *w, bool *moved)
 {
 	struct waiting *m, *tmp;
 
-	list_each_safe(m, tmp, &w->pending, struct waiting, on_worker)
-	{
+	list_each_safe (m, tmp, &w->pending, struct waiting, on_worker) {
 		if (m->segment && send_segment(w, m->segment))
 			return -EAGAIN;
 		if (m->segment) {
@@ -281,8 +280,7 @@ static int flush_io(struct worker *w, bool *moved)
 	struct session *s, *tmp;
 	struct sub_io *sub;
 
-	list_each_safe(s, tmp, &w->pending_io, struct session, on_io)
-	{
+	list_each_safe (s, tmp, &w->pending_io, struct session, on_io) {
 		if (put_io(w, s->app_index, &s->io))
 			return -EAGAIN;
 		list_del(&s->on_io);
@@ -314,8 +312,7 @@ int post_retry(void)
 	now = loop_now_ms();
 	if (now < retry_at)
 		return (int)(retry_at - now);
-	list_each_safe(w, tmp, &sapid.congested, struct worker, on_congested)
-	{
+	list_each_safe (w, tmp, &sapid.congested, struct worker, on_congested) {
 		if (w->conn->doomed || flush_ctrl(w, &moved) ||
 		    flush_io(w, &moved))
 			continue;

@@ -115,7 +115,7 @@ static void tell_held(struct session *s)
 {
 	unsigned held = s->flags;
 
-	if (s->state == SESSION_ACCEPTING)
+	if (s->state != SESSION_OPEN)
 		return;
 	s->flags &= ~(SESSION_HELD_RX | SESSION_HELD_FIN | SESSION_HELD_RESET |
 		      SESSION_HELD_GONE);
@@ -149,6 +149,43 @@ static void session_free(struct session *s)
 	free(s);
 }
 
+/* The answer to CONNECT. */
+static void connected(struct session *s, int retval)
+{
+	struct ctrl c = { .type = WIRE_EV_CONNECTED };
+
+	c.connected.context = s->app_index;
+	c.connected.retval = retval;
+	if (!retval) {
+		post_segment(s->worker, s->pair->segment, SIDE_CLIENT);
+		c.connected.handle = s->handle;
+		c.connected.rx_fifo = session_rx(s)->off;
+		c.connected.tx_fifo = session_tx(s)->off;
+		c.connected.segment_handle =
+			segment_handle(s->pair->segment, s->worker);
+		c.connected.vpp_evt_q = s->app->mq_off;
+		addr_to_ctrl(&s->lcl, &c.connected.lcl);
+	}
+	post(s->worker, &c);
+}
+
+/**
+ * session_connect() - Announce the client's end
+ * @s:		the end
+ *
+ * At once, as a kernel's client is connected when it is in the backlog. Up to
+ * release 25.10 with the server's reply: before it, the server's index is
+ * looked for where the client would put its own (see old_index()).
+ */
+void session_connect(struct session *s)
+{
+	if (s->app->ns->conf.dialect == WIRE_2510) {
+		s->state = SESSION_CONNECTING;
+		return;
+	}
+	connected(s, 0);
+}
+
 /**
  * session_drop() - An end is gone without a word to its application
  * @s:		the end; freed
@@ -158,7 +195,10 @@ void session_drop(struct session *s, bool abort)
 {
 	struct session *peer = s->peer;
 
-	if (peer) {
+	if (peer && peer->state == SESSION_CONNECTING) {
+		connected(peer, WIRE_E_REFUSED);
+		session_free(peer);
+	} else if (peer) {
 		abort = abort || fifo_used(session_rx(s)) > 0;
 		peer->flags |= abort ? SESSION_HELD_RESET : SESSION_HELD_FIN;
 		peer->flags |= SESSION_HELD_GONE;
@@ -189,6 +229,32 @@ void session_shutdown(struct session *s)
 		return;
 	s->peer->flags |= SESSION_HELD_FIN;
 	tell_held(s->peer);
+}
+
+static struct wire_fifo_2510 *old_header(const struct session *s,
+					 const struct fifo *f)
+{
+	return map_at(&s->pair->segment->seg.map, f->off,
+		      sizeof(struct wire_fifo_2510));
+}
+
+/* Up to release 25.10 an application reads in a FIFO's header what to call the
+ * session in I/O events. One FIFO serves both ends here, so it is the name of
+ * the end that writes it, whoever reads it (session_io()). */
+static void old_announce(struct session *s)
+{
+	if (s->app->ns->conf.dialect != WIRE_2510)
+		return;
+	old_header(s, session_tx(s))->master_session_index =
+		(uint32_t)s->handle;
+}
+
+/* ... and writes there what it calls the session itself. */
+static uint32_t old_index(struct session *s, uint32_t app_index)
+{
+	if (s->app->ns->conf.dialect != WIRE_2510)
+		return app_index;
+	return old_header(s, session_rx(s))->client_session_index;
 }
 
 /* The two reference each other; @worker may come later. */
@@ -243,6 +309,7 @@ int session_open(const struct session_plan *plan, struct session *ends[2])
 	client->state = SESSION_OPEN;
 	client->app_index = plan->app_index;
 	client->worker = plan->worker;
+	old_announce(client);
 	list_add(&client->worker->sessions, &client->on_worker);
 	server->app->n_sessions++;
 	client->app->n_sessions++;
@@ -257,6 +324,7 @@ static void announce(struct session *s)
 {
 	struct ctrl c = { .type = WIRE_EV_ACCEPTED };
 
+	old_announce(s);
 	post_segment(s->worker, s->pair->segment, SIDE_SERVER);
 	c.accepted.context = s->app->index;
 	c.accepted.listener_handle = s->listener->handle;
@@ -323,10 +391,15 @@ void session_accepted(struct session *s, int32_t retval, uint32_t app_index)
 	s->listener = NULL;
 	list_del(&s->on_listener);
 	s->state = SESSION_OPEN;
-	s->app_index = app_index;
+	s->app_index = old_index(s, app_index);
 	if (retval) {
 		session_drop(s, false);
 		return;
+	}
+	if (s->peer && s->peer->state == SESSION_CONNECTING) {
+		connected(s->peer, 0);
+		s->peer->state = SESSION_OPEN;
+		tell_held(s->peer);
 	}
 	if (fifo_used(session_rx(s)) > 0)
 		s->flags |= SESSION_HELD_RX;
@@ -336,6 +409,12 @@ void session_accepted(struct session *s, int32_t retval, uint32_t app_index)
 		s->flags |= SESSION_HELD_FIN;
 	}
 	tell_held(s);
+}
+
+/* libsapi uses handles in every dialect. */
+static bool is_old(const struct app *app)
+{
+	return app->ns->conf.dialect == WIRE_2510 && !app->ext;
 }
 
 /**
@@ -351,6 +430,8 @@ void session_io(struct app *app, uint8_t type, uint32_t index)
 {
 	struct session *s = slot_at(index, SLOT_SESSION);
 
+	if (s && type == WIRE_EV_IO_RX && is_old(app))
+		s = s->peer; /* named by who writes what was read */
 	if (!s || s->app != app) {
 		sapid.count.rejects++;
 		return;
@@ -358,7 +439,7 @@ void session_io(struct app *app, uint8_t type, uint32_t index)
 	s = s->peer;
 	if (!s)
 		return;
-	if (s->state == SESSION_ACCEPTING)
+	if (s->state != SESSION_OPEN)
 		s->flags |= type == WIRE_EV_IO_RX ? 0 : SESSION_HELD_RX;
 	else
 		tell_io(s, type == WIRE_EV_IO_RX ? IO_TX : IO_RX);

@@ -20,6 +20,9 @@ int session_open(const struct session_plan *plan,
 void session_offer(struct session *s, struct listener *l, struct worker *w);
 void session_offer_again(struct session *s, struct worker *w);
 
+/* The client's end is announced, with the server's offer or with its reply. */
+void session_connect(struct session *s);
+
 /* The session of @app that @handle names; NULL. */
 struct session *session_of(const struct app *app, uint64_t handle);
 void session_accepted(struct session *s, int32_t retval, uint32_t app_index);

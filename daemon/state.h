@@ -154,10 +154,12 @@ struct listener {
 /*
  * ACCEPTING: announced to a worker of the server; what happens to it meanwhile
  * is held back in flags. Left by its reply (to OPEN, or gone), or by its
- * listener's end. OPEN: both may talk; left by any of the application's ways
- * to close, and then the session is gone.
+ * listener's end. CONNECTING: the client's end until then, but only up to
+ * release 25.10: it hears of its connection with the server's reply. OPEN: may
+ * talk; left by any of the application's ways to close, and then the session
+ * is gone.
  */
-enum session_state { SESSION_ACCEPTING, SESSION_OPEN };
+enum session_state { SESSION_ACCEPTING, SESSION_CONNECTING, SESSION_OPEN };
 
 #define SESSION_FIN_SENT (1u << 0)  /* it will write no more */
 #define SESSION_FIN_TOLD (1u << 1)  /* it was told so of its peer */

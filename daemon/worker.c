@@ -11,6 +11,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "daemon/alloc.h"
+#include "daemon/bell.h"
 #include "daemon/client.h"
 #include "daemon/loop.h"
 #include "daemon/match.h"
@@ -91,7 +92,9 @@ static int new_eventfd(void)
 
 static void worker_free(struct worker *w)
 {
-	if (w->evfd >= 0)
+	if (w->bell)
+		bell_close(w->bell); /* it owns the eventfd */
+	else if (w->evfd >= 0)
 		k_close(w->evfd);
 	seg_close(&w->seg);
 	free(w);
@@ -112,15 +115,15 @@ static int worker_memory(struct worker *w)
 	ret = seg_carve(&w->seg, sizeof(struct wire_stats), 64, &w->stats_off);
 	if (ret < 0)
 		return WIRE_E_SEG_CREATE;
-	if (w->app->mq_eventfd) {
-		w->evfd = new_eventfd();
-		if (w->evfd < 0)
-			return WIRE_E_EVENTFD_ALLOC;
-	}
+	if (w->app->mq_eventfd)
+		ret = w->evfd = new_eventfd();
+	else
+		ret = bell_open(&w->seg, w->mq_off, &w->bell, &w->evfd);
+	if (ret < 0)
+		return WIRE_E_EVENTFD_ALLOC;
 	if (mq_attach(&w->mq, &w->seg, w->mq_off, w->evfd) < 0)
 		return WIRE_E_SEG_CREATE;
-	/* With an eventfd we are the only producer, on one thread */
-	w->mq.lock = w->evfd < 0;
+	w->mq.lock = false; /* we are the only producer, on one thread */
 	return 0;
 }
 
@@ -196,6 +199,17 @@ static uint32_t fifo_bytes(const struct limits *max, uint64_t asked)
 	return (uint32_t)MIN(MAX(asked, WIRE_FIFO_MIN + 0ull), max->fifo_size);
 }
 
+/* It goes into logs and the status. */
+static void app_name(struct app *app, const char *name)
+{
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		app->name[i] = name[i] > ' ' && name[i] < 127 && name[i] != '"'
+				       ? name[i]
+				       : '?';
+}
+
 /* Sizes are clamped, not refused: a client can't know our limits. */
 static void app_options(struct app *app, const struct wire_attach *msg)
 {
@@ -211,7 +225,7 @@ static void app_options(struct app *app, const struct wire_attach *msg)
 		add ? MIN(add, SEGMENT_DEFAULT) : SEGMENT_DEFAULT;
 	app->rx_size = fifo_bytes(max, msg->options[WIRE_OPT_RX_FIFO_SIZE]);
 	app->tx_size = fifo_bytes(max, msg->options[WIRE_OPT_TX_FIFO_SIZE]);
-	memcpy(app->name, msg->name, sizeof(app->name));
+	app_name(app, msg->name);
 }
 
 /* Its queue to us, with an eventfd: then no client but this one can spoil it,

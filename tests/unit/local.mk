@@ -50,11 +50,16 @@ EXTRA_DIST += tests/data/live-26.06 \
 
 # the daemon, driven by a client that the tests play
 sapid_raw = %D%/rawclient.c %D%/rawclient.h
-unit_tests += %D%/sapid_attach %D%/sapid_session
+unit_tests += %D%/sapid_attach %D%/sapid_match %D%/sapid_session \
+	%D%/sapid_worker
 %C%_sapid_attach_SOURCES = %D%/sapid_attach.c $(sapid_raw)
 %C%_sapid_attach_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_match_SOURCES = %D%/sapid_match.c $(sapid_raw)
+%C%_sapid_match_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_session_SOURCES = %D%/sapid_session.c $(sapid_raw)
 %C%_sapid_session_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_worker_SOURCES = %D%/sapid_worker.c $(sapid_raw)
+%C%_sapid_worker_LDADD = core/libshm.la core/libkernel.la
 EXTRA_DIST += %D%/shm_rig.h
 unit_tests += %D%/map %D%/seg
 %C%_map_SOURCES = %D%/map.c %D%/kernel_fault.c

@@ -3,12 +3,14 @@
 #include "tests/unit/rawclient.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -33,6 +35,7 @@ const struct raw_options raw_default = {
 	.tx = 65536,
 	.add_segment = 4 << 20,
 	.ext = true,
+	.dialect = WIRE_2606,
 };
 
 static long now_ms(void)
@@ -71,6 +74,7 @@ void raw_start(struct raw_daemon *d, const char *const *args)
 	d->pid = fork();
 	MUST(d->pid >= 0);
 	if (!d->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* no test leaves one */
 		close(ready[0]);
 		if (ready[1] != 3) {
 			dup2(ready[1], 3);
@@ -82,6 +86,19 @@ void raw_start(struct raw_daemon *d, const char *const *args)
 	close(ready[1]);
 	MUST(read(ready[0], &byte, 1) == 1);
 	close(ready[0]);
+}
+
+void raw_start_conf(struct raw_daemon *d, const char *conf)
+{
+	char path[] = "/tmp/sapid-test-conf-XXXXXX";
+	const char *const args[] = { "-c", path, NULL };
+	int fd = mkstemp(path);
+
+	MUST(fd >= 0);
+	MUST(write(fd, conf, strlen(conf)) == (ssize_t)strlen(conf));
+	close(fd);
+	raw_start(d, args);
+	unlink(path);
 }
 
 void raw_stop(struct raw_daemon *d)
@@ -98,6 +115,78 @@ void raw_stop(struct raw_daemon *d)
 	snprintf(path, sizeof(path), "%s/lock", d->dir);
 	MUST(!unlink(path));
 	MUST(!rmdir(d->dir));
+}
+
+int raw_count_fds(const struct raw_daemon *d)
+{
+	char path[64];
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)d->pid);
+	dir = opendir(path);
+	MUST(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+bool raw_fds_are(const struct raw_daemon *d, int n)
+{
+	long end = now_ms() + RAW_WAIT_MS;
+	int is;
+
+	while ((is = raw_count_fds(d)) != n && now_ms() < end)
+		usleep(1000);
+	if (is != n)
+		printf("# %d descriptors, not %d\n", is, n);
+	return is == n;
+}
+
+char *raw_status_text(const struct raw_daemon *d)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t len = 0, size = 1 << 20;
+	char *text = malloc(size);
+	ssize_t n;
+	int fd;
+
+	strcpy(sun.sun_path, d->status);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(text && fd >= 0);
+	MUST(!connect(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	while ((n = read(fd, text + len, size - len - 1)) > 0)
+		len += (size_t)n;
+	MUST(!n);
+	text[len] = '\0';
+	close(fd);
+	return text;
+}
+
+long raw_status(const struct raw_daemon *d, const char *key)
+{
+	char *text = raw_status_text(d), *at = text, quoted[64];
+	long n = -1;
+
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	while ((at = strstr(at, quoted))) {
+		at += strlen(quoted);
+		n = atol(at);
+	}
+	free(text);
+	return n;
+}
+
+bool raw_status_is(const struct raw_daemon *d, const char *key, long n)
+{
+	long end = now_ms() + RAW_WAIT_MS, is;
+
+	while ((is = raw_status(d, key)) != n && now_ms() < end)
+		usleep(1000);
+	if (is != n)
+		printf("# %s is %ld, not %ld\n", key, is, n);
+	return is == n;
 }
 
 int raw_dial(const struct raw_daemon *d)
@@ -157,7 +246,7 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 
 	memset(r, 0, sizeof(*r));
 	r->evfd = r->vpp_evfd = -1;
-	r->dialect = WIRE_2606;
+	r->dialect = o->dialect;
 	r->sock = raw_dial(d);
 	strcpy(msg.attach.name, "raw");
 	msg.attach.options[WIRE_OPT_FLAGS] = o->flags;
@@ -443,6 +532,8 @@ static void map_fifos(struct raw *r, struct raw_session *s, uint64_t rx,
 	MUST(seg);
 	MUST(!fifo_attach(&s->rx, seg, rx, r->dialect));
 	MUST(!fifo_attach(&s->tx, seg, tx, r->dialect));
+	MUST(!fifo_write_index(seg, rx, r->dialect, s->index));
+	MUST(!fifo_write_index(seg, tx, r->dialect, s->index));
 }
 
 int raw_connect(struct raw *r, const char *ip, uint16_t port, uint32_t context,
@@ -543,13 +634,25 @@ void raw_io(struct raw *r, uint8_t type, uint64_t handle)
 	raw_send(r, &c);
 }
 
+uint64_t raw_io_name(const struct raw *r, const struct raw_session *s,
+		     uint8_t type)
+{
+	const struct fifo *f = type == WIRE_EV_IO_RX ? &s->rx : &s->tx;
+	const struct wire_fifo_2510 *h;
+
+	if (r->dialect == WIRE_2606)
+		return s->handle;
+	h = map_at(&f->seg->map, f->off, sizeof(*h));
+	return h->master_session_index;
+}
+
 void raw_write(struct raw *r, struct raw_session *s, const char *text)
 {
 	size_t len = strlen(text);
 
 	MUST(fifo_put(&s->tx, text, len) == (ssize_t)len);
 	if (fifo_ring(&s->tx))
-		raw_io(r, WIRE_EV_IO_TX, s->handle);
+		raw_io(r, WIRE_EV_IO_TX, raw_io_name(r, s, WIRE_EV_IO_TX));
 }
 
 void raw_read(struct raw *r, struct raw_session *s, const char *text)

@@ -32,18 +32,25 @@ struct raw_daemon {
 
 /* @args: more of them, NULL at the end; or NULL */
 void raw_start(struct raw_daemon *d, const char *const *args);
+/* With this configuration file */
+void raw_start_conf(struct raw_daemon *d, const char *conf);
 /* SIGTERM: it must end well, and leave no socket. */
 void raw_stop(struct raw_daemon *d);
 int raw_count_fds(const struct raw_daemon *d);
-/* A number of the status document: the first "key": N in it. */
+/* Wait until it has so many; false if it does not come to that. */
+bool raw_fds_are(const struct raw_daemon *d, int n);
+/* The status document, allocated. */
+char *raw_status_text(const struct raw_daemon *d);
+/* The last "key": N in it; -1 if there is none. */
 long raw_status(const struct raw_daemon *d, const char *key);
-/* Until that number is @n. */
-void raw_status_until(const struct raw_daemon *d, const char *key, long n);
+/* Wait until that number is @n; false if it does not become so. */
+bool raw_status_is(const struct raw_daemon *d, const char *key, long n);
 
 struct raw_options {
 	uint64_t flags; /* WIRE_OPT_F_... */
 	uint64_t queue, rx, tx, add_segment, pairs, headers;
 	bool ext;
+	enum wire_dialect dialect;
 };
 
 /* With eventfd, extensions and 64 KiB FIFOs */
@@ -64,7 +71,6 @@ struct raw {
 		uint64_t handle;
 		struct seg *seg;
 	} segments[RAW_SEGMENTS];
-	unsigned cleanups; /* of either type, that raw_recv() saw */
 };
 
 int raw_dial(const struct raw_daemon *d);
@@ -117,6 +123,9 @@ void raw_end_reply(struct raw *r, uint8_t type, uint64_t handle);
 /* CLEANUP 0 (if @both) and 1 of the session */
 void raw_expect_cleanup(struct raw *r, uint64_t handle, bool both);
 void raw_io(struct raw *r, uint8_t type, uint64_t handle);
+/* What to call the session in an I/O event of this type. */
+uint64_t raw_io_name(const struct raw *r, const struct raw_session *s,
+		     uint8_t type);
 /* Put and ring; wait and take. */
 void raw_write(struct raw *r, struct raw_session *s, const char *text);
 void raw_read(struct raw *r, struct raw_session *s, const char *text);

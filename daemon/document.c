@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* document.c - the daemon's state as JSON */
+#include <cjson/cJSON.h>
+#include <unistd.h>
+
+#include "daemon/alloc.h"
+#include "daemon/loop.h"
+#include "daemon/session.h"
+#include "daemon/state.h"
+#include "daemon/status.h"
+
+#define SESSIONS_SHOWN 1000
+
+static const char *const why_name[WIRE_N_WHY] = {
+	[WIRE_WHY_RULE] = "rule",
+	[WIRE_WHY_NO_LISTEN] = "no-listener",
+	[WIRE_WHY_REMOTE] = "remote",
+	[WIRE_WHY_REFUSED] = "refused",
+	[WIRE_WHY_NO_MEMORY] = "no-memory",
+	[WIRE_WHY_PROTOCOL] = "protocol",
+	[WIRE_WHY_KIND] = "kind",
+	[WIRE_WHY_PEER] = "peer",
+};
+
+/* A cJSON call that finds no memory adds nothing: the document is shorter. */
+static void num(cJSON *o, const char *name, double v)
+{
+	cJSON_AddNumberToObject(o, name, v);
+}
+
+static void put_addr(cJSON *o, const char *name, const struct addr *a)
+{
+	char text[ADDR_TEXT];
+
+	cJSON_AddStringToObject(o, name, addr_text(a, text));
+}
+
+static cJSON *add_to(cJSON *array)
+{
+	cJSON *o = cJSON_CreateObject();
+
+	cJSON_AddItemToArray(array, o);
+	return o;
+}
+
+static void put_namespaces(cJSON *doc)
+{
+	cJSON *array = cJSON_AddArrayToObject(doc, "namespaces"), *o;
+	const struct ns *ns;
+	unsigned i;
+
+	for (i = 0; i < CONF_MAX_NS; i++) {
+		ns = sapid.ns[i];
+		if (!ns)
+			continue;
+		o = add_to(array);
+		cJSON_AddStringToObject(o, "name", ns->conf.name);
+		cJSON_AddStringToObject(o, "socket", ns->path);
+		num(o, "apps", ns->n_apps);
+		num(o, "connections", ns->n_conns);
+		num(o, "unattached", ns->n_unattached);
+	}
+}
+
+/* The counters are the clients' own: shown, never believed. */
+static void put_stats(cJSON *o, const struct app *app)
+{
+	static const char *const name[] = { "connects", "accepts",   "listens",
+					    "tx_bytes", "rx_bytes",  "tx_calls",
+					    "rx_calls", "doorbells", "sleeps",
+					    "spins_won" };
+	uint64_t sum[ARRAY_SIZE(name)] = { 0 }, kernel[WIRE_N_WHY] = { 0 };
+	cJSON *stats = cJSON_AddObjectToObject(o, "stats");
+	cJSON *why = cJSON_AddObjectToObject(o, "kernel");
+	struct wire_stats *s;
+	unsigned i, k;
+
+	for (i = 0; i < MAX_WORKERS; i++) {
+		if (!app->workers[i])
+			continue;
+		s = map_at(&app->workers[i]->seg.map,
+			   app->workers[i]->stats_off, sizeof(*s));
+		for (k = 0; k < ARRAY_SIZE(name); k++)
+			sum[k] += (&s->connects)[k];
+		for (k = 0; k < WIRE_N_WHY; k++)
+			kernel[k] += s->kernel[k];
+	}
+	for (k = 0; k < ARRAY_SIZE(name); k++)
+		num(stats, name[k], (double)sum[k]);
+	for (k = 0; k < WIRE_N_WHY; k++)
+		num(why, why_name[k], (double)kernel[k]);
+}
+
+static void put_listeners(cJSON *o, const struct app *app)
+{
+	cJSON *array = cJSON_AddArrayToObject(o, "listeners"), *item;
+	const struct listener *l;
+
+	list_each (l, &app->listeners, const struct listener, on_app) {
+		item = add_to(array);
+		put_addr(item, "address", &l->addr);
+		num(item, "workers", l->n_members);
+		num(item, "pending", l->n_accepting);
+	}
+}
+
+static const char *state_name(const struct session *s)
+{
+	if (s->state == SESSION_ACCEPTING)
+		return "accepting";
+	if (!s->peer)
+		return "peer-gone";
+	if (s->flags & SESSION_FIN_SENT)
+		return s->flags & SESSION_FIN_TOLD ? "closing" : "write-closed";
+	return s->flags & SESSION_FIN_TOLD ? "read-closed" : "open";
+}
+
+static void put_sessions(cJSON *o, const struct app *app, unsigned *left)
+{
+	cJSON *array = cJSON_AddArrayToObject(o, "sessions"), *item;
+	const struct session *s;
+	unsigned i;
+
+	for (i = 0; i < MAX_WORKERS; i++) {
+		if (!app->workers[i])
+			continue;
+		list_each (s, &app->workers[i]->sessions, const struct session,
+			   on_worker) {
+			if (!*left)
+				return;
+			--*left;
+			item = add_to(array);
+			put_addr(item, "local", &s->lcl);
+			put_addr(item, "remote", &s->rmt);
+			cJSON_AddStringToObject(item, "peer",
+						s->peer ? s->peer->app->name
+							: "");
+			cJSON_AddStringToObject(item, "state", state_name(s));
+			num(item, "worker", i);
+			num(item, "rx_bytes", fifo_used(session_rx(s)));
+			num(item, "tx_bytes", fifo_used(session_tx(s)));
+		}
+	}
+}
+
+static uint64_t put_segments(cJSON *o, const struct app *app)
+{
+	cJSON *array = cJSON_AddArrayToObject(o, "segments"), *item;
+	const struct segment *segment;
+	uint64_t committed, sum = 0;
+	const struct app *server;
+
+	list_each (segment, &app->segments[SIDE_CLIENT], const struct segment,
+		   on_app[SIDE_CLIENT]) {
+		server = segment->app[SIDE_SERVER];
+		committed = segment_committed(segment);
+		sum += committed;
+		item = add_to(array);
+		cJSON_AddStringToObject(item, "server",
+					server ? server->name : "");
+		num(item, "connections", segment->n_pairs);
+		num(item, "size_bytes", (double)segment->bytes);
+		num(item, "committed_bytes", (double)committed);
+	}
+	return sum;
+}
+
+static uint64_t put_app(cJSON *array, const struct app *app, unsigned *left)
+{
+	cJSON *o = add_to(array);
+	uint64_t committed;
+
+	cJSON_AddStringToObject(o, "name", app->name);
+	num(o, "pid", app->pid);
+	cJSON_AddStringToObject(o, "namespace", app->ns->conf.name);
+	num(o, "uid", app->uid);
+	num(o, "netns", (double)app->netns);
+	cJSON_AddBoolToObject(o, "libsapi", app->ext);
+	num(o, "workers", app->n_workers);
+	num(o, "n_sessions", app->n_sessions);
+	put_stats(o, app);
+	put_listeners(o, app);
+	put_sessions(o, app, left);
+	committed = put_segments(o, app);
+	return committed;
+}
+
+static void put_totals(cJSON *doc, unsigned apps, uint64_t committed)
+{
+	cJSON *o = cJSON_AddObjectToObject(doc, "totals");
+
+	num(o, "apps", apps);
+	num(o, "sessions_now", sapid.n_sessions);
+	num(o, "sessions_total", (double)sapid.count.sessions);
+	num(o, "segments", sapid.n_segments);
+	num(o, "committed_bytes", (double)committed);
+	num(o, "doorbells", (double)sapid.count.doorbells);
+	num(o, "messages", (double)sapid.count.messages);
+	num(o, "rejects", (double)sapid.count.rejects);
+}
+
+/** status_document() - The state as JSON, allocated */
+char *status_document(void)
+{
+	cJSON *doc = cJSON_CreateObject(), *apps;
+	unsigned i, n = 0, left = SESSIONS_SHOWN;
+	uint64_t committed = 0;
+	char *text;
+
+	cJSON_AddStringToObject(doc, "version", PACKAGE_VERSION);
+	num(doc, "pid", getpid());
+	num(doc, "uptime_s",
+	    (double)((loop_now_ms() - sapid.started_ms) / 1000));
+	cJSON_AddStringToObject(doc, "run_dir", sapid.run_dir);
+	put_namespaces(doc);
+	apps = cJSON_AddArrayToObject(doc, "apps");
+	for (i = 0; i < sapid.max_apps; i++)
+		if (sapid.apps[i]) {
+			committed += put_app(apps, sapid.apps[i], &left);
+			n++;
+		}
+	put_totals(doc, n, committed);
+	text = cJSON_PrintUnformatted(doc);
+	cJSON_Delete(doc);
+	return text;
+}
