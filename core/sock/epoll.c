@@ -242,18 +242,26 @@ static int look_both(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 	return got + mine;
 }
 
+/* Milliseconds, never less than asked for. */
+static int millis(const struct timespec *ts)
+{
+	if (!ts)
+		return -1;
+	if (ts->tv_sec >= INT_MAX / 1000 - 1)
+		return INT_MAX;
+	return (int)(ts->tv_sec * 1000 + (ts->tv_nsec + 999999) / 1000000);
+}
+
 static int wait_kernel(int fd, struct epoll_event *evs, int n,
 		       const struct timespec *timeout, const sigset_t *mask)
 {
-	int ms = -1;
+	int got = -ENOSYS;
 
 	if (timeout && timeout->tv_nsec % 1000000)
-		return k_epoll_pwait2(fd, evs, n, timeout, mask);
-	if (timeout && timeout->tv_sec > INT32_MAX / 1000 - 1)
-		ms = INT32_MAX;
-	else if (timeout)
-		ms = (int)(timeout->tv_sec * 1000 + timeout->tv_nsec / 1000000);
-	return k_epoll_pwait(fd, evs, n, ms, mask);
+		got = k_epoll_pwait2(fd, evs, n, timeout, mask);
+	if (got == -ENOSYS) /* before Linux 5.11, or not needed */
+		got = k_epoll_pwait(fd, evs, n, millis(timeout), mask);
+	return got;
 }
 
 /* --- waiting --- */
@@ -317,27 +325,53 @@ static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 	return app_wait(w, fds, 1, left(end, &ts), mask);
 }
 
-static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
-		     uint64_t end, const sigset_t *mask)
-{
-	struct epoll *ep = es->epoll;
-	struct watch watch = { 0 };
-	int got, err;
+struct sleeper {
+	struct watch watch;
+	struct sock *es;
+};
 
-	err = waiter_get(&watch.waiter);
-	if (err)
-		return err;
-	watch_add(&watch, es, ring_waiter);
+/* The thread was cancelled in its sleep: the call's reference goes too. */
+static void cancelled(void *arg)
+{
+	struct sleeper *sl = arg;
+
+	watch_del(&sl->watch);
+	sock_put(sl->es);
+}
+
+static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
+			int n, uint64_t end, const sigset_t *mask)
+{
+	struct epoll *ep = sl->es->epoll;
+	int got;
+
 	do {
-		waiter_reset(watch.waiter);
+		waiter_reset(sl->watch.waiter);
 		app_poll();
 		scan_cold(ep);
 		got = look_both(ep, fd, evs, n);
 		if (got || (end != UINT64_MAX && sock_now_ns() >= end))
 			break;
-		got = sleep_once(ep, fd, watch.waiter, end, mask);
-	} while (got >= 0 && ep->n_items);
-	watch_del(&watch);
+		got = sleep_once(ep, fd, sl->watch.waiter, end, mask);
+		/* also without an item: the next one rings this thread */
+	} while (got >= 0);
+	return got;
+}
+
+static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
+		     uint64_t end, const sigset_t *mask)
+{
+	struct sleeper sl = { .es = es };
+	int got;
+
+	got = waiter_get(&sl.watch.waiter);
+	if (got)
+		return got;
+	watch_add(&sl.watch, es, ring_waiter);
+	pthread_cleanup_push(cancelled, &sl);
+	got = sleep_rounds(&sl, fd, evs, n, end, mask);
+	pthread_cleanup_pop(0);
+	watch_del(&sl.watch);
 	return got;
 }
 
@@ -367,16 +401,14 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		   const struct timespec *timeout, const sigset_t *mask)
 {
 	struct epoll *ep = es->epoll;
-	uint64_t end = UINT64_MAX;
+	uint64_t end = sock_end_ns(timeout);
+	struct timespec ts;
 	struct spin sp;
 	int got;
 
-	if (timeout)
-		end = sock_now_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
-		      (uint64_t)timeout->tv_nsec;
-	if (!ep->n_items) {
-		got = wait_bare(ep, fd, evs, n, timeout, mask);
-		if (got || !ep->n_items)
+	while (!ep->n_items) {
+		got = wait_bare(ep, fd, evs, n, left(end, &ts), mask);
+		if (got || (end != SOCK_NEVER_NS && sock_now_ns() >= end))
 			return got;
 	}
 	app_poll();

@@ -35,13 +35,13 @@ struct epoll {
 	_Atomic int bare;  /* threads in the kernel's own wait */
 	int kick_fd;	   /* made them look; -1 */
 	_Atomic bool kicked;
-	uint32_t spin_us;
-	uint64_t looked_ns;	  /* when the kernel was asked last */
-	bool turn;		  /* who comes first when both have something */
+	_Atomic uint32_t spin_us;
+	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
+	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
-	unsigned n_hybrids;	  /* listeners and instances */
-	unsigned n_notes;	  /* all items */
-	struct item *hot;
+	_Atomic unsigned n_hybrids; /* listeners and instances */
+	unsigned n_notes;	    /* all items */
+	struct item *_Atomic hot;   /* changed with the lock */
 	struct item **bucket;
 	unsigned n_buckets;
 	struct epoll *next; /* table_lock */

@@ -145,11 +145,14 @@ void epoll_kick(struct epoll *ep)
 
 	if (!ep->bare || atomic_exchange(&ep->kicked, true))
 		return;
-	fd = k_eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd >= 0 && k_epoll_ctl(ep->sock->fd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	/* the number first: a member goes by the number it had when added */
+	fd = private_fd(k_eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+	if (fd < 0 || k_epoll_ctl(ep->sock->fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		log_warn("epoll %d: a sleeping thread may miss a socket",
 			 ep->sock->fd);
-	ep->kick_fd = private_fd(fd);
+	pthread_mutex_lock(&ep->lock);
+	ep->kick_fd = fd;
+	pthread_mutex_unlock(&ep->lock);
 }
 
 /* The last of the threads is out; closing takes the member away. */
@@ -177,7 +180,7 @@ static bool is_instance(int fd)
 	return k_epoll_pwait(fd, &ev, 1, 0, NULL) >= 0;
 }
 
-static struct sock *instance_new(int fd)
+static struct sock *instance_create(int fd)
 {
 	struct epoll *ep = calloc(1, sizeof(*ep));
 	struct sock *s = NULL;
@@ -209,6 +212,27 @@ static struct sock *instance_new(int fd)
 	return s;
 }
 
+/* Two threads may be the first to use an instance: they must end up with the
+ * same one. */
+static struct sock *instance_new(int fd)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct sock *s;
+
+	pthread_mutex_lock(&lock);
+	s = sock_get(fd);
+	if (!s)
+		s = instance_create(fd);
+	pthread_mutex_unlock(&lock);
+	return s;
+}
+
+/**
+ * epoll_free() - The last number of an instance is closed
+ *
+ * Its items' socks may be closed by other threads at the same time: whoever
+ * frees an item does so with watch_lock held (epoll_sock_gone()).
+ */
 void epoll_free(struct epoll *ep)
 {
 	struct epoll **p;
@@ -221,12 +245,13 @@ void epoll_free(struct epoll *ep)
 	if (*p)
 		*p = ep->next;
 	pthread_mutex_unlock(&table_lock);
+	pthread_mutex_lock(&watch_lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		while ((it = ep->bucket[i])) {
-			if (it->sock)
-				watch_del(&it->watch);
+			watch_unlink(&it->watch);
 			item_free(ep, it);
 		}
+	pthread_mutex_unlock(&watch_lock);
 	private_close(ep->kick_fd);
 	pthread_mutex_destroy(&ep->lock);
 	free(ep->bucket);
@@ -235,13 +260,17 @@ void epoll_free(struct epoll *ep)
 
 /* --- epoll_ctl --- */
 
-/* A socket of ours joins; the caller has looked for an older item. */
-static int add_sock(struct epoll *ep, int fd, struct sock *s,
-		    const struct epoll_event *ev)
+/* watch_lock held: a socket of ours joins, if it is not there already. */
+static int add_locked(struct epoll *ep, int fd, struct sock *s,
+		      const struct epoll_event *ev)
 {
 	struct item *it;
 
 	pthread_mutex_lock(&ep->lock);
+	if (find(ep, fd, s)) {
+		pthread_mutex_unlock(&ep->lock);
+		return -EEXIST;
+	}
 	it = item_new(ep, fd);
 	if (it) {
 		it->sock = s;
@@ -255,62 +284,65 @@ static int add_sock(struct epoll *ep, int fd, struct sock *s,
 	if (!it)
 		return -ENOMEM;
 	epoll_kick(ep);
-	watch_add(&it->watch, s, item_fire);
+	watch_link(&it->watch, s, item_fire);
 	/* it may be ready already, and a thread may sleep */
-	pthread_mutex_lock(&watch_lock);
 	item_fire(&it->watch);
-	pthread_mutex_unlock(&watch_lock);
 	return 0;
 }
 
-static int mod_sock(struct epoll *ep, struct item *it,
-		    const struct epoll_event *ev)
+/* watch_lock held, which keeps @it, and the other calls, away */
+static void change_locked(struct epoll *ep, int op, struct item *it,
+			  const struct epoll_event *ev)
 {
+	if (op == EPOLL_CTL_DEL)
+		watch_unlink(&it->watch);
 	pthread_mutex_lock(&ep->lock);
-	it->events = ev->events;
-	it->data = ev->data;
-	it->disabled = false;
-	it->edge = true;
+	if (op == EPOLL_CTL_DEL) {
+		item_free(ep, it);
+	} else {
+		it->events = ev->events;
+		it->data = ev->data;
+		it->disabled = false;
+		it->edge = true;
+	}
 	pthread_mutex_unlock(&ep->lock);
-	pthread_mutex_lock(&watch_lock);
-	item_fire(&it->watch);
-	pthread_mutex_unlock(&watch_lock);
-	return 0;
+	if (op != EPOLL_CTL_DEL)
+		item_fire(&it->watch);
 }
 
-static void del_sock(struct epoll *ep, struct item *it)
-{
-	watch_del(&it->watch);
-	pthread_mutex_lock(&ep->lock);
-	item_free(ep, it);
-	pthread_mutex_unlock(&ep->lock);
-}
-
-static int ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
-		    const struct epoll_event *ev)
+static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
 {
 	struct item *it;
 
-	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, s);
-	pthread_mutex_unlock(&ep->lock);
 	if (op != EPOLL_CTL_DEL && ev->events & EPOLLEXCLUSIVE &&
 	    (op == EPOLL_CTL_MOD || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
-	switch (op) {
-	case EPOLL_CTL_ADD:
-		return it ? -EEXIST : add_sock(ep, fd, s, ev);
-	case EPOLL_CTL_MOD:
-		if (it && it->events & EPOLLEXCLUSIVE)
-			return -EINVAL;
-		return it ? mod_sock(ep, it, ev) : -ENOENT;
-	case EPOLL_CTL_DEL:
-		if (it)
-			del_sock(ep, it);
-		return it ? 0 : -ENOENT;
-	default:
+	if (op == EPOLL_CTL_ADD)
+		return add_locked(ep, fd, s, ev);
+	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
-	}
+	pthread_mutex_lock(&ep->lock);
+	it = find(ep, fd, s);
+	pthread_mutex_unlock(&ep->lock);
+	if (!it)
+		return -ENOENT;
+	if (op == EPOLL_CTL_MOD && it->events & EPOLLEXCLUSIVE)
+		return -EINVAL;
+	change_locked(ep, op, it, ev);
+	return 0;
+}
+
+/* Items with a sock come and go with watch_lock held. */
+static int ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
+		    const struct epoll_event *ev)
+{
+	int err;
+
+	pthread_mutex_lock(&watch_lock);
+	err = ctl_locked(ep, op, fd, s, ev);
+	pthread_mutex_unlock(&watch_lock);
+	return err;
 }
 
 /* Note what the kernel has agreed to: the socket may become ours. */
@@ -348,7 +380,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 		note_kernel(ep, op, fd, ev);
 		return 0;
 	}
-	if (s->kind == SOCK_LISTENER)
+	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
 		hold_accept(s->hold);
 	return ctl_sock(ep, op, fd, s, ev);
 }
@@ -412,8 +444,10 @@ static bool kernel_has(struct epoll *ep, struct item *it, struct sock *s)
 {
 	struct epoll_event ev = { .events = it->events, .data = it->data };
 
+	/* an exclusive one can't be modified, which says that it is there */
 	if (s->kind == SOCK_LISTENER)
-		return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev);
+		return k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev) !=
+		       -ENOENT;
 	return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
 }
 
@@ -432,7 +466,7 @@ static void appear_in(struct epoll *ep, int fd, struct sock *s)
 		item_free(ep, it);
 	}
 	pthread_mutex_unlock(&ep->lock);
-	if (live && add_sock(ep, fd, s, &ev))
+	if (live && ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
 		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
 }
 
@@ -440,18 +474,16 @@ static void appear_in(struct epoll *ep, int fd, struct sock *s)
  * epoll_sock_appears() - A descriptor has become a sock
  *
  * Where it was a member of the kernel's instance it becomes an item of ours.
- * An instance is not freed meanwhile: the program would be closing it while
- * it connects a socket that is in it.
+ * table_lock keeps the instances: another thread may be closing one.
  */
 void epoll_sock_appears(int fd, struct sock *s)
 {
 	struct epoll *ep;
 
 	pthread_mutex_lock(&table_lock);
-	ep = instances;
-	pthread_mutex_unlock(&table_lock);
-	for (; ep; ep = ep->next)
+	for (ep = instances; ep; ep = ep->next)
 		appear_in(ep, fd, s);
+	pthread_mutex_unlock(&table_lock);
 }
 
 /* Closing the last number takes a socket out of every instance. */
@@ -466,9 +498,7 @@ void epoll_sock_gone(struct sock *s)
 		for (w = s->watches; w && w->fire != item_fire; w = w->next)
 			;
 		if (w) {
-			*w->prev = w->next;
-			if (w->next)
-				w->next->prev = w->prev;
+			watch_unlink(w);
 			it = container_of(w, struct item, watch);
 			ep = it->ep;
 			pthread_mutex_lock(&ep->lock);

@@ -117,8 +117,8 @@ static ssize_t recv_once(struct sock *s, const struct cursor *c, size_t want,
 /* Will there be no more input than what is in the FIFO? */
 static bool recv_over(struct sock *s)
 {
-	return session_flags(s->sess) &
-		       (SESSION_PEER_SHUT | SESSION_RESET | SESSION_BROKEN) ||
+	return session_flags(s->sess) & (SESSION_PEER_SHUT | SESSION_RESET |
+					 SESSION_GONE | SESSION_BROKEN) ||
 	       s->hold->flags & HOLD_RD_SHUT;
 }
 
@@ -202,7 +202,8 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		if (recv_over(s))
 			continue;
 		ret = nonblock ? -EAGAIN
-			       : sock_wait(s, POLLIN, timeout ? timeout : -1);
+			       : sock_wait(s, SOCK_ANY_INPUT,
+					   timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
 	}
@@ -221,7 +222,7 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 			return recv_end(s);
 		if (flags & MSG_DONTWAIT || sock_nonblock(s))
 			return -EAGAIN;
-		timeout = sock_wait(s, POLLIN, timeout ? timeout : -1);
+		timeout = sock_wait(s, SOCK_ANY_INPUT, timeout ? timeout : -1);
 		if (timeout < 0)
 			return timeout;
 	}

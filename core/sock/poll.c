@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* poll.c - poll and select over ours and the kernel's descriptors */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct pollset {
 	nfds_t n;
 	unsigned n_socks;
 	struct waiter *waiter;
+	void *heap; /* where the arrays are, if they are large */
 };
 
 static void ring_waiter(struct watch *w)
@@ -118,9 +120,8 @@ static void set_watch(struct pollset *set, bool on)
 	}
 }
 
-static int set_spin(struct pollset *set)
+static int set_spin(struct pollset *set, struct spin *spin)
 {
-	struct spin spin;
 	uint32_t us = 0;
 	nfds_t i;
 	int ret;
@@ -128,42 +129,28 @@ static int set_spin(struct pollset *set)
 	for (i = 0; i < set->n; i++)
 		if (set->socks[i])
 			us = MAX(us, set->socks[i]->spin_us);
-	spin_start(&spin, us);
-	while (spin_again(&spin)) {
+	spin_start(spin, us);
+	while (spin_again(spin)) {
 		app_poll();
 		ret = set_collect(set, false);
 		if (ret)
 			return ret;
-		if (spin.rounds % (KERNEL_LOOK_US * 8) == 0) {
+		if (spin->rounds % (KERNEL_LOOK_US * 8) == 0) {
 			ret = ask_kernel(set);
 			if (ret)
 				return ret;
 		}
 	}
-	spin_end(&spin);
 	return 0;
-}
-
-static uint64_t end_of(const struct timespec *ts)
-{
-	struct timespec now;
-
-	if (!ts)
-		return UINT64_MAX;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)(now.tv_sec + ts->tv_sec) * 1000000000u +
-	       (uint64_t)(now.tv_nsec + ts->tv_nsec);
 }
 
 static struct timespec *left(uint64_t end, struct timespec *ts)
 {
-	struct timespec now;
 	uint64_t ns;
 
-	if (end == UINT64_MAX)
+	if (end == SOCK_NEVER_NS)
 		return NULL;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	ns = sock_now_ns();
 	ns = ns < end ? end - ns : 0;
 	ts->tv_sec = (time_t)(ns / 1000000000u);
 	ts->tv_nsec = (long)(ns % 1000000000u);
@@ -178,10 +165,12 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 	for (;;) {
 		waiter_reset(set->waiter);
 		app_poll();
-		if (set_arm(set))
-			return ask_kernel(set);
 		tsp = left(end, &ts);
-		ret = app_wait(set->waiter, set->kfds, set->n, tsp, mask);
+		/* what made it ready may be another thread's by now: then
+		 * there is nothing to return yet */
+		ret = set_arm(set) ? ask_kernel(set)
+				   : app_wait(set->waiter, set->kfds, set->n,
+					      tsp, mask);
 		if (ret < 0)
 			return ret;
 		ret = set_collect(set, true);
@@ -190,10 +179,21 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 	}
 }
 
+/* The thread was cancelled in its sleep. */
+static void cancelled(void *arg)
+{
+	struct pollset *set = arg;
+
+	set_watch(set, false);
+	set_put(set);
+	free(set->heap);
+}
+
 static int set_poll(struct pollset *set, const struct timespec *timeout,
 		    const sigset_t *mask)
 {
-	uint64_t end = end_of(timeout);
+	uint64_t end = sock_end_ns(timeout);
+	struct spin spin;
 	int ret;
 
 	set_fill(set);
@@ -203,15 +203,17 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 	ret = ask_kernel(set);
 	if (ret || (timeout && !timeout->tv_sec && !timeout->tv_nsec))
 		return ret;
-	ret = set_spin(set);
-	if (ret)
-		return ret;
-	ret = waiter_get(&set->waiter);
-	if (ret)
-		return ret;
-	set_watch(set, true);
-	ret = set_sleep(set, end, mask);
-	set_watch(set, false);
+	ret = set_spin(set, &spin);
+	if (!ret)
+		ret = waiter_get(&set->waiter);
+	if (!ret) {
+		set_watch(set, true);
+		pthread_cleanup_push(cancelled, set);
+		ret = set_sleep(set, end, mask);
+		pthread_cleanup_pop(0);
+		set_watch(set, false);
+	}
+	spin_end(&spin); /* the sleep belongs to the wait */
 	return ret;
 }
 
@@ -226,7 +228,6 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 			       .socks = socks,
 			       .watches = watches,
 			       .n = n };
-	char *heap = NULL;
 	int ret;
 
 	if (timeout && !timespec_ok(timeout))
@@ -234,12 +235,14 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	if (!table_entries)
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
-		heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
-					 n * sizeof(*socks) +
-					 n * sizeof(*watches));
-		if (!heap)
+		if (n > INT_MAX) /* as for a limit of descriptors */
+			return -EINVAL;
+		set.heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
+					     n * sizeof(*socks) +
+					     n * sizeof(*watches));
+		if (!set.heap)
 			return -ENOMEM;
-		set.watches = (void *)heap;
+		set.watches = set.heap;
 		set.socks = (void *)(set.watches + n);
 		set.kfds = (void *)(set.socks + n);
 	} else {
@@ -247,7 +250,7 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	}
 	ret = set_poll(&set, timeout, mask);
 	set_put(&set);
-	free(heap);
+	free(set.heap);
 	return ret;
 }
 

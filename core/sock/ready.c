@@ -7,7 +7,6 @@
 #include "core/sock/table.h"
 
 #define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
-#define NEVER_NS UINT64_MAX
 
 uint64_t sock_now_ns(void)
 {
@@ -15,6 +14,17 @@ uint64_t sock_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t sock_end_ns(const struct timespec *timeout)
+{
+	uint64_t now = sock_now_ns();
+
+	if (!timeout || (uint64_t)timeout->tv_sec >=
+				(SOCK_NEVER_NS - now) / 1000000000u - 1)
+		return SOCK_NEVER_NS;
+	return now + (uint64_t)timeout->tv_sec * 1000000000u +
+	       (uint64_t)timeout->tv_nsec;
 }
 
 bool sock_nonblock(struct sock *s)
@@ -143,7 +153,7 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 /* --- spinning --- */
 
 static __thread uint64_t budget_ns __attribute__((tls_model("initial-exec"))) =
-	NEVER_NS;
+	SOCK_NEVER_NS;
 
 void spin_start(struct spin *spin, uint32_t us)
 {
@@ -234,7 +244,7 @@ static struct timespec *left(uint64_t end_ns, struct timespec *ts)
 {
 	uint64_t now;
 
-	if (end_ns == NEVER_NS)
+	if (end_ns == SOCK_NEVER_NS)
 		return NULL;
 	now = sock_now_ns();
 	now = now < end_ns ? end_ns - now : 0;
@@ -258,7 +268,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			return 0;
 		if (sock_arm(s, events, NULL))
 			return 0;
-		if (end_ns != NEVER_NS && sock_now_ns() >= end_ns)
+		if (end_ns != SOCK_NEVER_NS && sock_now_ns() >= end_ns)
 			return -EAGAIN;
 		n = 0;
 		if (s->kind == SOCK_LISTENER)
@@ -268,7 +278,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
 		if (ret > 0)
 			return 0; /* the kernel's part of a listener */
-		if (ret == -EINTR && (end_ns != NEVER_NS || !restarts()))
+		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS || !restarts()))
 			return ret;
 		if (ret < 0 && ret != -EINTR)
 			return ret;
@@ -309,7 +319,7 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 	else
 		err = sleep_watching(
 			s, events,
-			timeout_ms < 0 ? NEVER_NS
+			timeout_ms < 0 ? SOCK_NEVER_NS
 				       : sock_now_ns() + (uint64_t)timeout_ms *
 								 1000000);
 	spin_end(&spin);

@@ -122,6 +122,10 @@ int table_next(int from);
 void watch_add(struct watch *w, struct sock *s,
 	       void (*fire)(struct watch *watch));
 void watch_del(struct watch *w);
+/* with watch_lock held */
+void watch_link(struct watch *w, struct sock *s,
+		void (*fire)(struct watch *watch));
+void watch_unlink(struct watch *w);
 /* Tell everybody who watches @s; the second with watch_lock held. */
 void sock_notify(struct sock *s);
 void watch_fire(struct sock *s);
@@ -155,6 +159,9 @@ bool sock_nonblock(struct sock *s);
 /* Grows with every arrival of input or of a connection. */
 uint32_t sock_tail(struct sock *s);
 uint64_t sock_now_ns(void);
+/* When a wait of @timeout ends; NULL or beyond the clock: never. */
+#define SOCK_NEVER_NS UINT64_MAX
+uint64_t sock_end_ns(const struct timespec *timeout);
 static inline bool timespec_ok(const struct timespec *ts)
 {
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;

@@ -4,10 +4,9 @@
 
 pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 
-void watch_add(struct watch *w, struct sock *s,
-	       void (*fire)(struct watch *watch))
+void watch_link(struct watch *w, struct sock *s,
+		void (*fire)(struct watch *watch))
 {
-	pthread_mutex_lock(&watch_lock);
 	w->sock = s;
 	w->fire = fire;
 	w->next = s->watches;
@@ -15,18 +14,30 @@ void watch_add(struct watch *w, struct sock *s,
 	if (w->next)
 		w->next->prev = &w->next;
 	s->watches = w;
+}
+
+void watch_unlink(struct watch *w)
+{
+	if (!w->prev)
+		return;
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->prev = NULL;
+}
+
+void watch_add(struct watch *w, struct sock *s,
+	       void (*fire)(struct watch *watch))
+{
+	pthread_mutex_lock(&watch_lock);
+	watch_link(w, s, fire);
 	pthread_mutex_unlock(&watch_lock);
 }
 
 void watch_del(struct watch *w)
 {
 	pthread_mutex_lock(&watch_lock);
-	if (w->prev) {
-		*w->prev = w->next;
-		if (w->next)
-			w->next->prev = w->prev;
-		w->prev = NULL;
-	}
+	watch_unlink(w);
 	pthread_mutex_unlock(&watch_lock);
 }
 
