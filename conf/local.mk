@@ -7,12 +7,13 @@ systemdsystemunit_DATA = %D%/system/sapid.service
 systemduserunit_DATA = %D%/user/sapid.service
 CLEANFILES += $(systemdsystemunit_DATA) $(systemduserunit_DATA)
 
+unit_words = -e 's|@sbindir[@]|$(sbindir)|' -e 's|@SAPID_TYPE[@]|$(SAPID_TYPE)|'
 %D%/system/sapid.service: $(srcdir)/%D%/sapid.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) %D%/system && \
-	sed 's|@sbindir[@]|$(sbindir)|' $(srcdir)/%D%/sapid.service.in > $@
+	sed $(unit_words) $(srcdir)/%D%/sapid.service.in > $@
 %D%/user/sapid.service: $(srcdir)/%D%/sapid-user.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) %D%/user && \
-	sed 's|@sbindir[@]|$(sbindir)|' $(srcdir)/%D%/sapid-user.service.in > $@
+	sed $(unit_words) $(srcdir)/%D%/sapid-user.service.in > $@
 
 # A file that somebody changed is neither replaced nor removed.
 sapiconfdir = $(sysconfdir)/sapi

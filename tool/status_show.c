@@ -76,8 +76,7 @@ static void put_item(const cJSON *item, char *buf, size_t size)
 	else if (cJSON_IsBool(item))
 		snprintf(buf, size, "%s", cJSON_IsTrue(item) ? "yes" : "no");
 	else if (cJSON_IsArray(item) || cJSON_IsObject(item))
-		cJSON_ArrayForEach(i, item)
-		{
+		cJSON_ArrayForEach (i, item) {
 			char one[64];
 
 			put_item(i, one, sizeof(one));
@@ -165,8 +164,7 @@ static int add_rows(struct rows *rows, const cJSON *item, const char *owner,
 		return add_row(rows, item, owner);
 	if (!is_table(item))
 		return 0;
-	cJSON_ArrayForEach(object, item)
-	{
+	cJSON_ArrayForEach (object, item) {
 		if (ret == 0 && is_shown(object, rows->title, filter))
 			ret = add_row(rows, object, owner);
 	}
@@ -216,8 +214,7 @@ static void find_columns(const struct rows *rows, struct columns *c)
 
 	c->n = 0;
 	for (i = 0; i < rows->n; i++)
-		cJSON_ArrayForEach(field, rows->row[i].object)
-		{
+		cJSON_ArrayForEach (field, rows->row[i].object) {
 			if (field->string && !is_table(field) &&
 			    !is_part(field))
 				add_column(c, field->string,
@@ -279,8 +276,7 @@ static int show_all_inner(const struct rows *rows,
 	int ret = 0;
 
 	for (i = 0; i < rows->n; i++)
-		cJSON_ArrayForEach(field, rows->row[i].object)
-		{
+		cJSON_ArrayForEach (field, rows->row[i].object) {
 			if (field->string &&
 			    (is_table(field) || is_part(field)))
 				add_column(&seen, field->string, false);
@@ -322,15 +318,13 @@ int status_show(const cJSON *status, const struct status_filter *filter)
 	char text[512];
 	int ret = 0;
 
-	cJSON_ArrayForEach(item, status)
-	{
+	cJSON_ArrayForEach (item, status) {
 		if (cJSON_IsArray(item))
 			continue;
 		put_item(item, text, sizeof(text));
 		printf("%-12s %s\n", item->string, text);
 	}
-	cJSON_ArrayForEach(item, status)
-	{
+	cJSON_ArrayForEach (item, status) {
 		struct rows rows = { .title = item->string };
 
 		if (ret == 0 && is_table(item)) {

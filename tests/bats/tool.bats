@@ -385,6 +385,8 @@ teardown() {
   run -0 "${user[@]}" "$SAPI" run printenv SAPI_SOCKET
   [ "$output" = "$place/sapi/app_ns_sockets/default" ]
   [ "$(stat -c %a "$place/sapi")" = 700 ]
+  run -0 "${user[@]}" "$SAPI" status
+  [[ $output == *"$place/sapi"* ]]
 }
 
 @test "a daemon that can't be started is no reason not to run" {
@@ -405,4 +407,12 @@ teardown() {
   [[ $stderr == *"does not start"*"$place/run/sapid.log"* ]]
   SAPI_DISABLE=1 run -0 --separate-stderr "$SAPI" run echo yes
   [ -z "$stderr" ]
+}
+
+@test "status of a daemon" {
+  daemon_place
+  "$SAPI" run true
+  run -0 "$SAPI" status
+  run -0 "$SAPI" status --json
+  jq . <<< "$output" > /dev/null
 }
