@@ -177,8 +177,8 @@ start_daemon() {
   "$1/daemon/sapid" --run-dir "$work/run" --ready-fd 4 4> "$work/ready" \
     > "$work/log.sapid" 2>&1 < /dev/null 3>&- &
   cleanup ended "$!"
-  # it writes a null; end of file, if it died instead
-  if ! read -r -t 30 -d '' < "$work/ready"; then
+  # it writes a line; end of file, if it died instead
+  if ! read -r -t 30 < "$work/ready"; then
     cat "$work/log.sapid"
     die "sapid does not start"
   fi

@@ -50,6 +50,7 @@ END
 }
 teardown() {
   stop_all
+  [ -z "${SAPID_PID:-}" ] || kill -KILL "$SAPID_PID" 2> /dev/null || true
   [ -z "${SAPI_DIR:-}" ] || rm -rf "$SAPI_DIR"
 }
 
