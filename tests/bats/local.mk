@@ -1,7 +1,7 @@
 EXTRA_DIST += %D%/helpers.bash
 bats_tests += %D%/conf.bats
 bats_tests += %D%/tool.bats
-bats_tests += %D%/preload.bats %D%/rooms.bats
+bats_tests += %D%/nm.bats %D%/preload.bats %D%/rooms.bats
 EXTRA_DIST += %D%/early.c
 
 check_PROGRAMS += %D%/calls

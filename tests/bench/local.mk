@@ -3,7 +3,12 @@
 EXTRA_PROGRAMS += %D%/fifo
 %C%_fifo_SOURCES = %D%/fifo.c
 %C%_fifo_LDADD = core/libshm.la core/libkernel.la
-CLEANFILES += %D%/fifo
-bench: %D%/fifo
+EXTRA_PROGRAMS += %D%/overhead
+%C%_overhead_SOURCES = %D%/overhead.c
+CLEANFILES += %D%/fifo %D%/overhead
+bench: %D%/fifo %D%/overhead preload/libsapi_preload.la
 	%D%/fifo
+	%D%/overhead
+	LD_PRELOAD=$(abs_top_builddir)/preload/.libs/libsapi_preload.so \
+		%D%/overhead
 .PHONY: bench
