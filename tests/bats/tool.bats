@@ -416,3 +416,38 @@ teardown() {
   run -0 "$SAPI" status --json
   jq . <<< "$output" > /dev/null
 }
+
+@test "two programs that sapi runs meet in shared memory" {
+  daemon_place
+  command -v python3 > /dev/null || skip "no python3"
+  cat > "$place/server.py" << 'EOF'
+import os, socket, sys
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(1)
+open(sys.argv[1] + ".part", "w").write(str(s.getsockname()[1]))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+c = s.accept()[0]
+while data := c.recv(4096):
+    c.sendall(data)
+EOF
+  cat > "$place/client.py" << 'EOF'
+import socket, sys
+c = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+for i in range(300):
+    c.sendall(b"x" * 1000)
+    got = 0
+    while got < 1000:
+        got += len(c.recv(4096))
+EOF
+  timeout 60 "$SAPI" run python3 "$place/server.py" "$place/port" 3>&- &
+  server=$!
+  for _ in {1..400}; do
+    [ ! -e "$place/port" ] || break
+    sleep 0.05
+  done
+  before=$("$SAPI" status --json | jq .totals.sessions_total)
+  run -0 timeout 60 "$SAPI" run --require python3 "$place/client.py" "$(cat "$place/port")"
+  wait "$server"
+  [ "$("$SAPI" status --json | jq .totals.sessions_total)" -gt "$before" ]
+}
