@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -38,6 +39,7 @@
 	X(epoll_pwait2)  \
 	X(epoll_wait)    \
 	X(fcntl)         \
+	X(fdopen)        \
 	X(getpeername)   \
 	X(getsockname)   \
 	X(getsockopt)    \

@@ -30,10 +30,16 @@ EXPORT void closefrom(int first)
 		(void)sock_close_range((unsigned)MAX(first, 0), UINT_MAX, 0);
 }
 
+static int copied(int from, int to)
+{
+	sock_note_copy(from, to);
+	return to;
+}
+
 EXPORT int dup(int fd)
 {
 	if (likely(!sock_is(fd)))
-		return fresh(REAL(dup)(fd));
+		return copied(fd, fresh(REAL(dup)(fd)));
 	return (int)ret(sock_dup(fd));
 }
 
@@ -41,7 +47,7 @@ EXPORT int dup(int fd)
 EXPORT int dup2(int fd, int to)
 {
 	if (likely(!sock_is(fd) && !sock_is(to)))
-		return REAL(dup2)(fd, to);
+		return copied(fd, REAL(dup2)(fd, to));
 	return (int)ret(sock_dup2(fd, to));
 }
 ALIAS(__dup2, dup2);
@@ -49,7 +55,7 @@ ALIAS(__dup2, dup2);
 EXPORT int dup3(int fd, int to, int flags)
 {
 	if (likely(!sock_is(fd) && !sock_is(to)))
-		return REAL(dup3)(fd, to, flags);
+		return copied(fd, REAL(dup3)(fd, to, flags));
 	return (int)ret(sock_dup3(fd, to, flags));
 }
 
@@ -96,7 +102,9 @@ EXPORT int fcntl(int fd, int cmd, ...)
 	if (unlikely(sock_is(fd)))
 		return (int)ret(sock_fcntl(fd, cmd, arg));
 	r = REAL(fcntl)(fd, cmd, arg);
-	return cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC ? fresh(r) : r;
+	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+		return copied(fd, fresh(r));
+	return r;
 }
 ALIAS(__fcntl, fcntl);
 ALIAS(fcntl64, fcntl);

@@ -41,6 +41,8 @@ struct hold {
 #define HOLD_NONBLOCK 2u     /* O_NONBLOCK, as the family sees it */
 #define HOLD_WR_SHUT 4u
 #define HOLD_RD_SHUT 8u
+#define HOLD_RESET_TOLD 16u /* ECONNRESET has been reported */
+#define HOLD_GONE_TOLD 32u  /* a write was swallowed after the peer left */
 
 /* A fresh hold, held by this process, which is also its owner. */
 int hold_new(struct hold **h) MUST_CHECK;

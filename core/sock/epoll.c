@@ -172,7 +172,7 @@ static bool item_arm(struct item *it)
 		return true;
 	if (sock_arm(it->sock, interest(it), et ? &it->seen_tail : NULL))
 		return false;
-	return !et || !is_fresh(it, sock_ready(it->sock, interest(it)));
+	return !et || !item_pending(it);
 }
 
 /* Before sleeping: every hot item becomes cold; true if one is ready. */

@@ -178,10 +178,12 @@ int sock_fcntl(int fd, int cmd, long arg)
 	return ret;
 }
 
-static int count_of(struct sock *s, unsigned long req, int *out)
+static int count_of(struct sock *s, int fd, unsigned long req, int *out)
 {
-	if (!out)
-		return -EFAULT;
+	int err = k_ioctl(fd, req, out); /* is the pointer good? */
+
+	if (err == -EFAULT)
+		return err;
 	if (s->sess->state != SESSION_OPEN || s->sess->flags & SESSION_BROKEN)
 		*out = 0;
 	else if (req == FIONREAD)
@@ -204,7 +206,7 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 			set_nonblock(s, *(int *)arg);
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_SESSION) {
-		ret = count_of(s, req, arg);
+		ret = count_of(s, fd, req, arg);
 	} else {
 		ret = k_ioctl(fd, req, arg);
 	}

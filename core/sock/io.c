@@ -130,9 +130,9 @@ static ssize_t recv_end(struct sock *s)
 
 	/* after a FIN the kernel says 0 whatever comes later */
 	if (!(flags & SESSION_RESET) || flags & SESSION_PEER_SHUT ||
-	    s->reset_told)
+	    sock_was_told(s, HOLD_RESET_TOLD))
 		return 0;
-	s->reset_told = true;
+	sock_told(s, HOLD_RESET_TOLD);
 	err = atomic_exchange(&s->error, 0);
 	return err ? -err : -ECONNRESET;
 }
@@ -146,15 +146,17 @@ static int not_open(struct sock *s)
 	case SESSION_OPEN:
 		if (likely(!(s->sess->flags & SESSION_BROKEN)))
 			return 0;
-		err = s->reset_told ? 0 : ECONNRESET;
-		s->reset_told = true;
+		err = sock_was_told(s, HOLD_RESET_TOLD) ? 0 : ECONNRESET;
+		sock_told(s, HOLD_RESET_TOLD);
 		return err ? -err : -EPIPE;
 	case SESSION_CONNECTING:
 		return -EAGAIN;
 	case SESSION_FAILED:
 		err = s->error ? atomic_exchange(&s->error, 0)
-			       : (s->reset_told ? 0 : -s->sess->error);
-		s->reset_told = true;
+			       : (sock_was_told(s, HOLD_RESET_TOLD)
+					  ? 0
+					  : -s->sess->error);
+		sock_told(s, HOLD_RESET_TOLD);
 		return err ? -err : -ENOTCONN;
 	default:
 		return -ENOTCONN;
@@ -165,7 +167,7 @@ static ssize_t broken(struct sock *s)
 {
 	session_break(s->sess);
 	sock_notify(s);
-	s->reset_told = true;
+	sock_told(s, HOLD_RESET_TOLD);
 	return -ECONNRESET;
 }
 
@@ -266,8 +268,9 @@ static ssize_t pipe_error(struct sock *s, int flags)
 {
 	int err = atomic_exchange(&s->error, 0);
 
-	if (session_flags(s->sess) & SESSION_RESET && !s->reset_told) {
-		s->reset_told = true;
+	if (session_flags(s->sess) & SESSION_RESET &&
+	    !sock_was_told(s, HOLD_RESET_TOLD)) {
+		sock_told(s, HOLD_RESET_TOLD);
 		err = session_flags(s->sess) & SESSION_PEER_SHUT ? EPIPE
 								 : ECONNRESET;
 	}
@@ -300,10 +303,10 @@ static ssize_t send_end(struct sock *s, size_t want, int flags)
 {
 	unsigned f = session_flags(s->sess);
 
-	if (s->hold->flags & HOLD_WR_SHUT || s->gone_told ||
+	if (s->hold->flags & HOLD_WR_SHUT || sock_was_told(s, HOLD_GONE_TOLD) ||
 	    f & (SESSION_RESET | SESSION_BROKEN))
 		return pipe_error(s, flags);
-	s->gone_told = true;
+	sock_told(s, HOLD_GONE_TOLD);
 	s->error = EPIPE; /* what the answer, a reset, leaves behind */
 	sock_notify(s);
 	return (ssize_t)want;

@@ -190,6 +190,7 @@ int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 	sess->user = s;
 	sess->notify = sock_session_event;
 	epoll_sock_appears(fd, s);
+	copy_adopt(fd, s);
 	s->refs--; /* the entry's remains */
 	if (out)
 		*out = s;
@@ -590,7 +591,8 @@ bool sock_closed(struct sock *s)
 {
 	unsigned flags = session_flags(s->sess);
 
-	return s->sess->state != SESSION_OPEN || s->gone_told ||
+	return s->sess->state != SESSION_OPEN ||
+	       sock_was_told(s, HOLD_GONE_TOLD) ||
 	       flags & (SESSION_RESET | SESSION_BROKEN) ||
 	       (flags & SESSION_PEER_SHUT && s->hold->flags & HOLD_WR_SHUT);
 }

@@ -27,14 +27,14 @@ static int pending_error(struct sock *s)
 
 	if (err)
 		return err;
-	if (s->reset_told)
+	if (sock_was_told(s, HOLD_RESET_TOLD))
 		return 0;
 	if (s->sess->state == SESSION_FAILED) {
-		s->reset_told = true;
+		sock_told(s, HOLD_RESET_TOLD);
 		return -s->sess->error;
 	}
 	if (session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN)) {
-		s->reset_told = true;
+		sock_told(s, HOLD_RESET_TOLD);
 		/* after a FIN the kernel calls the same thing EPIPE */
 		return session_flags(s->sess) & SESSION_PEER_SHUT ? EPIPE
 								  : ECONNRESET;
@@ -66,10 +66,7 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	err = k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &have);
 	if (err)
 		return err;
-	ti.tcpi_state =
-		s->sess->state == SESSION_OPEN ? TCP_ESTABLISHED : TCP_CLOSE;
-	if (session_flags(s->sess) & SESSION_PEER_SHUT)
-		ti.tcpi_state = tcp_state(s);
+	ti.tcpi_state = tcp_state(s);
 	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = 65483; /* of the loopback */
 	ti.tcpi_snd_cwnd = 10;
 	*len = MIN(*len, have);

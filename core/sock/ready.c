@@ -66,10 +66,10 @@ static unsigned ready_session(struct sock *s, unsigned want)
 	if (flags & (SESSION_RESET | SESSION_BROKEN)) {
 		ev = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLHUP |
 		     POLLRDHUP;
-		return s->reset_told ? ev : ev | POLLERR;
+		return sock_was_told(s, HOLD_RESET_TOLD) ? ev : ev | POLLERR;
 	}
 	rd_end = flags & SESSION_PEER_SHUT || shut & HOLD_RD_SHUT;
-	wr_end = shut & HOLD_WR_SHUT || s->gone_told;
+	wr_end = shut & HOLD_WR_SHUT || sock_was_told(s, HOLD_GONE_TOLD);
 	if (rd_end)
 		ev |= POLLIN | POLLRDNORM | POLLRDHUP;
 	else if (want & (POLLIN | POLLRDNORM) &&

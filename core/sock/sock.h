@@ -68,6 +68,9 @@ int sock_close(int fd);
 int sock_dup(int fd);
 int sock_dup2(int fd, int to);
 int sock_dup3(int fd, int to, int flags);
+/* copy.c: the kernel made @to a copy of @from, neither of which is ours; or
+ * -1.  A socket may be both when it becomes ours. */
+void sock_note_copy(int from, int to);
 int sock_close_range(unsigned first, unsigned last, unsigned flags);
 int sock_fcntl(int fd, int cmd, long arg);
 int sock_ioctl(int fd, unsigned long req, void *arg);

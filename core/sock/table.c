@@ -138,7 +138,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->watches = NULL;
 	s->fd = -1;
 	s->error = 0;
-	s->connect_told = s->reset_told = s->gone_told = s->require = false;
+	s->connect_told = s->require = false;
 	s->spin_us = 0;
 	s->rcvtimeo_ms = s->sndtimeo_ms = 0;
 	s->rcvlowat = 1;

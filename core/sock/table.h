@@ -63,8 +63,6 @@ struct sock {
 	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
 			    */
-	bool reset_told;   /* ECONNRESET has been reported */
-	bool gone_told;	   /* a write has been swallowed since the peer left */
 	bool require;
 	uint32_t spin_us;
 	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
@@ -117,6 +115,16 @@ struct sock *table_take(int fd);
 void table_renumber(struct sock *s, int fd);
 /* The first number >= @from with an entry, or -1. */
 int table_next(int from);
+
+/* What has been reported of a connection's end, to any of its holders. */
+static inline void sock_told(struct sock *s, unsigned what)
+{
+	atomic_fetch_or(&s->hold->flags, what);
+}
+static inline bool sock_was_told(const struct sock *s, unsigned what)
+{
+	return s->hold->flags & what;
+}
 
 /* watch.c */
 void watch_add(struct watch *w, struct sock *s,
@@ -173,6 +181,9 @@ int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 	       const struct conf_choice *choice, struct sock **out);
 void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
 		    socklen_t *len);
+
+/* copy.c */
+void copy_adopt(int fd, struct sock *s);
 
 /* epoll.c */
 /* @fd has just become a sock: its registrations follow it. */
