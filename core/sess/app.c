@@ -11,7 +11,6 @@
 #include "core/base/log.h"
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
-#define REAP_MS 100   /* look for deaths in the family (hold.h) so often */
 #define SEND_WAIT_MS 1
 
 static struct app apps[APP_N] = {
@@ -444,7 +443,8 @@ bool app_zombies(void)
 int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	     const struct timespec *timeout, const sigset_t *mask)
 {
-	static const struct timespec reap = { .tv_nsec = REAP_MS * 1000000 };
+	static const struct timespec reap = { .tv_nsec =
+						      APP_REAP_MS * 1000000 };
 	int fd[APP_WAIT_EXTRA - 1], ret;
 	uint32_t events[APP_WAIT_EXTRA - 1];
 	unsigned i, k;

@@ -31,6 +31,7 @@
 #include "core/shm/mq.h"
 #include "core/wire/ext.h"
 
+#define APP_REAP_MS 100 /* look for deaths in the family so often */
 #define APP_MAX_SEGS 4096
 #define APP_MAX_MQS 31
 #define APP_SESSION_BLOCK 256
@@ -73,7 +74,8 @@ struct app {
 	unsigned n_blocks;
 	struct session *free;
 	struct session *zombies;
-	unsigned n_zombies;
+	_Atomic unsigned n_zombies;
+	uint64_t reap_at; /* ms: not earlier for deaths in the family */
 	_Atomic uint32_t
 		generation; /* forks between the first process and this */
 };

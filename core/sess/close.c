@@ -152,16 +152,26 @@ void session_close(struct session *s, bool abort)
 	}
 }
 
+/* Others' bits are looked at every time, their lives (a syscall each) not. */
+static bool still_shared(struct hold *h, bool look)
+{
+	return look ? hold_shared(h) : hold_others(h);
+}
+
 void session_reap(struct app *app)
 {
 	struct session *s = app->zombies, *next;
+	uint64_t now = app_now_ms();
+	bool look = now >= app->reap_at;
 
+	if (look)
+		app->reap_at = now + APP_REAP_MS;
 	app->zombies = NULL;
 	app->n_zombies = 0;
 	for (; s; s = next) {
 		next = s->next;
 		s->next = NULL;
-		if (hold_is_owner(s->hold) && hold_shared(s->hold)) {
+		if (hold_is_owner(s->hold) && still_shared(s->hold, look)) {
 			s->next = app->zombies;
 			app->zombies = s;
 			app->n_zombies++;

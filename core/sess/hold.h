@@ -4,8 +4,16 @@
  *
  * DOC: A connection lives as long as any process holds its descriptor, as in
  * the kernel.  Each process of the family has a slot; a hold has a bit per
- * slot.  A slot's robust mutex is locked by its process for as long as it
- * lives, so a death is seen by whoever asks, without a daemon or a pid.
+ * slot.  A slot is alive while its process has a record lock on the slot's
+ * byte of a memfd that all inherit: the kernel drops it when the process ends
+ * or execs, so a death is seen by whoever asks, without a daemon or a pid.
+ * (Not a robust mutex: that dies with the thread that locked it.)
+ *
+ * Slots are used again, and nobody knows all the holds in which a dead process
+ * left its bit (processes make records that only their own children see).  So
+ * a slot says since when its process has it and a hold when it was marked
+ * last, both by the family's count of forks: a bit older than its slot's
+ * process is nobody's.
  *
  * The records lie in anonymous shared memory, which only the family maps, so
  * their content is trusted.  A hold also carries the two locks that serialise
@@ -27,10 +35,12 @@
 
 struct hold {
 	pthread_mutex_t rx_lock;
-	_Atomic uint32_t used;	/* by the allocator */
+	_Atomic uint32_t used;	/* odd: in use; grows, so that two who let go
+				 * at once know which of them was the last */
 	_Atomic uint32_t owner; /* slot whose worker gets the events */
 	_Atomic uint32_t flags; /* HOLD_* */
-	uint32_t pad0[3];
+	uint32_t pad0;
+	_Atomic uint64_t marked; /* when a bit was set last */
 	pthread_mutex_t tx_lock;
 	uint32_t pad1[6];
 	_Atomic uint64_t holders[HOLD_SLOTS / 64];
@@ -44,13 +54,17 @@ struct hold {
 #define HOLD_RESET_TOLD 16u /* ECONNRESET has been reported */
 #define HOLD_GONE_TOLD 32u  /* a write was swallowed after the peer left */
 
-/* A fresh hold, held by this process, which is also its owner. */
+/* A fresh hold, held by this process, which is also its owner; -ENOMEM;
+ * -EAGAIN in a child that got no slot. */
 int hold_new(struct hold **h) MUST_CHECK;
 /* This process lets go: true if no living process holds it any more (and
  * then the record is free again). */
 bool hold_drop(struct hold *h);
-/* Does any living process other than this one hold it? */
+/* Does any living process other than this one hold it?  A syscall for each
+ * that seems to. */
 bool hold_shared(struct hold *h);
+/* Does it seem so?  False is certain. */
+bool hold_others(const struct hold *h);
 bool hold_is_owner(const struct hold *h);
 void hold_own(struct hold *h);
 /* This process waits for connections on the listener; did the owner ever? */
@@ -64,7 +78,8 @@ static inline void hold_unlock(pthread_mutex_t *lock)
 	pthread_mutex_unlock(lock);
 }
 
-/* fork: before, in the parent (a slot for the child; the caller then adds
+/* fork: before, in the parent (-EAGAIN: the child will have no part in what
+ * is held; a slot for the child; the caller then adds
  * the child to each hold), after it in either. */
 int hold_fork_prepare(void);
 void hold_fork_add(struct hold *h); /* the child that is about to be */

@@ -90,3 +90,7 @@ unit_tests += %D%/waiter %D%/private
 unit_tests += %D%/api
 %C%_api_SOURCES = %D%/api.c
 %C%_api_LDADD = core/libsapi.la
+
+unit_tests += %D%/hold
+%C%_hold_SOURCES = %D%/hold.c
+%C%_hold_LDADD = core/libsock.la core/libkernel.la
