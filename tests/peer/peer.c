@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
+#include <sys/personality.h>
 
 struct mode mode;
 void *volatile nowhere = (void *)8;
@@ -263,6 +263,8 @@ static void set_mode(const char *word)
 		mode.warm = true;
 	else if (!strcmp(word, "thread"))
 		mode.thread = true;
+	else if (!strcmp(word, "plain"))
+		mode.plain = true;
 	else if (!strcmp(word, "server"))
 		mode.server = true;
 	else if (strcmp(word, "v4") && strcmp(word, "cold") &&
@@ -270,11 +272,26 @@ static void set_mode(const char *word)
 		die("no mode %s", word);
 }
 
+/* A plain child is told addresses of functions: it must have the same. */
+static void fixed_addresses(char **argv)
+{
+	int now = personality(0xffffffff);
+
+	if (now & ADDR_NO_RANDOMIZE)
+		return;
+	if (personality((unsigned)now | ADDR_NO_RANDOMIZE) < 0)
+		die("personality: %s", errname(errno));
+	execv("/proc/self/exe", argv);
+	die("exec: %s", errname(errno));
+}
+
 int main(int argc, char **argv)
 {
 	const struct topic *t;
 	int i;
 
+	if (argc == 3 && !strcmp(argv[1], "actor"))
+		far_plain(argv[2]);
 	if (argc < 2) {
 		for (t = __start_peer_topics; t < __stop_peer_topics; t++)
 			say("%s", t->name);
@@ -282,6 +299,8 @@ int main(int argc, char **argv)
 	}
 	for (i = 2; i < argc; i++)
 		set_mode(argv[i]);
+	if (mode.plain)
+		fixed_addresses(argv);
 	alarm(20);
 	for (t = __start_peer_topics; t < __stop_peer_topics; t++) {
 		if (strcmp(t->name, argv[1]))

@@ -16,8 +16,9 @@
  * What the kernel does by and by (the arrival of data, of a FIN) is waited for
  * with until_*(), which end the program when their time is up; never by sleep.
  *
- * Modes: v4 v6 dual, cold warm (a warm connection has exchanged enough to have
- * left the kernel), child thread (the actor), client server (what we are).
+ * Modes: v4 v6 dual; cold warm (a warm connection has exchanged enough to have
+ * left the kernel); child thread plain (the actor, plain is a child without the
+ * library); client server (what we are).
  */
 #ifndef TESTS_PEER_H
 #define TESTS_PEER_H
@@ -59,7 +60,7 @@ extern void *volatile nowhere;
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct mode {
-	bool v6, dual, warm, thread, server;
+	bool v6, dual, warm, thread, plain, server;
 };
 extern struct mode mode;
 
@@ -165,8 +166,10 @@ long act_until_closed(int fd, long unused, long unused2);
 
 /* ---- the far end ---- */
 extern int near_fd;
-void far_open(void);  /* start the actor, connect, warm up */
-void far_actor(void); /* only the actor, no connection */
+void far_open(void);		/* start the actor, connect, warm up */
+void far_actor(void);		/* only the actor, no connection */
+void far_plain(const char *fds) /* main() of the actor in a plain child */
+	__attribute__((noreturn));
 long far_do(act *what, long a, long b);
 void far_go(act *what, long a, long b);
 long far_end(void);	/* errno is the far end's */

@@ -297,6 +297,29 @@ static void *actor(void *unused)
 	serve();
 }
 
+void far_plain(const char *fds)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(20);
+	if (sscanf(fds, "%d,%d", &orders[0], &answers[1]) != 2)
+		die("actor %s", fds);
+	fcntl(orders[0], F_SETFD, FD_CLOEXEC);
+	fcntl(answers[1], F_SETFD, FD_CLOEXEC);
+	serve();
+}
+
+static void __attribute__((noreturn)) become_plain(void)
+{
+	char fds[32];
+
+	snprintf(fds, sizeof(fds), "%d,%d", orders[0], answers[1]);
+	fcntl(orders[0], F_SETFD, 0);
+	fcntl(answers[1], F_SETFD, 0);
+	unsetenv("LD_PRELOAD");
+	execl("/proc/self/exe", "actor", "actor", fds, (char *)NULL);
+	die("exec: %s", errname(errno));
+}
+
 void far_actor(void)
 {
 	pthread_t thread;
@@ -317,6 +340,8 @@ void far_actor(void)
 		alarm(20);
 		close(orders[1]);
 		close(answers[0]);
+		if (mode.plain)
+			become_plain();
 		serve();
 	}
 	close(orders[0]);
