@@ -1,8 +1,10 @@
-TEST_EXTENSIONS = .bats
+TEST_EXTENSIONS = .bats .peer
 TAP = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 LOG_DRIVER = $(TAP)
 BATS_LOG_DRIVER = $(TAP)
+PEER_LOG_DRIVER = $(TAP)
 BATS_LOG_COMPILER = $(BATS)
+PEER_LOG_COMPILER = $(srcdir)/tests/peer/run
 AM_BATS_LOG_FLAGS = --formatter tap
 
 # A sanitizer's runtime must come before our module in LD_PRELOAD.

@@ -215,22 +215,6 @@ TOPIC(bad_calls)
 	TRY(shutdown(near_fd, SHUT_RDWR));
 }
 
-/* addresses that are none: an error, and nothing is lost */
-TOPIC(fault)
-{
-	char buf[16];
-
-	far_open();
-	TRY(recv(near_fd, nowhere, 10, MSG_DONTWAIT));
-	TRY(send(near_fd, nowhere, 10, MSG_DONTWAIT));
-	TRY(write(near_fd, nowhere, 10));
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	TRY(recv(near_fd, nowhere, 10, MSG_DONTWAIT));
-	TRY(read(near_fd, nowhere, 10));
-	TRY(recv(near_fd, buf, sizeof(buf), MSG_DONTWAIT)); /* still there */
-}
-
 TOPIC(urgent)
 {
 	char buf[16];

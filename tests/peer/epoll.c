@@ -120,8 +120,6 @@ TOPIC(errors)
 	ep_add(ep, near_fd, EPOLLOUT, 5);
 	ep_wait(ep, 4, 1000);
 	TRY(epoll_ctl(ep, 17, near_fd, &ev));
-	TRY(epoll_ctl(ep, EPOLL_CTL_ADD, near_fd, nowhere));
-	TRY(epoll_ctl(ep, EPOLL_CTL_MOD, near_fd, nowhere));
 	TRY(epoll_ctl(-1, EPOLL_CTL_ADD, near_fd, &ev));
 	TRY(epoll_ctl(ep, EPOLL_CTL_ADD, -1, &ev));
 	TRY(epoll_ctl(ep, EPOLL_CTL_DEL, 901, &ev));

@@ -1,5 +1,5 @@
-# differential programs: NAME.c is tests/peer/NAME, its topics in topics
-EXTRA_DIST += %D%/run %D%/topics
+# differential programs: NAME.c is tests/peer/NAME, NAME.peer lists its topics,
+# run runs them bare and preloaded
 check_LTLIBRARIES = %D%/libpeer.la
 %C%_libpeer_la_SOURCES = %D%/child.c %D%/epoll.h %D%/epoll_say.c \
 	%D%/peer.h %D%/peer.c %D%/sock.c
@@ -13,6 +13,7 @@ peer_programs = %D%/accept \
 	%D%/epoll_edge \
 	%D%/epoll_mix \
 	%D%/exec \
+	%D%/fault \
 	%D%/fd \
 	%D%/fork \
 	%D%/msg \
@@ -25,7 +26,29 @@ peer_programs = %D%/accept \
 	%D%/signal \
 	%D%/thread
 check_PROGRAMS += $(peer_programs)
-TESTS += %D%/run
+peer_tests = %D%/accept.peer \
+	%D%/close.peer \
+	%D%/connect.peer \
+	%D%/data.peer \
+	%D%/dup.peer \
+	%D%/epoll.peer \
+	%D%/epoll_edge.peer \
+	%D%/epoll_mix.peer \
+	%D%/exec.peer \
+	%D%/fault.peer \
+	%D%/fd.peer \
+	%D%/fork.peer \
+	%D%/msg.peer \
+	%D%/names.peer \
+	%D%/opt.peer \
+	%D%/peek.peer \
+	%D%/poll.peer \
+	%D%/select.peer \
+	%D%/shutdown.peer \
+	%D%/signal.peer \
+	%D%/thread.peer
+TESTS += $(peer_tests)
+EXTRA_DIST += %D%/run $(peer_tests)
 
 %C%_accept_SOURCES = %D%/accept.c
 %C%_accept_LDADD = %D%/libpeer.la
@@ -45,6 +68,8 @@ TESTS += %D%/run
 %C%_epoll_mix_LDADD = %D%/libpeer.la
 %C%_exec_SOURCES = %D%/exec.c
 %C%_exec_LDADD = %D%/libpeer.la
+%C%_fault_SOURCES = %D%/fault.c
+%C%_fault_LDADD = %D%/libpeer.la
 %C%_fd_SOURCES = %D%/fd.c
 %C%_fd_LDADD = %D%/libpeer.la
 %C%_fork_SOURCES = %D%/fork.c

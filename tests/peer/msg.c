@@ -201,32 +201,6 @@ TOPIC(many_messages)
 	TRY(try_mmsg(0, 4, 0, NULL)); /* ends of file are messages */
 }
 
-/* addresses that are none */
-TOPIC(fault)
-{
-	struct iovec out[3] = { { (char[]){ "hello " }, 6 },
-				{ nowhere, 4 },
-				{ (char[]){ "world" }, 5 } };
-	struct msghdr msg = { .msg_iov = out, .msg_iovlen = 3 };
-
-	far_open();
-	TRY(writev(near_fd, nowhere, 1));
-	TRY(readv(near_fd, nowhere, 1));
-	TRY(sendmsg(near_fd, nowhere, 0));
-	TRY(recvmsg(near_fd, nowhere, 0));
-	TRY(sendmmsg(near_fd, nowhere, 2, 0));
-	TRY(recvmmsg(near_fd, nowhere, 2, MSG_DONTWAIT, NULL));
-	TRY(sendfile(near_fd, 0, nowhere, 3));
-	/* the middle is bad */
-	TRY(writev(near_fd, out, 3));
-	TRY(sendmsg(near_fd, &msg, 0));
-	TRY(far_do(act_read, 10, MSG_DONTWAIT));
-	TRY(far_text("0123456789"));
-	until_input(near_fd, 10);
-	TRY(readv(near_fd, out + 1, 2));
-	TRY(recvmsg(near_fd, &msg, MSG_DONTWAIT));
-}
-
 static int temp_file(long n)
 {
 	char path[] = "/tmp/peer-msg.XXXXXX", buf[1000];

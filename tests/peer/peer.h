@@ -124,7 +124,7 @@ int64_t now_ms(void);
 void until_input(int fd, int n);     /* FIONREAD says @n at least */
 void until_poll(int fd, int events); /* all of @events at once */
 void until_sent(int fd);	     /* SIOCOUTQ says 0 */
-void until_closed(int fd);	     /* TCP's state is CLOSE */
+void until_closed(int fd);	     /* ENOTCONN by now, or soon given up */
 void until_asleep(pid_t tid);	     /* a thread or child waits in the kernel */
 
 /* ---- sockets ---- */
@@ -148,6 +148,16 @@ void set_int(int fd, int level, int name, int val);
 pid_t child_start(void);
 /* Wait for it, print what it said; its exit status, or 1000 and its signal. */
 int child_end(pid_t pid);
+/* A call that a process may not survive. */
+#define TRY_IN_CHILD(call)                            \
+	do {                                          \
+		pid_t pid_ = child_start();           \
+		if (!pid_) {                          \
+			TRY(call);                    \
+			_exit(0);                     \
+		}                                     \
+		say("  = child %d", child_end(pid_)); \
+	} while (0)
 
 /* ---- acts: what either end can be told ---- */
 typedef long act(int fd, long a, long b);

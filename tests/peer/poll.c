@@ -161,14 +161,6 @@ TOPIC(sets)
 	say("3: %s", mask((unsigned short)p[3].revents));
 }
 
-TOPIC(fault)
-{
-	far_open();
-	TRY(poll(nowhere, 1, 0));
-	TRY(poll(nowhere, 100000000, 0));
-	say_poll("near", near_fd, POLLOUT);
-}
-
 /* a wait with nothing else that ends because of the peer */
 static long text_now(int fd, long text, long unused)
 {
