@@ -5,28 +5,23 @@ load helpers
 bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
 
 # It refuses to run as root; and who talks to whom must be one user.
-setup_file() {
-  user=()
-  [ "$(id -u)" != 0 ] || user=(runuser -u postgres --)
-  if [ -z "${SAPI_LONG:-}" ]; then
-    skip "long: SAPI_LONG is not set"
-  fi
-  [ -n "$bin" ] || skip "no postgresql"
-  "${user[@]}" test -x "$SAPID" || skip "the build tree is not open to postgres"
-  start_sapid "${user[@]}"
-}
-teardown_file() { [ -z "${SAPID_PID:-}" ] || stop_sapid; }
 setup() {
   user=()
-  [ "$(id -u)" != 0 ] || user=(runuser -u postgres --)
+  [ "$(id -u)" != 0 ] || user=(setpriv --reuid postgres --regid postgres --init-groups)
+  [ -n "${SAPI_LONG:-}" ] || skip "long: SAPI_LONG is not set"
+  [ -n "$bin" ] || skip "no postgresql"
+  "${user[@]}" test -r "$PRELOAD_LIB" -a -x "$SAPID" ||
+    skip "the build tree is not open to postgres"
   data=$(mktemp -d /tmp/sapi-pg.XXXXXX)
   [ "$(id -u)" != 0 ] || chown postgres: "$data"
+  start_sapid "${user[@]}"
 }
 teardown() {
   stop_all
+  [ -n "${data:-}" ] || return 0
   rm -rf "$data"
+  stop_sapid
 }
-
 
 bench() {
   rm -rf "$data/db"

@@ -5,26 +5,23 @@ load helpers
 # Root may do what others may not: the same once more as nobody, with the
 # daemon too, from a place that nobody can read.
 
-setup_file() {
-  [ "$(id -u)" = 0 ] || skip "not root: every test runs as an ordinary user"
-  command -v runuser > /dev/null || skip "no runuser"
-  export OPEN_DIR
-  OPEN_DIR=$(mktemp -d /tmp/sapi-nobody.XXXXXX)
-  chmod 755 "$OPEN_DIR"
-  install -m 755 "$SAPID" "$SAPI" "$PRELOAD_LIB" "$OPEN_DIR"
-  export SAPID=$OPEN_DIR/sapid SAPI=$OPEN_DIR/sapi
-  export PRELOAD_LIB=$OPEN_DIR/libsapi_preload.so
-  start_sapid runuser -u nobody --
-}
-teardown_file() {
-  [ -n "${OPEN_DIR:-}" ] || return 0
-  stop_sapid
-  rm -rf "$OPEN_DIR"
-}
-teardown() { stop_all; }
+nobody=(setpriv --reuid nobody --regid nogroup --clear-groups)
 
-# runuser keeps the environment, LD_PRELOAD with it
-nobody=(runuser -u nobody --)
+setup() {
+  [ "$(id -u)" = 0 ] || skip "not root: every test runs as an ordinary user"
+  need setpriv redis-server redis-benchmark
+  open=$(mktemp -d /tmp/sapi-nobody.XXXXXX)
+  chmod 755 "$open"
+  install -m 755 "$SAPID" "$SAPI" "$PRELOAD_LIB" "$open"
+  SAPID=$open/sapid SAPI=$open/sapi PRELOAD_LIB=$open/libsapi_preload.so
+  start_sapid "${nobody[@]}"
+}
+teardown() {
+  stop_all
+  [ -n "${open:-}" ] || return 0
+  rm -rf "$open"
+  stop_sapid
+}
 
 as_nobody() {
   free_port
@@ -38,6 +35,5 @@ as_nobody() {
 }
 
 @test "nobody: redis over shared memory without any privilege" {
-  need redis-server redis-benchmark
   each_pair as_nobody
 }
