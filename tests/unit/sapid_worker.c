@@ -150,6 +150,7 @@ TEST(subscribers_hear_everything_and_inherit)
 	CHECK(!fifo_subscribe(&s.rx, (uint8_t)b.wrk_index));
 	CHECK(!fifo_subscribe(&s.rx, 200)); /* nobody */
 	CHECK(!fifo_subscribe(&s.rx, (uint8_t)a.wrk_index));
+	CHECK(raw_is_quiet(&a)); /* the reply has been seen */
 	raw_write(&client, &c, "for both");
 	raw_expect(&a, WIRE_EV_IO_RX, &msg);
 	raw_expect(&b, WIRE_EV_IO_RX, &msg);
