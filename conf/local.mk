@@ -1,6 +1,6 @@
 # The settings, their manual, and the units that start sapid.
 dist_man_MANS += %D%/sapi.conf.5
-EXTRA_DIST += %D%/sapi.conf %D%/sapid.service.in %D%/sapid-user.service.in
+EXTRA_DIST += %D%/sapid.conf %D%/sapi.conf %D%/sapid.service.in %D%/sapid-user.service.in
 
 # The system's unit and a user's have one name in two places.
 systemdsystemunit_DATA = %D%/system/sapid.service

@@ -15,3 +15,4 @@ sbin_PROGRAMS += %D%/sapid
 	$(SYSTEMD_CFLAGS)
 %C%_sapid_LDADD = core/libshm.la core/libkernel.la $(INIH_LIBS) \
 	$(CJSON_LIBS) $(SYSTEMD_LIBS)
+dist_man_MANS += %D%/sapid.8

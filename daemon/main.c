@@ -208,7 +208,7 @@ static void say_ready(const struct options *o)
 	notify("READY=1");
 	if (o->ready_fd < 0)
 		return;
-	if (k_write(o->ready_fd, "\n", 1) < 0)
+	if (k_write(o->ready_fd, "", 1) < 0)
 		log_warn("ready-fd can't be written");
 	k_close(o->ready_fd);
 }
