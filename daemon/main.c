@@ -60,8 +60,9 @@ static const char help_text[] =
 	"                       LEVEL:FILE writes to a file\n"
 	"      --vpp-release R  what clients of namespaces that do not say\n"
 	"                       otherwise speak: 26.06 (default), 25.10, ...\n"
-	"      --ready-fd N     write a null byte to descriptor N and close\n"
-	"                       it once the sockets are open\n"
+	"      --ready-fd N     write an empty line to descriptor N, close "
+	"it,\n"
+	"                       once the sockets are open\n"
 	"      --foreground     the default; accepted for symmetry\n"
 	"  -h, --help           this text\n"
 	"  -V, --version        the version\n"
@@ -207,7 +208,7 @@ static void say_ready(const struct options *o)
 	notify("READY=1");
 	if (o->ready_fd < 0)
 		return;
-	if (k_write(o->ready_fd, "", 1) < 0)
+	if (k_write(o->ready_fd, "\n", 1) < 0)
 		log_warn("ready-fd can't be written");
 	k_close(o->ready_fd);
 }
