@@ -91,6 +91,7 @@ static int attach(struct app *app)
 		return 0;
 	if (app_now_ms() < app->retry_at)
 		return -EAGAIN;
+	app->queue_seg = NULL;
 	if (app->state == APP_INHERITED) {
 		err = attach_worker(app);
 	} else {
@@ -99,6 +100,10 @@ static int attach(struct app *app)
 	if (err) {
 		log_info("%s: not attached: %s", app->path,
 			 strerrorname_np(-err));
+		if (app->queue_seg) /* no thread has sent or received yet */
+			app->queue_seg->sessions--;
+		if (app->state != APP_INHERITED)
+			seg_close(&app->mq_seg);
 		give_up(app);
 		return err;
 	}
@@ -357,7 +362,7 @@ int app_send(struct app *app, unsigned mq, const struct ctrl *c)
 		return (int)len;
 	while ((err = mq_send(&app->mqs[mq], ctrl_ring(c->type), elt,
 			      (size_t)len)) == -EAGAIN)
-		if (hung_up(app))
+		if (!app->attached || hung_up(app))
 			return -EPIPE;
 	if (!err)
 		app_count(app, doorbells, 1);

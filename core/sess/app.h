@@ -66,6 +66,7 @@ struct app {
 	unsigned n_mqs, ctrl_mq;
 	int mq_evfd[APP_MAX_MQS];
 	struct mq app_mq;
+	struct app_seg *queue_seg; /* where it is */
 	int app_evfd;
 	struct wire_stats *stats; /* never NULL */
 	struct app_seg *segs[APP_MAX_SEGS];

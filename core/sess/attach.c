@@ -45,6 +45,7 @@ static int make_address(const char *path, struct sockaddr_un *sun,
 static int dial(struct app *app)
 {
 	struct timeval tv = { .tv_sec = DIAL_TIMEOUT_MS / 1000 };
+	uint64_t end = app_now_ms() + DIAL_TIMEOUT_MS;
 	struct sockaddr_un sun;
 	socklen_t len;
 	int fd, err;
@@ -61,14 +62,30 @@ static int dial(struct app *app)
 	if (!err)
 		err = k_setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv,
 				   sizeof(tv));
-	if (!err)
-		err = k_connect(fd, (struct sockaddr *)&sun, len);
+	while (!err &&
+	       (err = k_connect(fd, (struct sockaddr *)&sun, len)) == -EINTR &&
+	       app_now_ms() < end)
+		err = 0;
 	if (err) {
 		private_close(fd);
 		return err;
 	}
 	app->sock = fd;
 	return 0;
+}
+
+/* A program's signals must not part a message from its descriptors, nor make
+ * a socket the kernel's. */
+static ssize_t recv_msg(struct app *app, void *buf, size_t len,
+			struct fdbox *box)
+{
+	uint64_t end = app_now_ms() + DIAL_TIMEOUT_MS;
+	ssize_t n;
+
+	do {
+		n = fdbox_recv(app->sock, buf, len, box, 0, NULL);
+	} while (n == -EINTR && app_now_ms() < end);
+	return n;
 }
 
 /* One request, one reply: the reply's type must be @type. */
@@ -78,11 +95,13 @@ static int converse(struct app *app, const struct wire_sapi *req, uint8_t type,
 	ssize_t n;
 
 	fdbox_init(box);
-	n = fdbox_send(app->sock, req, sizeof(*req), NULL, 0);
+	do {
+		n = fdbox_send(app->sock, req, sizeof(*req), NULL, 0);
+	} while (n == -EINTR);
 	if (n != sizeof(*req))
 		return n < 0 ? (int)n : -EPROTO;
 	memset(reply, 0, sizeof(*reply));
-	n = fdbox_recv(app->sock, reply, sizeof(*reply), box, 0, NULL);
+	n = recv_msg(app, reply, sizeof(*reply), box);
 	if (n < 0)
 		return (int)n;
 	if (n < (ssize_t)sizeof(reply->sapi) || reply->sapi.type != type) {
@@ -145,6 +164,7 @@ static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 	if (!seg)
 		return -EPROTO;
 	seg->sessions++; /* the queue itself */
+	app->queue_seg = seg;
 	err = take_eventfd(box, i, &app->app_evfd);
 	if (err)
 		return err;
@@ -229,6 +249,9 @@ static int attach_request(struct app *app, struct fdbox *box)
 	unsigned i = 0;
 	int err;
 
+	/* an earlier attachment's stays mapped: attach_undo() */
+	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
+	app->n_mqs = 0;
 	fill_attach(&req.attach);
 	err = converse(app, &req, WIRE_SAPI_ATTACH_REPLY, &reply, box);
 	if (err)
@@ -356,7 +379,7 @@ int attach_recv_segment(struct app *app, int *fd)
 	struct fdbox box;
 	ssize_t n;
 
-	n = fdbox_recv(app->sock, &msg, sizeof(msg), &box, 0, NULL);
+	n = recv_msg(app, &msg, sizeof(msg), &box);
 	if (n < 0)
 		return (int)n;
 	*fd = n == sizeof(msg) && msg.type == WIRE_SAPI_SEND_FDS

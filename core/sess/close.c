@@ -16,7 +16,7 @@
  * and by the subscribers in the FIFO headers.
  */
 
-static void send_unlisten(struct session *s, uint32_t client, uint32_t wrk)
+static int send_unlisten(struct session *s, uint32_t client, uint32_t wrk)
 {
 	struct ctrl c = { .type = WIRE_EV_UNLISTEN };
 
@@ -24,8 +24,12 @@ static void send_unlisten(struct session *s, uint32_t client, uint32_t wrk)
 	c.unlisten.context = s->index;
 	c.unlisten.wrk_index = wrk;
 	c.unlisten.handle = s->handle;
-	if (app_send_ctrl(s->app, &c))
-		log_debug("session %u: unlisten not sent", s->index);
+	return app_send_ctrl(s->app, &c);
+}
+
+int session_unlisten(struct session *s)
+{
+	return send_unlisten(s, s->app->client, s->app->wrk_index);
 }
 
 static uint8_t close_type(const struct session *s, bool abort)
@@ -74,7 +78,8 @@ static void close_listener(struct session *s, bool last)
 		return;
 	}
 	s->state = SESSION_CLOSING;
-	send_unlisten(s, s->app->client, s->app->wrk_index);
+	if (session_unlisten(s))
+		session_free(s);
 }
 
 static void unsubscribe(struct session *s)
@@ -122,6 +127,21 @@ static void close_open(struct session *s, bool abort)
 	session_free(s);
 }
 
+/* The answer is still to come, and must find nobody else under this index: a
+ * connection would get another one's peer. */
+static void give_up(struct session *s)
+{
+	if (s->app->state != APP_ATTACHED || !session_claimed(s)) {
+		session_free(s);
+		return;
+	}
+	if (s->hold)
+		hold_drop(s->hold);
+	s->hold = NULL;
+	s->notify = NULL;
+	s->state = SESSION_CLOSING;
+}
+
 /**
  * session_close() - This process's program is done with a session
  * @abort:	As SO_LINGER with time 0: the peer sees a reset
@@ -139,11 +159,10 @@ void session_close(struct session *s, bool abort)
 		session_refuse(s);
 		break;
 	case SESSION_CONNECTING:
-		/* the reply finds nobody and is answered by DISCONNECT */
 	case SESSION_BINDING:
+		give_up(s);
+		break;
 	case SESSION_FAILED:
-		if (s->hold)
-			hold_drop(s->hold);
 		session_free(s);
 		break;
 	case SESSION_FREE:
@@ -207,7 +226,7 @@ static int take_over(struct session *s)
  * under the program's descriptor. */
 static int claim_listener(struct session **sp)
 {
-	struct session *s = *sp, *n;
+	struct session *s = *sp, *n, *p;
 	struct app *app = s->app;
 	int err;
 
@@ -217,17 +236,24 @@ static int claim_listener(struct session **sp)
 	err = app_wait_ctl(app, n, 1000);
 	if (!err && n->state == SESSION_FAILED)
 		err = n->error;
+	/* the lock was given up: another thread may have been faster */
+	if (!err && *sp != s)
+		err = -EALREADY;
 	if (err) {
 		session_close(n, false);
-		return err;
+		return err == -EALREADY ? 0 : err;
 	}
 	/* a parent that never accepts must get no connections (12.2.4) */
-	if (!hold_owner_accepts(s->hold))
-		send_unlisten(s, app->parent_client, app->parent_wrk);
+	if (!hold_owner_accepts(s->hold) &&
+	    send_unlisten(s, app->parent_client, app->parent_wrk))
+		log_debug("session %u: unlisten not sent", s->index);
 	hold_drop(n->hold);
 	n->hold = s->hold;
 	n->notify = s->notify;
 	n->user = s->user;
+	s->hold = NULL;
+	while ((p = session_pop(s))) /* copies of the parent's */
+		session_free(p);
 	session_free(s);
 	*sp = n;
 	return 0;

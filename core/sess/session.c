@@ -87,7 +87,12 @@ void session_free(struct session *s)
 {
 	if (s->seg)
 		app_seg_put(s->app, s->seg);
-	s->seg = NULL;
+	if (s->sig)
+		app_seg_put(s->app, s->sig);
+	s->seg = s->sig = NULL;
+	if (s->hold)
+		hold_drop(s->hold);
+	s->hold = NULL;
 	s->handle = WIRE_INVALID_HANDLE;
 	s->notify = NULL;
 	s->user = NULL;
@@ -98,7 +103,8 @@ void session_free(struct session *s)
 
 static void notify(struct session *s)
 {
-	if (s->ctl)
+	/* the waiter of a session that a parent made is not in this process */
+	if (s->ctl && session_claimed(s))
 		waiter_ring(s->ctl);
 	if (s->notify)
 		s->notify(s);
@@ -333,10 +339,22 @@ static int take_fifos(struct session *s, uint64_t handle, uint64_t rx,
 	return 0;
 }
 
+/* Closed before the session layer answered (session_close())? */
+static bool given_up(const struct session *s)
+{
+	return s->state == SESSION_CLOSING && s->handle == WIRE_INVALID_HANDLE;
+}
+
 static void on_bound(struct app *app, const struct ctrl *c)
 {
 	struct session *s = by_index(app, c->bound.context);
 
+	if (s && given_up(s)) {
+		s->handle = c->bound.handle;
+		if (c->bound.retval || session_unlisten(s))
+			session_free(s);
+		return;
+	}
 	if (!s || s->state != SESSION_BINDING)
 		return;
 	if (c->bound.retval) {
@@ -396,6 +414,10 @@ static int connected_fifos(struct session *s, const struct ctrl *c)
 	sig = app_seg(s->app, c->connected.segment_handle);
 	if (!err && !sig)
 		err = -EPROTO;
+	if (!err) {
+		sig->sessions++;
+		s->sig = sig;
+	}
 	if (!err)
 		err = fifo_attach_signals(&s->rx, &sig->seg,
 					  c->connected.rx_fifo,
@@ -412,16 +434,17 @@ static void on_connected(struct app *app, const struct ctrl *c)
 	struct session *s = by_index(app, c->connected.context);
 	int err = 0;
 
-	if (!s || s->state != SESSION_CONNECTING) {
-		/* nobody waits any more: it must be closed (12.4.6) */
-		struct session late = { .app = app,
-					.handle = c->connected.handle,
-					.mq_index = c->connected.mq_index };
-
-		if (!c->connected.retval)
-			err = send_close(&late, WIRE_EV_DISCONNECT);
+	if (!s)
+		return;
+	if (given_up(s)) { /* it must be closed (12.4.6) */
+		s->handle = c->connected.handle;
+		s->mq_index = c->connected.mq_index;
+		if (c->connected.retval || send_close(s, WIRE_EV_DISCONNECT))
+			session_free(s);
 		return;
 	}
+	if (s->state != SESSION_CONNECTING)
+		return;
 	if (c->connected.retval) {
 		fail(s, retval_to_errno(c->connected.retval),
 		     c->connected.retval);
@@ -590,18 +613,21 @@ void session_event(struct app *app, const struct ctrl *c)
  * and then the program sees what a reset connection shows. */
 void session_layer_gone(struct app *app)
 {
-	struct session *s;
+	struct session *s, *p;
 	unsigned i, k;
 
 	while ((s = app->zombies)) {
 		app->zombies = s->next;
-		hold_drop(s->hold);
 		session_free(s);
 	}
 	app->n_zombies = 0;
 	for (i = 0; i < app->n_blocks; i++)
 		for (k = 0; k < APP_SESSION_BLOCK; k++) {
 			s = &app->blocks[i][k];
+			/* the next session layer knows nothing of these */
+			while (s->state == SESSION_LISTENING &&
+			       (p = session_pop(s)))
+				session_free(p);
 			s->handle = WIRE_INVALID_HANDLE;
 			switch (s->state) {
 			case SESSION_BINDING:
@@ -615,7 +641,7 @@ void session_layer_gone(struct app *app)
 			case SESSION_CLOSING:
 				session_free(s);
 				break;
-			default: /* PENDING: found by accept, which fails */
+			default:
 				break;
 			}
 		}

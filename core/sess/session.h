@@ -39,7 +39,10 @@ enum session_state {
 			       OPEN by session_accept(), CLOSING by refusal */
 	SESSION_OPEN,	    /* data may flow; fifos valid */
 	SESSION_FAILED,	    /* error says why; freed by its user */
-	SESSION_CLOSING,    /* closed by us, CLEANUP(1) not yet seen */
+	SESSION_CLOSING,    /* closed by us, CLEANUP(1) not yet seen; or given
+			       up while it was BINDING or CONNECTING: without a
+			       handle until the answer comes, so that nobody
+			       else's request has the same context */
 };
 
 #define SESSION_PEER_SHUT 1u /* DISCONNECTED: peer's FIN, data first */
@@ -50,15 +53,16 @@ enum session_state {
 struct session {
 	struct app *app;
 	uint32_t index;
-	enum session_state state;
-	_Atomic unsigned flags; /* SESSION_* */
-	int error;		/* FAILED: negative errno */
-	int32_t retval;		/* FAILED: what the session layer said */
+	_Atomic enum session_state state; /* written with the lock */
+	_Atomic unsigned flags;		  /* SESSION_* */
+	int error;			  /* FAILED: negative errno */
+	int32_t retval; /* FAILED: what the session layer said */
 	uint64_t handle;
 	uint64_t listener_handle;
 	uint32_t mq_index;
 	struct fifo rx, tx;
 	struct app_seg *seg; /* counted */
+	struct app_seg *sig; /* counted: where a cut-through's signals are */
 	struct ctrl_addr lcl, rmt;
 	struct hold *hold;
 	_Atomic uint32_t claimed; /* fork generation that subscribed */
@@ -94,7 +98,9 @@ void session_close(struct session *s, bool abort);
 int session_claim(struct session **s) MUST_CHECK;
 /* Closed here but held by another process of the family: look again. */
 void session_reap(struct app *app);
+/* What it holds is let go as well. */
 void session_free(struct session *s);
+int session_unlisten(struct session *s) MUST_CHECK;
 
 /* --- without the lock --- */
 /* Sent half: after everything that was put. */

@@ -61,7 +61,7 @@ void copy_adopt(int fd, struct sock *s)
 			n = i * 64 + __builtin_ctzll(word);
 			if (n == fd || table_peek(n) || !same_socket(n, &st))
 				continue;
-			if (table_set(n, s))
+			if (table_add(n, s))
 				return;
 		}
 }

@@ -182,7 +182,7 @@ int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 	s->spin_us = choice->spin_us;
 	s->require = choice->require;
 	s->hold->flags = nonblock ? HOLD_NONBLOCK : 0;
-	err = table_set(fd, s);
+	err = table_add(fd, s);
 	if (err) {
 		s->refs = 0; /* never seen by anybody; the block keeps it */
 		return err;
@@ -577,6 +577,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	    !wanted(fd, sa, len, &rmt, &domain, &choice))
 		return k_connect(fd, sa, len);
 	err = connect_ours(fd, domain, &rmt, &choice);
+	if (err == -EEXIST) /* another thread connected it meanwhile */
+		return sock_connect(fd, sa, len);
 	if (!err || err == -EINPROGRESS || err == -EINTR || choice.require)
 		return err;
 	log_debug("connection %d stays with the kernel: %s", fd,

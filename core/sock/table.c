@@ -163,7 +163,8 @@ static struct sock *_Atomic *level_of(unsigned n)
 	return level;
 }
 
-int table_set(int fd, struct sock *s)
+/* @fresh: only where there is nothing yet, else -EEXIST */
+static int set_entry(int fd, struct sock *s, bool fresh)
 {
 	struct sock *_Atomic *level;
 	struct sock *old;
@@ -178,6 +179,10 @@ int table_set(int fd, struct sock *s)
 		return -ENOMEM;
 	}
 	sock_used = true;
+	if (fresh && level[n & ((1u << TABLE_BITS) - 1)]) {
+		pthread_mutex_unlock(&table_lock);
+		return -EEXIST;
+	}
 	if (s)
 		sock_hold(s);
 	/* release in the exchange: pairs with the acquire in table_peek() */
@@ -188,6 +193,16 @@ int table_set(int fd, struct sock *s)
 	if (old)
 		sock_put(old);
 	return 0;
+}
+
+int table_set(int fd, struct sock *s)
+{
+	return set_entry(fd, s, false);
+}
+
+int table_add(int fd, struct sock *s)
+{
+	return set_entry(fd, s, true);
 }
 
 struct sock *table_take(int fd)

@@ -109,6 +109,9 @@ struct sock *sock_new(enum sock_kind kind);
 /* Make @fd mean @s (a reference is taken; NULL: nothing); what it meant
  * before is put.  -ENOMEM, -EMFILE. */
 int table_set(int fd, struct sock *s);
+/* The same if it means nothing yet; -EEXIST.  Nothing is put, so app.lock may
+ * be held. */
+int table_add(int fd, struct sock *s);
 /* Forget @fd and return what it meant with the entry's reference, or NULL. */
 struct sock *table_take(int fd);
 /* @fd no longer means @s: if it was its number, another becomes it. */
