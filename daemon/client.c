@@ -245,7 +245,6 @@ int client_deadline(void)
 /** client_init() - Before the first namespace opens */
 void client_init(void)
 {
-	list_init(&sapid.doomed);
 	loop_handle(LOOP_CONN, conn_event);
 	spare_fd = k_open("/dev/null", O_RDONLY | O_CLOEXEC, 0);
 }

@@ -307,6 +307,5 @@ static void app_event(uint32_t index, uint32_t events)
 /** dispatch_init() - Before the first application */
 void dispatch_init(void)
 {
-	list_init(&sapid.ready);
 	loop_handle(LOOP_APP, app_event);
 }

@@ -219,6 +219,8 @@ static int start(const struct options *o)
 
 	sapid.started_ms = loop_now_ms();
 	list_init(&sapid.congested);
+	list_init(&sapid.ready);
+	list_init(&sapid.doomed);
 	ret = choose_run_dir(o);
 	if (!ret)
 		ret = read_conf(o, &sapid.conf);

@@ -111,7 +111,8 @@ int status_open(void)
 		return ret;
 	}
 	listen_fd = ret;
-	return loop_add(listen_fd, LOOP_STATUS, 0, EPOLLIN);
+	ret = sys_chmod(path, 0600);
+	return ret ? ret : loop_add(listen_fd, LOOP_STATUS, 0, EPOLLIN);
 }
 
 /** status_close() - At the end */
