@@ -249,9 +249,6 @@ static int attach_request(struct app *app, struct fdbox *box)
 	unsigned i = 0;
 	int err;
 
-	/* an earlier attachment's stays mapped: attach_undo() */
-	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
-	app->n_mqs = 0;
 	fill_attach(&req.attach);
 	err = converse(app, &req, WIRE_SAPI_ATTACH_REPLY, &reply, box);
 	if (err)
@@ -329,6 +326,9 @@ static int run(struct app *app, int (*request)(struct app *, struct fdbox *))
 int attach_dial(struct app *app)
 {
 	app->stats = &nobody_reads;
+	/* an earlier attachment's stays mapped: attach_undo() */
+	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
+	app->n_mqs = 0;
 	return run(app, attach_request);
 }
 

@@ -98,3 +98,12 @@ unit_tests += %D%/api
 unit_tests += %D%/hold
 %C%_hold_SOURCES = %D%/hold.c
 %C%_hold_LDADD = core/libsock.la core/libkernel.la
+
+EXTRA_DIST += %D%/played.h
+unit_tests += %D%/attach
+%C%_attach_SOURCES = %D%/attach.c %D%/played.h %D%/kernel_fault.c \
+	%D%/kernel_fault.h
+%C%_attach_LDADD = core/libsock.la
+unit_tests += %D%/session
+%C%_session_SOURCES = %D%/session.c %D%/played.h
+%C%_session_LDADD = core/libsock.la core/libkernel.la
