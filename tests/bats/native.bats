@@ -15,7 +15,8 @@ start_server() {
 }
 
 @test "every function of sapi.h behaves over shared memory as over the kernel" {
-  API_SHM=1 "$top_builddir/tests/unit/api" > "$BATS_TEST_TMPDIR/log" ||
+  # a process holds its lock in hold.c for life: to TSan half of a dead-lock
+  TSAN_OPTIONS=detect_deadlocks=0 API_SHM=1 "$top_builddir/tests/unit/api" > "$BATS_TEST_TMPDIR/log" ||
     { cat "$BATS_TEST_TMPDIR/log"; false; }
 }
 

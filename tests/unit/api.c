@@ -470,6 +470,37 @@ API_TEST(rules_of_the_program_hold)
 	pair_close(&p);
 }
 
+API_TEST(daemon_of_the_program_is_used)
+{
+	struct sapi_options o = { .size = sizeof(o),
+				  .socket_path = getenv("SAPI_SOCKET") };
+	struct pair p;
+
+	if (!shm())
+		SKIP("no daemon");
+	unsetenv("SAPI_SOCKET");
+	CHECK(sapi_attach(&o) == 0);
+	p = pair_open();
+	CHECK(transport(p.client) == SAPI_SHM);
+	pair_close(&p);
+}
+
+API_TEST(environment_beats_options)
+{
+	struct sapi_options o = { .size = sizeof(o),
+				  .socket_path = "/nonexistent",
+				  .rules = "use auto any *:*" };
+	struct pair p;
+
+	if (!shm())
+		SKIP("no daemon");
+	setenv("SAPI_RULES", "use os tcp_client *:*", 1);
+	CHECK(sapi_attach(&o) == 0);
+	p = pair_open();
+	CHECK(transport(p.client) == SAPI_KERNEL);
+	pair_close(&p);
+}
+
 TEST(version_is_the_packages)
 {
 	CHECK(!strcmp(sapi_version(), PACKAGE_VERSION));
