@@ -23,7 +23,8 @@
  * part of the treaty (ABI.md 9.2).  Their memory is the peer's to spoil, and
  * libc trusts it; a condition variable isn't robust either: who dies inside
  * it may leave it locked, while somebody waits.  So a queue in mutex mode is
- * only as good as the processes that map it.  Ours are in eventfd mode.
+ * only as good as the processes that map it.  Ours are in eventfd mode, where
+ * the lock is between processes of one family, and the daemon takes none.
  */
 #include "core/shm/mq.h"
 
@@ -35,9 +36,8 @@
 #include "core/base/kernel.h"
 
 /* Tries to see the consumer between two messages, before a repair believes
- * what it sees; and of a lock that must not be waited for. */
+ * what it sees. */
 #define SETTLE_TRIES 64
-#define LOCK_TRIES 100
 
 /* With fewer, was_added() could take full for empty; VPP has 16 and more. */
 #define MIN_ITEMS 4
@@ -421,20 +421,6 @@ static int lock(struct mq *q)
 	return locked(q, pthread_mutex_lock(&q->shared->mutex));
 }
 
-/* -EAGAIN if somebody keeps the lock. */
-static int try_lock(struct mq *q)
-{
-	int i, rc;
-
-	for (i = 0; i < LOCK_TRIES; i++) {
-		rc = pthread_mutex_trylock(&q->shared->mutex);
-		if (rc != EBUSY)
-			return locked(q, rc);
-		sched_yield();
-	}
-	return -EAGAIN;
-}
-
 static void unlock(struct mq *q)
 {
 	pthread_mutex_unlock(&q->shared->mutex);
@@ -485,8 +471,8 @@ static int put_locked(struct mq *q, enum wire_mq_ring ring, const void *data,
  * @data: the message
  * @len: its bytes; not more than an element of that ring has
  *
- * Return: 0, -EAGAIN if queue or ring is full (or, with q->nowait, the lock
- * is busy), -EMSGSIZE, -EPROTO if the queue is spoilt, -ENOTRECOVERABLE.
+ * Return: 0, -EAGAIN if queue or ring is full, -EMSGSIZE, -EPROTO if the
+ * queue is spoilt, -ENOTRECOVERABLE.
  */
 int mq_send(struct mq *q, enum wire_mq_ring ring, const void *data, size_t len)
 {
@@ -495,7 +481,7 @@ int mq_send(struct mq *q, enum wire_mq_ring ring, const void *data, size_t len)
 	if (len > q->ring[ring].elsize)
 		return -EMSGSIZE;
 	if (q->lock) {
-		rc = q->nowait ? try_lock(q) : lock(q);
+		rc = lock(q);
 		if (rc)
 			return rc;
 	}

@@ -28,8 +28,6 @@ struct mq {
 	struct mq_ring ring[WIRE_N_RINGS];
 	int evfd;  /* borrowed, non-blocking; -1: mutex mode */
 	bool lock; /* producers take the mutex (always in mutex mode) */
-	/* mq_send() never waits for the mutex: -EAGAIN if it stays busy */
-	bool nowait;
 };
 
 /* A message, copied out of its element: nothing shared is left in it. */

@@ -218,22 +218,6 @@ TEST(message_is_zeroed_to_an_event_and_not_longer_than_an_element)
 	close_queue();
 }
 
-TEST(busy_lock_is_not_waited_for)
-{
-	int events;
-
-	for (events = 0; events < 2; events++) {
-		open_queue(events);
-		t.tx.nowait = true;
-		CHECK(pthread_mutex_lock(&t.rx.shared->mutex) == 0);
-		CHECK(send_number(WIRE_RING_IO, 1) == -EAGAIN);
-		CHECK(pthread_mutex_unlock(&t.rx.shared->mutex) == 0);
-		CHECK(send_number(WIRE_RING_IO, 1) == 0);
-		CHECK(recv_number(WIRE_RING_IO) == 1);
-		close_queue();
-	}
-}
-
 TEST(geometry_of_vpp)
 {
 	/* ABI.md 6.3: queue length 2048 takes 315552 bytes */
