@@ -9,6 +9,7 @@
 #ifndef TESTS_PLAYED_H
 #define TESTS_PLAYED_H
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/eventfd.h>
@@ -155,6 +156,11 @@ static inline struct app *played_attach(struct played *p)
 		close(fd);
 	}
 	CHECK(!pthread_join(p->thread, NULL));
+	/* if they came at the last moment, ours is still in the back-log */
+	fcntl(p->listen, F_SETFL, O_NONBLOCK);
+	while ((fd = accept(p->listen, NULL, NULL)) >= 0)
+		close(fd);
+	fcntl(p->listen, F_SETFL, 0);
 	return app;
 }
 
