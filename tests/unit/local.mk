@@ -107,3 +107,6 @@ unit_tests += %D%/attach
 unit_tests += %D%/session
 %C%_session_SOURCES = %D%/session.c %D%/played.h
 %C%_session_LDADD = core/libsock.la core/libkernel.la
+unit_tests += %D%/epoll
+%C%_epoll_SOURCES = %D%/epoll.c %D%/played.h
+%C%_epoll_LDADD = core/libsock.la core/libkernel.la
