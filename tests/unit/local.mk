@@ -110,3 +110,6 @@ unit_tests += %D%/session
 unit_tests += %D%/epoll
 %C%_epoll_SOURCES = %D%/epoll.c %D%/played.h
 %C%_epoll_LDADD = core/libsock.la core/libkernel.la
+unit_tests += %D%/table
+%C%_table_SOURCES = %D%/table.c
+%C%_table_LDADD = core/libsock.la core/libkernel.la
