@@ -148,7 +148,7 @@ static void give_up(struct session *s)
  */
 void session_close(struct session *s, bool abort)
 {
-	switch (s->state) {
+	switch (session_now(s)) {
 	case SESSION_OPEN:
 		close_open(s, abort);
 		break;

@@ -629,7 +629,7 @@ void session_layer_gone(struct app *app)
 			       (p = session_pop(s)))
 				session_free(p);
 			s->handle = WIRE_INVALID_HANDLE;
-			switch (s->state) {
+			switch (session_now(s)) {
 			case SESSION_BINDING:
 			case SESSION_CONNECTING:
 			case SESSION_LISTENING:

@@ -76,6 +76,12 @@ struct session {
 	uint8_t listen_flags;	    /* listener: as announced */
 };
 
+/* To switch on: clang switches on no atomic enum. */
+static inline enum session_state session_now(const struct session *s)
+{
+	return s->state;
+}
+
 /* --- with app.lock held --- */
 /* What LISTEN says beside the address; ext.h has the bits. */
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,

@@ -142,7 +142,7 @@ static int not_open(struct sock *s)
 {
 	int err;
 
-	switch (s->sess->state) {
+	switch (session_now(s->sess)) {
 	case SESSION_OPEN:
 		if (likely(!(s->sess->flags & SESSION_BROKEN)))
 			return 0;

@@ -397,7 +397,7 @@ static int connect_again(struct sock *s)
 
 	if (s->kind != SOCK_SESSION)
 		return -EISCONN;
-	switch (sess->state) {
+	switch (session_now(sess)) {
 	case SESSION_CONNECTING:
 		if (sock_nonblock(s))
 			return -EALREADY;

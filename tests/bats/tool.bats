@@ -352,10 +352,13 @@ teardown() {
 @test "run starts a daemon, one for all" {
   daemon_place
   # a daemon that held our pipe open would hold up this test
+  local pids=()
   for i in {1..8}; do
     "$SAPI" run -- sh -c "[ -S '$SAPI_SOCKET' ] && echo yes" > "$place/$i" 2>&1 3>&- &
+    pids+=("$!")
   done
-  wait
+  # not for everything: BATS_TEST_TIMEOUT is a sleep in the background
+  wait "${pids[@]}"
   [ "$(cat "$place"/[1-8] | sort | uniq -c | tr -s ' ')" = " 8 yes" ]
   [ "$(daemons "$place/run" | wc -l)" -eq 1 ]
   # nothing of ours lives on in it: terminal, pipes, directory
