@@ -148,12 +148,10 @@ static void take_options(int fd, struct sock *s)
 	int lowat;
 
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len))
-		s->rcvtimeo_ms =
-			(int)(tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000);
+		s->rcvtimeo_ms = sock_millis(&tv);
 	len = sizeof(tv);
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len))
-		s->sndtimeo_ms =
-			(int)(tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000);
+		s->sndtimeo_ms = sock_millis(&tv);
 	len = sizeof(lg);
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) && lg.l_onoff)
 		s->linger = lg.l_linger;

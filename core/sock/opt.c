@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* opt.c - socket options: the kernel's, but for those that change data flow */
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -94,11 +95,12 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	return ret;
 }
 
-static int millis(const struct timeval *tv)
+/* A time-out as the kernel has it: 0 is none, and so is what no int can say. */
+int sock_millis(const struct timeval *tv)
 {
-	long ms = (long)tv->tv_sec * 1000 + (tv->tv_usec + 999) / 1000;
-
-	return ms > INT32_MAX ? 0 : (int)ms;
+	if (tv->tv_sec < 0 || tv->tv_sec >= INT_MAX / 1000 - 1)
+		return 0;
+	return (int)(tv->tv_sec * 1000 + (tv->tv_usec + 999) / 1000);
 }
 
 /* The kernel has accepted the value: it counts for shared memory too. */
@@ -115,9 +117,9 @@ static void remember(struct sock *s, int name, const void *val, socklen_t len)
 			return;
 		memcpy(&tv, val, sizeof(tv));
 		if (name == SO_RCVTIMEO)
-			s->rcvtimeo_ms = millis(&tv);
+			s->rcvtimeo_ms = sock_millis(&tv);
 		else
-			s->sndtimeo_ms = millis(&tv);
+			s->sndtimeo_ms = sock_millis(&tv);
 		break;
 	case SO_RCVLOWAT:
 		if (len < sizeof(lowat))

@@ -188,6 +188,9 @@ void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
 /* copy.c */
 void copy_adopt(int fd, struct sock *s);
 
+/* opt.c */
+int sock_millis(const struct timeval *tv);
+
 /* epoll.c */
 /* @fd has just become a sock: its registrations follow it. */
 void epoll_sock_appears(int fd, struct sock *s);
