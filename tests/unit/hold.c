@@ -113,9 +113,10 @@ TEST(killed_holder_is_noticed)
 
 	CHECK(!hold_new(&h));
 	pid = fork_with(h);
-	CHECK(pid || (b->step = 1));
-	if (!pid)
+	if (!pid) {
+		b->step = 1;
 		pause();
+	}
 	CHECK(hold_shared(h));
 	until(&b->step, 1); /* before that it is starting, not dead */
 	kill_now(pid);
@@ -160,9 +161,10 @@ TEST(used_slot_means_another)
 	if (!mid) {
 		CHECK(!hold_new(&own));
 		pid = fork_with(own);
-		CHECK(pid || (b->up = 1));
-		if (!pid)
+		if (!pid) {
+			b->up = 1;
 			pause();
+		}
 		until(&b->up, 1);
 		kill_now(pid);
 		b->step = 1;
