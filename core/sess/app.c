@@ -85,18 +85,17 @@ static void give_up(struct app *app)
 /* Lock held: bring @app to APP_ATTACHED, or say why not. */
 static int attach(struct app *app)
 {
-	int err;
+	int err, cancel;
 
 	if (app->state == APP_ATTACHED)
 		return 0;
 	if (app_now_ms() < app->retry_at)
 		return -EAGAIN;
 	app->queue_seg = NULL;
-	if (app->state == APP_INHERITED) {
-		err = attach_worker(app);
-	} else {
-		err = attach_dial(app);
-	}
+	cancel = cancel_off();
+	err = app->state == APP_INHERITED ? attach_worker(app)
+					  : attach_dial(app);
+	cancel_back(cancel);
 	if (err) {
 		log_info("%s: not attached: %s", app->path,
 			 strerrorname_np(-err));
@@ -301,9 +300,9 @@ static void gone(struct app *app)
  */
 void app_drain(struct app *app)
 {
+	int cancel = cancel_off(), got;
 	struct mq_msg msg;
 	struct ctrl c;
-	int got;
 
 	while (app->state == APP_ATTACHED) {
 		got = mq_recv(&app->app_mq, &msg);
@@ -322,6 +321,7 @@ void app_drain(struct app *app)
 	}
 	if (unlikely(app->n_zombies))
 		session_reap(app);
+	cancel_back(cancel);
 }
 
 void app_poll(void)
@@ -353,17 +353,21 @@ int app_send(struct app *app, unsigned mq, const struct ctrl *c)
 {
 	uint8_t elt[WIRE_CTRL_ELT];
 	ssize_t len;
-	int err;
+	int err, cancel;
 
 	if (!app->attached || mq >= app->n_mqs)
 		return -EPIPE;
 	len = ctrl_encode(app->dialect, c, elt);
 	if (len < 0)
 		return (int)len;
+	cancel = cancel_off();
 	while ((err = mq_send(&app->mqs[mq], ctrl_ring(c->type), elt,
 			      (size_t)len)) == -EAGAIN)
-		if (!app->attached || hung_up(app))
-			return -EPIPE;
+		if (!app->attached || hung_up(app)) {
+			err = -EPIPE;
+			break;
+		}
+	cancel_back(cancel);
 	if (!err)
 		app_count(app, doorbells, 1);
 	return err;
@@ -396,6 +400,7 @@ unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 1],
 /* Look after the attachments whose descriptors were ready. */
 static void serve(const struct pollfd *fds, unsigned n)
 {
+	int cancel = cancel_off();
 	unsigned i, k;
 
 	for (k = 0; k < APP_N; k++) {
@@ -420,6 +425,7 @@ static void serve(const struct pollfd *fds, unsigned n)
 			session_reap(app);
 		pthread_mutex_unlock(&app->lock);
 	}
+	cancel_back(cancel);
 }
 
 void app_serve(bool hup)
@@ -488,7 +494,7 @@ static bool spin_ctl(struct app *app, struct session *s, enum session_state was)
 	return s->state != was;
 }
 
-int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
+static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
 {
 	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
 	enum session_state was = s->state;
@@ -519,6 +525,15 @@ int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
 	}
 	s->ctl = NULL;
 	return s->state != was ? 0 : -ETIMEDOUT;
+}
+
+/* Not to be cancelled, as it is short and has the lock in between. */
+int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
+{
+	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms);
+
+	cancel_back(cancel);
+	return err;
 }
 
 /* --- fork --- */

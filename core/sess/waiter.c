@@ -47,13 +47,16 @@ int waiter_get(struct waiter **w)
 void waiter_ring(struct waiter *w)
 {
 	static const uint64_t one = 1;
+	int cancel;
 
 	/* once a sleep: the sleeper resets the flag before it looks again */
 	if (atomic_exchange(&w->rung, 1))
 		return;
+	cancel = cancel_off(); /* the caller has watch_lock */
 	if (k_write(w->evfd, &one, sizeof(one)) < 0) {
 		/* the counter is full, which rings as well */
 	}
+	cancel_back(cancel);
 }
 
 /* The flag alone: the eventfd is read when a sleep was ended by it.  A ringer

@@ -9,6 +9,7 @@
 #ifndef SESS_WAITER_H
 #define SESS_WAITER_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "core/base/base.h"
@@ -17,6 +18,20 @@ struct waiter {
 	int evfd; /* high, close-on-exec, non-blocking; -1: none yet */
 	_Atomic int rung;
 };
+
+/* read(), write() and the like are cancellation points: not while a lock is
+ * held, least of all one in shared memory.  Around what may hold one. */
+static inline int cancel_off(void)
+{
+	int old;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	return old;
+}
+static inline void cancel_back(int old)
+{
+	pthread_setcancelstate(old, &old);
+}
 
 /* This thread's waiter, with an eventfd; -EMFILE and the like. */
 int waiter_get(struct waiter **w) MUST_CHECK;

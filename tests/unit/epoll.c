@@ -388,3 +388,57 @@ TEST(instance_and_member_close_at_once)
 	}
 	finish(NULL, 0);
 }
+
+static void *reads_for_ever(void *arg)
+{
+	char c;
+
+	sock_read(((struct end *)arg)->fd, &c, 1);
+	return NULL;
+}
+
+static void *polls_for_ever(void *arg)
+{
+	struct pollfd pfd = { .fd = ((struct end *)arg)->fd, .events = POLLIN };
+
+	sock_ppoll(&pfd, 1, NULL, NULL);
+	return NULL;
+}
+
+static void *epolls_for_ever(void *arg)
+{
+	struct epoll_event ev;
+
+	(void)arg;
+	sock_epoll_pwait2(shared_ep, &ev, 1, NULL, NULL);
+	return NULL;
+}
+
+/* A thread that is cancelled in its sleep leaves nothing to be rung. */
+TEST(cancelled_sleepers)
+{
+	void *(*const fn[])(void *) = { reads_for_ever, polls_for_ever,
+					epolls_for_ever };
+	struct sock *s;
+	pthread_t t;
+	struct end e;
+	void *ret;
+	int i;
+
+	start(&e, 1);
+	CHECK(!sock_fcntl(e.fd, F_SETFL, O_RDWR));
+	shared_ep = epoll_create1(EPOLL_CLOEXEC);
+	ctl(shared_ep, EPOLL_CTL_ADD, e.fd, EPOLLIN, 1);
+	s = sock_get(e.fd);
+	for (i = 0; i < 30; i++) {
+		CHECK(!pthread_create(&t, NULL, fn[i % 3], &e));
+		usleep(i * 100u); /* wherever it is by then */
+		CHECK(!pthread_cancel(t) && !pthread_join(t, &ret));
+		CHECK(ret == PTHREAD_CANCELED && s->refs == 2);
+	}
+	put(&e, "a", 1);
+	CHECK(drain(&e) == 'a');
+	sock_put(s);
+	CHECK(!sock_close(shared_ep));
+	finish(&e, 1);
+}
