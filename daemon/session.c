@@ -79,35 +79,43 @@ static void tell_io(struct session *s, unsigned io)
 		post_io(subs[i], s, io);
 }
 
+static void post_end(struct worker *w, struct session *s, uint8_t type)
+{
+	struct ctrl c = { .type = type };
+
+	c.close.context = w->handle;
+	c.close.handle = s->handle;
+	post(w, &c);
+}
+
+static void post_cleanup(struct worker *w, struct session *s, uint8_t type)
+{
+	struct ctrl c = { .type = WIRE_EV_CLEANUP };
+
+	c.cleanup.handle = s->handle;
+	c.cleanup.type = type;
+	post(w, &c);
+}
+
 /* DISCONNECTED or RESET. Stock subscribers get the former for both. */
 static void tell_end(struct session *s, uint8_t type)
 {
 	struct worker *subs[WIRE_MAX_SUBSCRIBERS];
 	unsigned i, n = subscribers(s, subs);
-	struct ctrl c = { .type = type };
 
-	c.close.context = s->worker->handle;
-	c.close.handle = s->handle;
-	post(s->worker, &c);
-	if (!s->app->ext)
-		c.type = WIRE_EV_DISCONNECTED;
-	for (i = 0; i < n; i++) {
-		c.close.context = subs[i]->handle;
-		post(subs[i], &c);
-	}
+	post_end(s->worker, s, type);
+	for (i = 0; i < n; i++)
+		post_end(subs[i], s, s->app->ext ? type : WIRE_EV_DISCONNECTED);
 }
 
 static void tell_cleanup(struct session *s, uint8_t type)
 {
 	struct worker *subs[WIRE_MAX_SUBSCRIBERS];
 	unsigned i, n = s->app->ext ? subscribers(s, subs) : 0;
-	struct ctrl c = { .type = WIRE_EV_CLEANUP };
 
-	c.cleanup.handle = s->handle;
-	c.cleanup.type = type;
-	post(s->worker, &c);
+	post_cleanup(s->worker, s, type);
 	for (i = 0; i < n; i++)
-		post(subs[i], &c);
+		post_cleanup(subs[i], s, type);
 }
 
 /* Tell what has not been told, and is no longer held back. */
@@ -121,10 +129,12 @@ static void tell_held(struct session *s)
 		      SESSION_HELD_GONE);
 	if (held & SESSION_HELD_RX)
 		tell_io(s, IO_RX);
-	if (held & SESSION_HELD_RESET)
+	if (held & SESSION_HELD_RESET) {
 		tell_end(s, WIRE_EV_RESET);
-	else if (held & SESSION_HELD_FIN && !(held & SESSION_FIN_TOLD))
+		s->flags |= SESSION_RESET_TOLD;
+	} else if (held & SESSION_HELD_FIN && !(held & SESSION_FIN_TOLD)) {
 		tell_end(s, WIRE_EV_DISCONNECTED);
+	}
 	if (held & (SESSION_HELD_FIN | SESSION_HELD_RESET))
 		s->flags |= SESSION_FIN_TOLD;
 	if (held & SESSION_HELD_GONE && !(held & SESSION_GONE_TOLD)) {
@@ -459,6 +469,12 @@ void session_move(struct session *s, struct worker *to)
 	s->worker = to;
 	list_add(&to->sessions, &s->on_worker);
 	post_io(to, s, IO_RX | IO_TX);
+	if (s->flags & SESSION_FIN_TOLD)
+		post_end(to, s,
+			 s->flags & SESSION_RESET_TOLD ? WIRE_EV_RESET
+						       : WIRE_EV_DISCONNECTED);
+	if (s->flags & SESSION_GONE_TOLD)
+		post_cleanup(to, s, 0);
 }
 
 /**

@@ -164,7 +164,8 @@ enum session_state { SESSION_ACCEPTING, SESSION_CONNECTING, SESSION_OPEN };
 #define SESSION_FIN_SENT (1u << 0)  /* it will write no more */
 #define SESSION_FIN_TOLD (1u << 1)  /* it was told so of its peer */
 #define SESSION_GONE_TOLD (1u << 2) /* ... that its peer is gone */
-#define SESSION_HELD_RX (1u << 3)   /* to be told once it is accepted */
+#define SESSION_RESET_TOLD (1u << 7)
+#define SESSION_HELD_RX (1u << 3) /* to be told once it is accepted */
 #define SESSION_HELD_FIN (1u << 4)
 #define SESSION_HELD_RESET (1u << 5)
 #define SESSION_HELD_GONE (1u << 6)

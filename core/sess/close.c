@@ -84,8 +84,6 @@ static void close_listener(struct session *s, bool last)
 
 static void unsubscribe(struct session *s)
 {
-	if (s->app->generation == 0)
-		return;
 	hold_lock(&s->hold->rx_lock);
 	fifo_unsubscribe(&s->rx, (uint8_t)s->app->wrk_index);
 	hold_unlock(&s->hold->rx_lock);
@@ -206,6 +204,21 @@ void session_reap(struct app *app)
 	}
 }
 
+static int subscribe(struct session *s, uint32_t wrk)
+{
+	int err;
+
+	hold_lock(&s->hold->rx_lock);
+	err = fifo_subscribe(&s->rx, (uint8_t)wrk);
+	hold_unlock(&s->hold->rx_lock);
+	if (err)
+		return err;
+	hold_lock(&s->hold->tx_lock);
+	err = fifo_subscribe(&s->tx, (uint8_t)wrk);
+	hold_unlock(&s->hold->tx_lock);
+	return err;
+}
+
 static int take_over(struct session *s)
 {
 	struct app *app = s->app;
@@ -218,7 +231,7 @@ static int take_over(struct session *s)
 	c.worker_update.handle = s->handle;
 	err = app_send(app, s->mq_index, &c);
 	if (!err)
-		hold_own(s->hold);
+		hold_own(s->hold, app->wrk_index);
 	return err;
 }
 
@@ -228,12 +241,17 @@ static int claim_listener(struct session **sp)
 {
 	struct session *s = *sp, *n, *p;
 	struct app *app = s->app;
+	uint64_t parents = s->handle;
 	int err;
 
 	err = session_listen(app, &s->lcl, s->listen_flags, &n);
 	if (err)
 		return err;
+	/* both workers' listeners may have one handle: what comes is ours */
+	s->handle = WIRE_INVALID_HANDLE;
 	err = app_wait_ctl(app, n, 1000);
+	if (*sp == s)
+		s->handle = parents;
 	if (!err && n->state == SESSION_FAILED)
 		err = n->error;
 	/* the lock was given up: another thread may have been faster */
@@ -277,15 +295,15 @@ int session_claim(struct session **sp)
 		return claim_listener(sp);
 	if (s->state != SESSION_OPEN)
 		return 0;
-	hold_lock(&s->hold->rx_lock);
-	err = fifo_subscribe(&s->rx, (uint8_t)app->wrk_index);
-	hold_unlock(&s->hold->rx_lock);
-	hold_lock(&s->hold->tx_lock);
-	if (!err)
-		err = fifo_subscribe(&s->tx, (uint8_t)app->wrk_index);
-	hold_unlock(&s->hold->tx_lock);
-	if (s->hold->flags & HOLD_OWNER_CLOSED)
-		err = take_over(s);
+	err = subscribe(s, app->wrk_index);
+	if (!err && !(s->hold->flags & HOLD_OWNER_CLOSED))
+		err = subscribe(s, s->hold->owner_wrk);
+	/* eight processes and more at one connection: the last to come gets
+	 * the events, as VPP has no more room for subscribers */
+	if (err == -ENOSPC)
+		log_info("session %u: too many processes share it", s->index);
+	/* the new owner is told of what came before it */
+	err = take_over(s);
 	s->claimed = app->generation;
 	return err;
 }

@@ -267,6 +267,8 @@ static int hold_new_locked(struct hold **out)
 		h->accepting[i] = 0;
 	}
 	h->flags = 0;
+	h->owner_wrk = 0;
+	h->ended = 0;
 	h->owner = self;
 	h->marked = family->forks;
 	bit_set(h->holders, self);
@@ -321,8 +323,9 @@ bool hold_is_owner(const struct hold *h)
 	return h->owner == self;
 }
 
-void hold_own(struct hold *h)
+void hold_own(struct hold *h, uint32_t wrk)
 {
+	h->owner_wrk = wrk;
 	h->owner = self;
 	atomic_fetch_and(&h->flags, ~HOLD_OWNER_CLOSED);
 }

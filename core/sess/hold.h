@@ -39,10 +39,11 @@ struct hold {
 				 * at once know which of them was the last */
 	_Atomic uint32_t owner; /* slot whose worker gets the events */
 	_Atomic uint32_t flags; /* HOLD_* */
-	uint32_t pad0;
-	_Atomic uint64_t marked; /* when a bit was set last */
+	_Atomic uint32_t owner_wrk; /* its worker index */
+	_Atomic uint64_t marked;    /* when a bit was set last */
 	pthread_mutex_t tx_lock;
-	uint32_t pad1[6];
+	_Atomic uint32_t ended; /* SESSION_* flags that any holder has seen */
+	uint32_t pad1[5];
 	_Atomic uint64_t holders[HOLD_SLOTS / 64];
 	_Atomic uint64_t accepting[HOLD_SLOTS / 64]; /* listeners only */
 };
@@ -66,7 +67,7 @@ bool hold_shared(struct hold *h);
 /* Does it seem so?  False is certain. */
 bool hold_others(const struct hold *h);
 bool hold_is_owner(const struct hold *h);
-void hold_own(struct hold *h);
+void hold_own(struct hold *h, uint32_t wrk);
 /* This process waits for connections on the listener; did the owner ever? */
 void hold_accept(struct hold *h);
 bool hold_owner_accepts(const struct hold *h);

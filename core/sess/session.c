@@ -113,6 +113,8 @@ static void notify(struct session *s)
 static void flag(struct session *s, unsigned flags)
 {
 	atomic_fetch_or(&s->flags, flags);
+	if (s->hold)
+		atomic_fetch_or(&s->hold->ended, flags & ~SESSION_BROKEN);
 	notify(s);
 }
 
@@ -267,6 +269,7 @@ int session_accept(struct session *s)
 		err = answer_accept(s, WIRE_E_NONE);
 	if (err)
 		return err;
+	hold_own(s->hold, s->app->wrk_index);
 	session_state(s, SESSION_OPEN);
 	app_count(s->app, accepts, 1);
 	return 0;
@@ -465,6 +468,7 @@ static void on_connected(struct app *app, const struct ctrl *c)
 		fail(s, err, WIRE_E_UNKNOWN);
 		return;
 	}
+	hold_own(s->hold, app->wrk_index);
 	session_state(s, SESSION_OPEN);
 	app_count(app, connects, 1);
 	notify(s);
@@ -526,7 +530,7 @@ static void on_req_worker_update(struct app *app, uint64_t handle)
 	c.worker_update.req_wrk_index = (uint16_t)app->wrk_index;
 	c.worker_update.handle = handle;
 	if (!app_send(app, s->mq_index, &c) && s->hold)
-		hold_own(s->hold);
+		hold_own(s->hold, app->wrk_index);
 }
 
 static void on_io(struct app *app, uint32_t index)

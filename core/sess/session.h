@@ -117,9 +117,10 @@ void session_ring_rx(struct session *s);
 /* Mark as broken and wake everybody; the caller saw -EPROTO in its memory. */
 void session_break(struct session *s);
 
+/* What this process or another of its family has been told of the end. */
 static inline unsigned session_flags(const struct session *s)
 {
-	return s->flags;
+	return s->flags | (s->hold ? s->hold->ended : 0);
 }
 
 #endif /* SESS_SESSION_H */

@@ -171,6 +171,11 @@ static ssize_t broken(struct sock *s)
 	return -ECONNRESET;
 }
 
+static unsigned partial(size_t done)
+{
+	return done ? SOCK_NO_RESTART : 0;
+}
+
 static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -204,7 +209,7 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		if (recv_over(s))
 			continue;
 		ret = nonblock ? -EAGAIN
-			       : sock_wait(s, SOCK_ANY_INPUT,
+			       : sock_wait(s, SOCK_ANY_INPUT | partial(done),
 					   timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
@@ -358,7 +363,8 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 		else if (ret == -ENOBUFS)
 			ret = nap();
 		else
-			ret = sock_wait(s, POLLOUT, timeout ? timeout : -1);
+			ret = sock_wait(s, POLLOUT | partial(done),
+					timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
 	}

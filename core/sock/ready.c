@@ -6,6 +6,7 @@
 
 #include "core/sock/table.h"
 
+#define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
 #define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
@@ -217,7 +218,8 @@ static bool restarts(void)
 	int sig;
 
 	for (sig = 1; sig < SIGRTMAX; sig++) {
-		if (sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL ||
+		if ((sig >= FIRST_LIBC_SIGNAL && sig < SIGRTMIN) ||
+		    sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL ||
 		    sa.sa_handler == SIG_IGN)
 			continue;
 		if (!(sa.sa_flags & SA_RESTART))
@@ -278,7 +280,8 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
 		if (ret > 0)
 			return 0; /* the kernel's part of a listener */
-		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS || !restarts()))
+		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||
+				      events & SOCK_NO_RESTART || !restarts()))
 			return ret;
 		if (ret < 0 && ret != -EINTR)
 			return ret;

@@ -158,6 +158,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail);
 /* Wait until ready for one of @events; @timeout_ms < 0: for ever.
  * 0, -EAGAIN when the time is up, -EINTR. */
 int sock_wait(struct sock *s, unsigned events, int timeout_ms);
+/* in @events: bytes have moved already, so a signal ends the call */
+#define SOCK_NO_RESTART (1u << 31)
 /* Spin before sleeping: false when the budget is used up. */
 struct spin {
 	uint64_t start_ns, end_ns, max_ns;
