@@ -324,7 +324,7 @@ TEST(owner_and_who_accepts)
 	atomic_fetch_or(&h->flags, HOLD_OWNER_CLOSED);
 	pid = fork_with(h);
 	if (!pid) {
-		hold_own(h);
+		hold_own(h, 1);
 		_exit(!hold_is_owner(h) || hold_owner_accepts(h) ||
 		      h->flags & HOLD_OWNER_CLOSED);
 	}
