@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/sess/app.h"
+#include "core/sess/session_priv.h"
 
 /*
  * DOC: The last process of a family that lets go closes the session.  Until
@@ -54,7 +54,7 @@ static void send_end(struct session *s, bool abort)
 		c.close_reply.context = s->app->client;
 		c.close_reply.handle = s->handle;
 	}
-	s->state = SESSION_CLOSING;
+	session_state(s, SESSION_CLOSING);
 	s->notify = NULL;
 	if (app_send(s->app, s->mq_index, &c))
 		session_free(s);
@@ -77,7 +77,7 @@ static void close_listener(struct session *s, bool last)
 		session_free(s); /* never listened here */
 		return;
 	}
-	s->state = SESSION_CLOSING;
+	session_state(s, SESSION_CLOSING);
 	if (session_unlisten(s))
 		session_free(s);
 }
@@ -137,7 +137,7 @@ static void give_up(struct session *s)
 		hold_drop(s->hold);
 	s->hold = NULL;
 	s->notify = NULL;
-	s->state = SESSION_CLOSING;
+	session_state(s, SESSION_CLOSING);
 }
 
 /**

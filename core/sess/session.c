@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session.c - sessions: requests, events, closing */
+/* session.c - sessions: their table, and what is asked for them */
 #include "core/sess/session.h"
 
 #include <errno.h>
@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/sess/app.h"
+#include "core/sess/session_priv.h"
 
-static void session_state(struct session *s, enum session_state state)
+void session_state(struct session *s, enum session_state state)
 {
 	log_debug("session %u: state %d -> %d", s->index, s->state, state);
 	s->state = state;
@@ -37,7 +37,7 @@ static int grow(struct app *app)
 	return 0;
 }
 
-static struct session *session_new(struct app *app, enum session_state state)
+struct session *session_new(struct app *app, enum session_state state)
 {
 	struct session *s;
 	uint32_t index;
@@ -57,7 +57,7 @@ static struct session *session_new(struct app *app, enum session_state state)
 	return s;
 }
 
-static struct session *by_index(struct app *app, uint32_t index)
+struct session *session_by_index(struct app *app, uint32_t index)
 {
 	if (index / APP_SESSION_BLOCK >= app->n_blocks)
 		return NULL;
@@ -67,7 +67,7 @@ static struct session *by_index(struct app *app, uint32_t index)
 
 /* Closes, resets and clean-ups name the handle; they are rare enough for a
  * walk over the table.  A freed session has no handle. */
-static struct session *by_handle(struct app *app, uint64_t handle)
+struct session *session_by_handle(struct app *app, uint64_t handle)
 {
 	struct session *s;
 	unsigned i, k;
@@ -101,64 +101,7 @@ void session_free(struct session *s)
 	s->app->free = s;
 }
 
-static void notify(struct session *s)
-{
-	/* the waiter of a session that a parent made is not in this process */
-	if (s->ctl && session_claimed(s))
-		waiter_ring(s->ctl);
-	if (s->notify)
-		s->notify(s);
-}
-
-static void flag(struct session *s, unsigned flags)
-{
-	atomic_fetch_or(&s->flags, flags);
-	if (s->hold)
-		atomic_fetch_or(&s->hold->ended, flags & ~SESSION_BROKEN);
-	notify(s);
-}
-
-static void fail(struct session *s, int error, int32_t retval)
-{
-	s->error = error;
-	s->retval = retval;
-	session_state(s, SESSION_FAILED);
-	notify(s);
-}
-
 /* --- requests --- */
-
-/* the session layer's words in errno's */
-static int retval_to_errno(int32_t retval)
-{
-	switch (retval) {
-	case WIRE_E_REFUSED:
-		return -ECONNREFUSED;
-	case WIRE_E_TIMEDOUT:
-		return -ETIMEDOUT;
-	case WIRE_E_NOROUTE:
-	case WIRE_E_NOINTF:
-	case WIRE_E_NOIP:
-		return -EHOSTUNREACH;
-	case WIRE_E_NOPORT:
-	case WIRE_E_INVALID_RMT_IP:
-		return -EADDRNOTAVAIL;
-	case WIRE_E_PORTINUSE:
-	case WIRE_E_IPINUSE:
-	case WIRE_E_ALREADY_LISTENING:
-		return -EADDRINUSE;
-	case WIRE_E_INVALID_NS:
-		return -EADDRNOTAVAIL;
-	case WIRE_E_SCOPE:
-		return -ENETUNREACH;
-	case WIRE_E_FILTERED:
-		return -EACCES;
-	case WIRE_E_NOSUPPORT:
-		return -EOPNOTSUPP;
-	default:
-		return -ENOBUFS;
-	}
-}
 
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 		   struct session **out)
@@ -283,7 +226,7 @@ void session_refuse(struct session *s)
 	session_free(s);
 }
 
-static int send_close(struct session *s, uint8_t type)
+int session_send_close(struct session *s, uint8_t type)
 {
 	struct ctrl c = { .type = type };
 
@@ -294,7 +237,7 @@ static int send_close(struct session *s, uint8_t type)
 
 int session_shutdown(struct session *s)
 {
-	return send_close(s, WIRE_EV_SHUTDOWN);
+	return session_send_close(s, WIRE_EV_SHUTDOWN);
 }
 
 static void ring(struct session *s, uint8_t type)
@@ -320,333 +263,4 @@ void session_break(struct session *s)
 {
 	log_warn("session %u: bad shared memory, connection dropped", s->index);
 	atomic_fetch_or(&s->flags, SESSION_BROKEN);
-}
-
-/* --- events --- */
-
-static int take_fifos(struct session *s, uint64_t handle, uint64_t rx,
-		      uint64_t tx)
-{
-	struct app_seg *seg = app_seg(s->app, handle);
-	int err;
-
-	if (!seg)
-		return -EPROTO;
-	err = fifo_attach(&s->rx, &seg->seg, rx, s->app->dialect);
-	if (!err)
-		err = fifo_attach(&s->tx, &seg->seg, tx, s->app->dialect);
-	if (err)
-		return err;
-	seg->sessions++;
-	s->seg = seg;
-	return 0;
-}
-
-/* Closed before the session layer answered (session_close())? */
-static bool given_up(const struct session *s)
-{
-	return s->state == SESSION_CLOSING && s->handle == WIRE_INVALID_HANDLE;
-}
-
-static void on_bound(struct app *app, const struct ctrl *c)
-{
-	struct session *s = by_index(app, c->bound.context);
-
-	if (s && given_up(s)) {
-		s->handle = c->bound.handle;
-		if (c->bound.retval || session_unlisten(s))
-			session_free(s);
-		return;
-	}
-	if (!s || s->state != SESSION_BINDING)
-		return;
-	if (c->bound.retval) {
-		fail(s, retval_to_errno(c->bound.retval), c->bound.retval);
-		return;
-	}
-	s->handle = c->bound.handle;
-	s->mq_index = app->ctrl_mq;
-	session_state(s, SESSION_LISTENING);
-	app_count(app, listens, 1);
-	notify(s);
-}
-
-static void on_accepted(struct app *app, const struct ctrl *c)
-{
-	struct session *l = by_handle(app, c->accepted.listener_handle);
-	struct session *s = session_new(app, SESSION_PENDING);
-	int err = -ENOMEM;
-
-	if (!s)
-		return;
-	s->handle = c->accepted.handle;
-	s->listener_handle = c->accepted.listener_handle;
-	s->mq_index = c->accepted.mq_index;
-	s->lcl = c->accepted.lcl;
-	s->rmt = c->accepted.rmt;
-	if (s->mq_index >= app->n_mqs)
-		err = -EPROTO;
-	else
-		err = take_fifos(s, c->accepted.segment_handle,
-				 c->accepted.rx_fifo, c->accepted.tx_fifo);
-	if (err || !l || l->state != SESSION_LISTENING) {
-		if (s->mq_index < app->n_mqs)
-			session_refuse(s);
-		else
-			session_free(s);
-		return;
-	}
-	*l->pending_tail = s;
-	l->pending_tail = &s->next;
-	l->n_pending++;
-	l->arrived++;
-	notify(l);
-}
-
-static int connected_fifos(struct session *s, const struct ctrl *c)
-{
-	struct app_seg *sig;
-	int err;
-
-	if (!c->connected.ct_rx_fifo)
-		return take_fifos(s, c->connected.segment_handle,
-				  c->connected.rx_fifo, c->connected.tx_fifo);
-	/* VPP's cut-through: data of one pair, signals of another (12.6) */
-	err = take_fifos(s, c->connected.ct_segment_handle,
-			 c->connected.ct_rx_fifo, c->connected.ct_tx_fifo);
-	sig = app_seg(s->app, c->connected.segment_handle);
-	if (!err && !sig)
-		err = -EPROTO;
-	if (!err) {
-		sig->sessions++;
-		s->sig = sig;
-	}
-	if (!err)
-		err = fifo_attach_signals(&s->rx, &sig->seg,
-					  c->connected.rx_fifo,
-					  s->app->dialect);
-	if (!err)
-		err = fifo_attach_signals(&s->tx, &sig->seg,
-					  c->connected.tx_fifo,
-					  s->app->dialect);
-	return err;
-}
-
-static void on_connected(struct app *app, const struct ctrl *c)
-{
-	struct session *s = by_index(app, c->connected.context);
-	int err = 0;
-
-	if (!s)
-		return;
-	if (given_up(s)) { /* it must be closed (12.4.6) */
-		s->handle = c->connected.handle;
-		s->mq_index = c->connected.mq_index;
-		if (c->connected.retval || send_close(s, WIRE_EV_DISCONNECT))
-			session_free(s);
-		return;
-	}
-	if (s->state != SESSION_CONNECTING)
-		return;
-	if (c->connected.retval) {
-		fail(s, retval_to_errno(c->connected.retval),
-		     c->connected.retval);
-		return;
-	}
-	s->handle = c->connected.handle;
-	s->mq_index = c->connected.mq_index;
-	s->lcl = c->connected.lcl;
-	if (s->mq_index >= app->n_mqs)
-		err = -EPROTO;
-	else
-		err = connected_fifos(s, c);
-	if (err) {
-		if (s->mq_index < app->n_mqs &&
-		    send_close(s, WIRE_EV_DISCONNECT))
-			log_debug("session %u: close not sent", s->index);
-		s->handle = WIRE_INVALID_HANDLE;
-		fail(s, err, WIRE_E_UNKNOWN);
-		return;
-	}
-	hold_own(s->hold, app->wrk_index);
-	session_state(s, SESSION_OPEN);
-	app_count(app, connects, 1);
-	notify(s);
-}
-
-static void on_add_segment(struct app *app, const struct ctrl *c)
-{
-	int fd, err;
-
-	if (!(c->add_segment.fd_flags & WIRE_FD_MEMFD_SEGMENT))
-		return;
-	err = attach_recv_segment(app, &fd);
-	if (!err)
-		err = app_add_segment(app, c->add_segment.segment_handle, fd);
-	if (err)
-		log_warn("%s: segment %#llx not mapped: %s", app->path,
-			 (unsigned long long)c->add_segment.segment_handle,
-			 strerrorname_np(-err));
-}
-
-static void on_del_segment(struct app *app, uint64_t handle)
-{
-	struct app_seg *seg = app_seg(app, handle);
-
-	if (!seg)
-		return;
-	seg->sessions++;
-	seg->retired = true;
-	app_seg_put(app, seg);
-}
-
-static void on_cleanup(struct app *app, const struct ctrl *c)
-{
-	struct session *s = by_handle(app, c->cleanup.handle);
-
-	if (!s)
-		return;
-	if (c->cleanup.type == 0) {
-		flag(s, SESSION_GONE);
-	} else if (s->state == SESSION_CLOSING) {
-		session_free(s);
-	} else {
-		/* gone under our feet: the memory is not ours to touch */
-		s->handle = WIRE_INVALID_HANDLE;
-		flag(s, SESSION_GONE | SESSION_BROKEN);
-	}
-}
-
-/* The owner closed it and asks us, who use it too, to go on. */
-static void on_req_worker_update(struct app *app, uint64_t handle)
-{
-	struct session *s = by_handle(app, handle);
-	struct ctrl c = { .type = WIRE_EV_WORKER_UPDATE };
-
-	if (!s || s->state != SESSION_OPEN)
-		return;
-	c.worker_update.client_index = app->client;
-	c.worker_update.wrk_index = (uint16_t)app->wrk_index;
-	c.worker_update.req_wrk_index = (uint16_t)app->wrk_index;
-	c.worker_update.handle = handle;
-	if (!app_send(app, s->mq_index, &c) && s->hold)
-		hold_own(s->hold, app->wrk_index);
-}
-
-static void on_io(struct app *app, uint32_t index)
-{
-	struct session *s = by_index(app, index);
-
-	if (s && s->state == SESSION_OPEN)
-		notify(s);
-}
-
-static void on_flag(struct app *app, uint64_t handle, unsigned flags)
-{
-	struct session *s = by_handle(app, handle);
-
-	if (s)
-		flag(s, flags);
-}
-
-static void on_migrated(struct app *app, const struct ctrl *c)
-{
-	struct session *s = by_handle(app, c->migrated.handle);
-
-	if (!s || c->migrated.vpp_thread_index >= app->n_mqs)
-		return;
-	s->handle = c->migrated.new_handle;
-	s->mq_index = c->migrated.vpp_thread_index;
-	session_ring_tx(s);
-}
-
-static void on_unlisten_reply(struct app *app, uint64_t handle)
-{
-	struct session *s = by_handle(app, handle);
-
-	if (s && s->state == SESSION_CLOSING)
-		session_free(s);
-}
-
-void session_event(struct app *app, const struct ctrl *c)
-{
-	switch (c->type) {
-	case WIRE_EV_IO_RX:
-	case WIRE_EV_IO_TX:
-		on_io(app, c->io.session_index);
-		break;
-	case WIRE_EV_BOUND:
-		on_bound(app, c);
-		break;
-	case WIRE_EV_UNLISTEN_REPLY:
-		on_unlisten_reply(app, c->unlisten_reply.handle);
-		break;
-	case WIRE_EV_ACCEPTED:
-		on_accepted(app, c);
-		break;
-	case WIRE_EV_CONNECTED:
-		on_connected(app, c);
-		break;
-	case WIRE_EV_DISCONNECTED:
-		on_flag(app, c->close.handle, SESSION_PEER_SHUT);
-		break;
-	case WIRE_EV_RESET:
-		on_flag(app, c->close.handle, SESSION_RESET | SESSION_GONE);
-		break;
-	case WIRE_EV_CLEANUP:
-		on_cleanup(app, c);
-		break;
-	case WIRE_EV_APP_ADD_SEGMENT:
-		on_add_segment(app, c);
-		break;
-	case WIRE_EV_APP_DEL_SEGMENT:
-		on_del_segment(app, c->del_segment.segment_handle);
-		break;
-	case WIRE_EV_REQ_WORKER_UPDATE:
-		on_req_worker_update(app, c->req_worker_update.handle);
-		break;
-	case WIRE_EV_MIGRATED:
-		on_migrated(app, c);
-		break;
-	default: /* replies that nobody waits for */
-		log_debug("%s ignored", ctrl_name(c->type));
-	}
-}
-
-/* Sessions of a dead session layer: what lies in the FIFOs stays readable,
- * and then the program sees what a reset connection shows. */
-void session_layer_gone(struct app *app)
-{
-	struct session *s, *p;
-	unsigned i, k;
-
-	while ((s = app->zombies)) {
-		app->zombies = s->next;
-		session_free(s);
-	}
-	app->n_zombies = 0;
-	for (i = 0; i < app->n_blocks; i++)
-		for (k = 0; k < APP_SESSION_BLOCK; k++) {
-			s = &app->blocks[i][k];
-			/* the next session layer knows nothing of these */
-			while (s->state == SESSION_LISTENING &&
-			       (p = session_pop(s)))
-				session_free(p);
-			s->handle = WIRE_INVALID_HANDLE;
-			switch (session_now(s)) {
-			case SESSION_BINDING:
-			case SESSION_CONNECTING:
-			case SESSION_LISTENING:
-				fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
-				break;
-			case SESSION_OPEN:
-				flag(s, SESSION_RESET | SESSION_GONE);
-				break;
-			case SESSION_CLOSING:
-				session_free(s);
-				break;
-			default:
-				break;
-			}
-		}
 }

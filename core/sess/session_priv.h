@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_priv.h - what session.c, events.c and close.c share; private to them
+ */
+#ifndef SESS_SESSION_PRIV_H
+#define SESS_SESSION_PRIV_H
+
+#include "core/sess/app.h"
+
+/* The only writer of session.state. */
+void session_state(struct session *s, enum session_state state);
+/* NULL: no memory */
+struct session *session_new(struct app *app, enum session_state state);
+struct session *session_by_index(struct app *app, uint32_t index);
+struct session *session_by_handle(struct app *app, uint64_t handle);
+/* @type: WIRE_EV_SHUTDOWN or WIRE_EV_DISCONNECT */
+int session_send_close(struct session *s, uint8_t type) MUST_CHECK;
+
+#endif /* SESS_SESSION_PRIV_H */
