@@ -8,7 +8,10 @@ setup_file() {
   blob 16 "$BATS_FILE_TMPDIR/root/blob" > "$BATS_FILE_TMPDIR/hash"
 }
 teardown_file() { stop_sapid; }
-setup() { need haproxy curl /usr/bin/python3; }
+setup() {
+  need haproxy /usr/bin/python3
+  need_preloaded curl --version
+}
 teardown() { stop_all; }
 
 behind_proxy() {

@@ -9,7 +9,7 @@ setup_file() {
   echo hello > "$BATS_FILE_TMPDIR/root/small"
 }
 teardown_file() { stop_sapid; }
-setup() { need nginx curl; }
+setup() { need nginx; }
 teardown() { stop_all; }
 
 # nginx MODE: two workers on $port
@@ -57,6 +57,7 @@ large() {
 }
 
 @test "nginx: a file of 50 MiB, by sendfile and by write" {
+  need_preloaded curl --version
   each_pair large
 }
 
@@ -72,6 +73,7 @@ many() {
 }
 
 @test "nginx: many small files, with keep-alive and without" {
+  need_preloaded curl --version
   each_pair many
 }
 
