@@ -236,10 +236,8 @@ static int carve_somewhere(struct app *server, struct app *client,
 		    2 * (segment->n_pairs + 1) * fifos <= segment->bytes &&
 		    !carve(segment, server->rx_size, server->tx_size, pair))
 			return 0;
-	ret = segment_open(
-		server, client,
-		MAX(2 * fifos, server->add_segment_size),
-		&segment);
+	ret = segment_open(server, client,
+			   MAX(2 * fifos, server->add_segment_size), &segment);
 	if (ret < 0)
 		return ret;
 	ret = carve(segment, server->rx_size, server->tx_size, pair);

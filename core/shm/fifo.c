@@ -25,7 +25,7 @@
  * Where a read-modify-write on the asked word is due anyway it is the fence.
  * Where it is not, adding 0 to our own position is: the line is ours already,
  * while an exchange would pull the line of the signals, which both sides
- * read, to and fro with each message.
+ * read, forth and back with each message.
  */
 
 /* used and size, which a bad peer may make nonsense: signed, clamped. */

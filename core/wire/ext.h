@@ -16,8 +16,9 @@
 #define WIRE_EXT_MAGIC 0x0001495041534c00ull /* "\0LSAPI", version 1 on top */
 
 /* Bits of wire_listen.flags that VPP leaves alone; only libsapi sets them. */
-#define WIRE_LISTEN_REUSEPORT (1u << 6) /* share the endpoint, as SO_REUSEPORT */
-#define WIRE_LISTEN_V6ONLY (1u << 7)	/* "::" does not serve IPv4 */
+#define WIRE_LISTEN_REUSEPORT \
+	(1u << 6)		     /* share the endpoint, as SO_REUSEPORT */
+#define WIRE_LISTEN_V6ONLY (1u << 7) /* "::" does not serve IPv4 */
 
 /*
  * Subscribers (ABI.md 8.7): both ends of a connection use the same two FIFO
