@@ -74,6 +74,8 @@ struct app {
 	struct session *blocks[APP_SESSION_BLOCKS];
 	unsigned n_blocks;
 	struct session *free;
+	struct session **handles; /* buckets, by handle */
+	unsigned n_handles;	  /* of them; a power of two */
 	struct session *zombies;
 	_Atomic unsigned n_zombies;
 	uint64_t reap_at; /* ms: not earlier for deaths in the family */

@@ -248,10 +248,10 @@ static int claim_listener(struct session **sp)
 	if (err)
 		return err;
 	/* both workers' listeners may have one handle: what comes is ours */
-	s->handle = WIRE_INVALID_HANDLE;
+	session_rename(s, WIRE_INVALID_HANDLE);
 	err = app_wait_ctl(app, n, 1000);
 	if (*sp == s)
-		s->handle = parents;
+		session_rename(s, parents);
 	if (!err && n->state == SESSION_FAILED)
 		err = n->error;
 	/* the lock was given up: another thread may have been faster */

@@ -92,7 +92,7 @@ static void on_bound(struct app *app, const struct ctrl *c)
 	struct session *s = session_by_index(app, c->bound.context);
 
 	if (s && given_up(s)) {
-		s->handle = c->bound.handle;
+		session_rename(s, c->bound.handle);
 		if (c->bound.retval || session_unlisten(s))
 			session_free(s);
 		return;
@@ -103,7 +103,7 @@ static void on_bound(struct app *app, const struct ctrl *c)
 		fail(s, retval_to_errno(c->bound.retval), c->bound.retval);
 		return;
 	}
-	s->handle = c->bound.handle;
+	session_rename(s, c->bound.handle);
 	s->mq_index = app->ctrl_mq;
 	session_state(s, SESSION_LISTENING);
 	app_count(app, listens, 1);
@@ -118,7 +118,7 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 
 	if (!s)
 		return;
-	s->handle = c->accepted.handle;
+	session_rename(s, c->accepted.handle);
 	s->listener_handle = c->accepted.listener_handle;
 	s->mq_index = c->accepted.mq_index;
 	s->lcl = c->accepted.lcl;
@@ -179,7 +179,7 @@ static void on_connected(struct app *app, const struct ctrl *c)
 	if (!s)
 		return;
 	if (given_up(s)) { /* it must be closed (12.4.6) */
-		s->handle = c->connected.handle;
+		session_rename(s, c->connected.handle);
 		s->mq_index = c->connected.mq_index;
 		if (c->connected.retval ||
 		    session_send_close(s, WIRE_EV_DISCONNECT))
@@ -193,7 +193,7 @@ static void on_connected(struct app *app, const struct ctrl *c)
 		     c->connected.retval);
 		return;
 	}
-	s->handle = c->connected.handle;
+	session_rename(s, c->connected.handle);
 	s->mq_index = c->connected.mq_index;
 	s->lcl = c->connected.lcl;
 	if (s->mq_index >= app->n_mqs)
@@ -204,7 +204,7 @@ static void on_connected(struct app *app, const struct ctrl *c)
 		if (s->mq_index < app->n_mqs &&
 		    session_send_close(s, WIRE_EV_DISCONNECT))
 			log_debug("session %u: close not sent", s->index);
-		s->handle = WIRE_INVALID_HANDLE;
+		session_rename(s, WIRE_INVALID_HANDLE);
 		fail(s, err, WIRE_E_UNKNOWN);
 		return;
 	}
@@ -252,7 +252,7 @@ static void on_cleanup(struct app *app, const struct ctrl *c)
 		session_free(s);
 	} else {
 		/* gone under our feet: the memory is not ours to touch */
-		s->handle = WIRE_INVALID_HANDLE;
+		session_rename(s, WIRE_INVALID_HANDLE);
 		flag(s, SESSION_GONE | SESSION_BROKEN);
 	}
 }
@@ -295,7 +295,7 @@ static void on_migrated(struct app *app, const struct ctrl *c)
 
 	if (!s || c->migrated.vpp_thread_index >= app->n_mqs)
 		return;
-	s->handle = c->migrated.new_handle;
+	session_rename(s, c->migrated.new_handle);
 	s->mq_index = c->migrated.vpp_thread_index;
 	session_ring_tx(s);
 }
@@ -372,7 +372,7 @@ void session_layer_gone(struct app *app)
 			while (s->state == SESSION_LISTENING &&
 			       (p = session_pop(s)))
 				session_free(p);
-			s->handle = WIRE_INVALID_HANDLE;
+			session_rename(s, WIRE_INVALID_HANDLE);
 			switch (session_now(s)) {
 			case SESSION_BINDING:
 			case SESSION_CONNECTING:

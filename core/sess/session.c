@@ -17,12 +17,91 @@ void session_state(struct session *s, enum session_state state)
 
 /* --- the table --- */
 
+struct session *session_by_index(struct app *app, uint32_t index)
+{
+	if (index / APP_SESSION_BLOCK >= app->n_blocks)
+		return NULL;
+	return &app->blocks[index / APP_SESSION_BLOCK]
+			   [index % APP_SESSION_BLOCK];
+}
+
+/*
+ * Handles: what the session layer calls sessions.  A claimed listener may have
+ * its parent's handle for a moment, so two of one handle are no error.
+ */
+static struct session **bucket(struct app *app, uint64_t handle)
+{
+	/* the low half is an index, the high one a thread or a generation */
+	uint32_t key = (uint32_t)(handle ^ handle >> 32) * 0x9e3779b1u;
+
+	return &app->handles[(key ^ key >> 16) & (app->n_handles - 1)];
+}
+
+static void link_handle(struct session *s)
+{
+	struct session **b;
+
+	if (s->handle == WIRE_INVALID_HANDLE)
+		return;
+	b = bucket(s->app, s->handle);
+	s->same_bucket = *b;
+	*b = s;
+}
+
+/* A bucket a session, more or less: twice as many whenever there are more
+ * sessions, so that naming one never needs memory. */
+static int grow_handles(struct app *app, unsigned sessions)
+{
+	unsigned n = app->n_handles ? 2 * app->n_handles : APP_SESSION_BLOCK, i;
+	struct session **wider, **old = app->handles;
+
+	if (sessions <= app->n_handles)
+		return 0;
+	wider = calloc(n, sizeof(struct session *));
+	if (!wider)
+		return old ? 0 : -ENOMEM; /* longer chains are not wrong */
+	app->handles = wider;
+	app->n_handles = n;
+	free(old);
+	for (i = 0; i < app->n_blocks * APP_SESSION_BLOCK; i++)
+		link_handle(session_by_index(app, i));
+	return 0;
+}
+
+void session_rename(struct session *s, uint64_t handle)
+{
+	struct session **p;
+
+	if (s->handle == handle)
+		return;
+	if (s->handle != WIRE_INVALID_HANDLE) {
+		for (p = bucket(s->app, s->handle); *p != s;)
+			p = &(*p)->same_bucket;
+		*p = s->same_bucket;
+	}
+	s->handle = handle;
+	link_handle(s);
+}
+
+struct session *session_by_handle(struct app *app, uint64_t handle)
+{
+	struct session *s;
+
+	if (handle == WIRE_INVALID_HANDLE || !app->n_handles)
+		return NULL;
+	for (s = *bucket(app, handle); s; s = s->same_bucket)
+		if (s->handle == handle)
+			return s;
+	return NULL;
+}
+
 static int grow(struct app *app)
 {
 	struct session *block;
 	unsigned i;
 
-	if (app->n_blocks == APP_SESSION_BLOCKS)
+	if (app->n_blocks == APP_SESSION_BLOCKS ||
+	    grow_handles(app, (app->n_blocks + 1) * APP_SESSION_BLOCK))
 		return -ENOMEM;
 	block = calloc(APP_SESSION_BLOCK, sizeof(*block));
 	if (!block)
@@ -30,6 +109,7 @@ static int grow(struct app *app)
 	for (i = APP_SESSION_BLOCK; i-- > 0;) {
 		block[i].app = app;
 		block[i].index = app->n_blocks * APP_SESSION_BLOCK + i;
+		block[i].handle = WIRE_INVALID_HANDLE;
 		block[i].next = app->free;
 		app->free = &block[i];
 	}
@@ -57,32 +137,6 @@ struct session *session_new(struct app *app, enum session_state state)
 	return s;
 }
 
-struct session *session_by_index(struct app *app, uint32_t index)
-{
-	if (index / APP_SESSION_BLOCK >= app->n_blocks)
-		return NULL;
-	return &app->blocks[index / APP_SESSION_BLOCK]
-			   [index % APP_SESSION_BLOCK];
-}
-
-/* Closes, resets and clean-ups name the handle; they are rare enough for a
- * walk over the table.  A freed session has no handle. */
-struct session *session_by_handle(struct app *app, uint64_t handle)
-{
-	struct session *s;
-	unsigned i, k;
-
-	if (handle == WIRE_INVALID_HANDLE)
-		return NULL;
-	for (i = 0; i < app->n_blocks; i++)
-		for (k = 0; k < APP_SESSION_BLOCK; k++) {
-			s = &app->blocks[i][k];
-			if (s->state != SESSION_FREE && s->handle == handle)
-				return s;
-		}
-	return NULL;
-}
-
 void session_free(struct session *s)
 {
 	if (s->seg)
@@ -93,7 +147,7 @@ void session_free(struct session *s)
 	if (s->hold)
 		hold_drop(s->hold);
 	s->hold = NULL;
-	s->handle = WIRE_INVALID_HANDLE;
+	session_rename(s, WIRE_INVALID_HANDLE);
 	s->notify = NULL;
 	s->user = NULL;
 	session_state(s, SESSION_FREE);

@@ -69,7 +69,8 @@ struct session {
 	struct waiter *ctl;	  /* who waits for BOUND or CONNECTED */
 	void (*notify)(struct session *s);
 	void *user;
-	struct session *next; /* back-log, pool or zombie list */
+	struct session *same_bucket; /* of app.handles */
+	struct session *next;	     /* back-log, pool or zombie list */
 	struct session *pending, **pending_tail; /* listener: its back-log */
 	_Atomic unsigned n_pending; /* read without the lock by poll() */
 	_Atomic uint32_t arrived;   /* listener: connections so far */

@@ -11,6 +11,9 @@ void session_state(struct session *s, enum session_state state);
 /* NULL: no memory */
 struct session *session_new(struct app *app, enum session_state state);
 struct session *session_by_index(struct app *app, uint32_t index);
+/* The session layer calls it so from now on; the only writer of
+ * session.handle. */
+void session_rename(struct session *s, uint64_t handle);
 struct session *session_by_handle(struct app *app, uint64_t handle);
 /* @type: WIRE_EV_SHUTDOWN or WIRE_EV_DISCONNECT */
 int session_send_close(struct session *s, uint8_t type) MUST_CHECK;

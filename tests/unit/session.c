@@ -387,6 +387,58 @@ TEST(session_layer_dies)
 	finish();
 }
 
+/* Handles that differ in either half; every one must be found, also when the
+ * table has grown and when others have gone. */
+static uint64_t nth_handle(unsigned i)
+{
+	return (uint64_t)(i % 7) << 32 | (i * 256 + 1);
+}
+
+#define MANY 3000
+
+TEST(many_handles)
+{
+	static struct session *l[MANY];
+	unsigned i;
+
+	start();
+	for (i = 0; i < MANY; i++)
+		l[i] = listener(nth_handle(i));
+	for (i = 0; i < MANY; i += 3) {
+		close_said(WIRE_EV_DISCONNECTED, nth_handle(i));
+		cleanup(nth_handle(i), 1); /* it has no handle from here */
+		close_said(WIRE_EV_RESET, nth_handle(i));
+	}
+	for (i = 0; i < MANY; i++)
+		CHECK(l[i]->flags == (i % 3 ? 0
+					    : SESSION_PEER_SHUT | SESSION_GONE |
+						      SESSION_BROKEN));
+	for (i = 0; i < MANY; i += 3) {
+		session_close(l[i], false);
+		while (!played_quiet(&p))
+			played_heard(&p);
+		session_free(l[i]);
+		l[i] = listener(nth_handle(i));
+	}
+	for (i = 0; i < MANY; i++)
+		close_said(WIRE_EV_RESET, nth_handle(i));
+	for (i = 0; i < MANY; i++)
+		CHECK(l[i]->flags == (SESSION_RESET | SESSION_GONE));
+	close_said(WIRE_EV_RESET, WIRE_INVALID_HANDLE);
+	app_put(app);
+	played_hang_up(&p);
+	app_serve(true);
+	for (i = 0; i < MANY; i++)
+		CHECK(l[i]->state == SESSION_FAILED);
+	while (!played_quiet(&p))
+		played_heard(&p);
+	app = played_attach(&p);
+	CHECK(app);
+	for (i = 0; i < MANY; i++)
+		session_close(l[i], false);
+	finish();
+}
+
 TEST(noise)
 {
 	unsigned seed = (unsigned)app_now_ms(), i, k;
