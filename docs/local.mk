@@ -1,1 +1,1 @@
-# see Makefile.am
+EXTRA_DIST += %D%/decisions.md
