@@ -113,3 +113,11 @@ unit_tests += %D%/epoll
 unit_tests += %D%/table
 %C%_table_SOURCES = %D%/table.c
 %C%_table_LDADD = core/libsock.la core/libkernel.la
+
+# the wrappers over a core that only notes how it was called
+EXTRA_DIST += %D%/preload_double.h
+unit_tests += %D%/preload
+%C%_preload_SOURCES = %D%/preload.c %D%/preload_double.c preload/init.c \
+	preload/real.c preload/wrap_fd.c preload/wrap_io.c preload/wrap_open.c \
+	preload/wrap_stdio.c preload/wrap_wait.c
+%C%_preload_CPPFLAGS = $(preload_libsapi_preload_la_CPPFLAGS)
