@@ -68,7 +68,8 @@ static bool from_tv(const struct timeval *tv, struct timespec *ts,
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, end);
 	/* so far off that nobody will see it, but no overflow below */
-	ts->tv_sec = MIN(tv->tv_sec, (time_t)INT_MAX) + tv->tv_usec / 1000000;
+	ts->tv_sec = MIN(tv->tv_sec, (time_t)INT_MAX);
+	ts->tv_sec += MIN(tv->tv_usec / 1000000, (time_t)INT_MAX);
 	ts->tv_nsec = tv->tv_usec % 1000000 * 1000;
 	end->tv_sec += ts->tv_sec;
 	end->tv_nsec += ts->tv_nsec;
