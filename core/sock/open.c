@@ -340,6 +340,10 @@ static int accept_once(struct sock *l, int lfd, struct sockaddr *addr,
 
 	if (l->sess->n_pending) {
 		fd = accept_session(l, flags, &sess);
+		if (fd >= 0 && addr && (!len || (int)*len < 0)) {
+			sock_close(fd); /* Linux: the connection is lost */
+			return len ? -EINVAL : -EFAULT;
+		}
 		if (fd >= 0 && addr)
 			addr_from_ctrl(&sess->rmt, l->domain, addr, len);
 		if (fd != -EAGAIN)
@@ -365,10 +369,6 @@ int sock_accept4(int lfd, struct sockaddr *addr, socklen_t *len, int flags)
 		if (fd >= 0)
 			sock_fresh(fd);
 		return fd;
-	}
-	if (addr && (!len || (int)*len < 0)) {
-		sock_put(l);
-		return len ? -EINVAL : -EFAULT;
 	}
 	hold_accept(l->hold);
 	for (;;) {
