@@ -175,15 +175,22 @@ int worker_open(struct app *app, struct conn *conn)
 
 static int app_slot(uint32_t *index)
 {
+	static uint32_t next;
 	struct app **bigger;
 	uint32_t i, n;
 
-	for (i = 0; i < sapid.max_apps; i++)
-		if (!sapid.apps[i]) {
-			*index = i;
-			return 0;
-		}
-	n = sapid.max_apps ? 2 * sapid.max_apps : 64;
+	/* in turn: a child that comes after its application has gone must not
+	 * find another one's under the index */
+	for (n = 0; n < sapid.max_apps; n++) {
+		i = (next + n) % sapid.max_apps;
+		if (sapid.apps[i])
+			continue;
+		*index = i;
+		next = i + 1;
+		return 0;
+	}
+	i = sapid.max_apps;
+	n = i ? 2 * i : 4096;
 	bigger = realloc(sapid.apps, n * sizeof(*bigger));
 	if (!bigger)
 		return -ENOMEM;
@@ -191,6 +198,7 @@ static int app_slot(uint32_t *index)
 	sapid.apps = bigger;
 	sapid.max_apps = n;
 	*index = i;
+	next = i + 1;
 	return 0;
 }
 

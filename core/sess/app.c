@@ -70,7 +70,6 @@ static void give_up(struct app *app)
 	unsigned i;
 
 	attached(app, false);
-	app->retry_at = app_now_ms() + RETRY_MS;
 	session_layer_gone(app);
 	attach_undo(app);
 	/* handles may mean something else to the next session layer */
@@ -80,6 +79,21 @@ static void give_up(struct app *app)
 			app->segs[i]->retired = true;
 			app_seg_put(app, app->segs[i]);
 		}
+	app->retry_at = app_now_ms() + RETRY_MS;
+}
+
+/* The first process of the family has gone before any other was a worker (a
+ * daemon's parent does), and the application with it: we are a new one, and
+ * claim what it listened on. */
+static int attach_child(struct app *app)
+{
+	int err = attach_worker(app);
+
+	if (err != -ECONNREFUSED)
+		return err;
+	give_up(app);
+	app->queue_seg = NULL;
+	return attach_dial(app);
 }
 
 /* Lock held: bring @app to APP_ATTACHED, or say why not. */
@@ -93,7 +107,7 @@ static int attach(struct app *app)
 		return -EAGAIN;
 	app->queue_seg = NULL;
 	cancel = cancel_off();
-	err = app->state == APP_INHERITED ? attach_worker(app)
+	err = app->state == APP_INHERITED ? attach_child(app)
 					  : attach_dial(app);
 	cancel_back(cancel);
 	if (err) {

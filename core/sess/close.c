@@ -262,7 +262,7 @@ static int claim_listener(struct session **sp)
 		return err == -EALREADY ? 0 : err;
 	}
 	/* a parent that never accepts must get no connections (12.2.4) */
-	if (!hold_owner_accepts(s->hold) &&
+	if (parents != WIRE_INVALID_HANDLE && !hold_owner_accepts(s->hold) &&
 	    send_unlisten(s, app->parent_client, app->parent_wrk))
 		log_debug("session %u: unlisten not sent", s->index);
 	hold_drop(n->hold);

@@ -353,6 +353,26 @@ void session_event(struct app *app, const struct ctrl *c)
 	}
 }
 
+/* One that this process has not claimed yet may be claimed all the same, and
+ * by its brothers too, who are other applications then.  The kernel has seen
+ * to it that nobody else listens there. */
+static void listener_orphaned(struct session *s)
+{
+	if (session_claimed(s))
+		fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+	else
+		s->listen_flags |= WIRE_LISTEN_REUSEPORT;
+}
+
+/* It is not over for the others if this process could not become a worker. */
+static void open_orphaned(struct session *s)
+{
+	if (session_claimed(s))
+		flag(s, SESSION_RESET | SESSION_GONE);
+	else
+		atomic_fetch_or(&s->flags, SESSION_RESET | SESSION_GONE);
+}
+
 /* Sessions of a dead session layer: what lies in the FIFOs stays readable,
  * and then the program sees what a reset connection shows. */
 void session_layer_gone(struct app *app)
@@ -376,11 +396,13 @@ void session_layer_gone(struct app *app)
 			switch (session_now(s)) {
 			case SESSION_BINDING:
 			case SESSION_CONNECTING:
-			case SESSION_LISTENING:
 				fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
 				break;
+			case SESSION_LISTENING:
+				listener_orphaned(s);
+				break;
 			case SESSION_OPEN:
-				flag(s, SESSION_RESET | SESSION_GONE);
+				open_orphaned(s);
 				break;
 			case SESSION_CLOSING:
 				session_free(s);

@@ -440,6 +440,9 @@ int sock_epoll_pwait2(int fd, struct epoll_event *evs, int n,
 			sock_put(s);
 		return wait_kernel(fd, evs, n, timeout, mask);
 	}
+	if (unlikely(!s->epoll->waited))
+		s->epoll->waited = true;
+	sock_claim(s);
 	got = ep_wait(s, fd, evs, n, timeout, mask);
 	sock_put(s);
 	return got;

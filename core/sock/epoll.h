@@ -31,9 +31,10 @@ struct item {
 
 struct epoll {
 	pthread_mutex_t lock;
-	struct sock *sock; /* whose epoll this is: its number, its watches */
-	_Atomic int bare;  /* threads in the kernel's own wait */
-	int kick_fd;	   /* made them look; -1 */
+	struct sock *sock;   /* whose epoll this is: its number, its watches */
+	_Atomic int bare;    /* threads in the kernel's own wait */
+	int kick_fd;	     /* made them look; -1 */
+	_Atomic bool waited; /* by this process */
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
@@ -46,6 +47,8 @@ struct epoll {
 	unsigned n_buckets;
 	struct epoll *next; /* table_lock */
 };
+
+extern struct epoll *epoll_instances; /* table_lock */
 
 /* with ep->lock held */
 void item_hot(struct epoll *ep, struct item *it);

@@ -15,7 +15,7 @@
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
 	 EPOLLEXCLUSIVE)
 
-static struct epoll *instances; /* table_lock */
+struct epoll *epoll_instances;
 
 /* --- items; ep->lock held --- */
 
@@ -206,8 +206,8 @@ static struct sock *instance_create(int fd)
 		return NULL;
 	}
 	pthread_mutex_lock(&table_lock);
-	ep->next = instances;
-	instances = ep;
+	ep->next = epoll_instances;
+	epoll_instances = ep;
 	pthread_mutex_unlock(&table_lock);
 	return s;
 }
@@ -240,7 +240,7 @@ void epoll_free(struct epoll *ep)
 	unsigned i;
 
 	pthread_mutex_lock(&table_lock);
-	for (p = &instances; *p && *p != ep; p = &(*p)->next)
+	for (p = &epoll_instances; *p && *p != ep; p = &(*p)->next)
 		;
 	if (*p)
 		*p = ep->next;
@@ -367,6 +367,14 @@ static void note_kernel(struct epoll *ep, int op, int fd,
 	pthread_mutex_unlock(&ep->lock);
 }
 
+/* From the first wait on, which pairs with this in sock_epoll_pwait2(). */
+static void accepts_by(struct epoll *ep, struct sock *s)
+{
+	ep->sock->unclaimed = true;
+	if (ep->waited)
+		hold_accept(s->hold);
+}
+
 /* What the kernel has agreed to: a listener and an instance have a half here
  * too; anything else may become ours later. */
 static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
@@ -381,7 +389,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 		return 0;
 	}
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
-		hold_accept(s->hold);
+		accepts_by(ep, s);
 	return ctl_sock(ep, op, fd, s, ev);
 }
 
@@ -481,7 +489,7 @@ void epoll_sock_appears(int fd, struct sock *s)
 	struct epoll *ep;
 
 	pthread_mutex_lock(&table_lock);
-	for (ep = instances; ep; ep = ep->next)
+	for (ep = epoll_instances; ep; ep = ep->next)
 		appear_in(ep, fd, s);
 	pthread_mutex_unlock(&table_lock);
 }
@@ -508,33 +516,5 @@ void epoll_sock_gone(struct sock *s)
 		pthread_mutex_unlock(&watch_lock);
 		if (!w)
 			return;
-	}
-}
-
-/* --- fork --- */
-
-void epoll_fork_prepare(void)
-{
-	struct epoll *ep;
-
-	for (ep = instances; ep; ep = ep->next)
-		pthread_mutex_lock(&ep->lock);
-}
-
-void epoll_fork_parent(void)
-{
-	struct epoll *ep;
-
-	for (ep = instances; ep; ep = ep->next)
-		pthread_mutex_unlock(&ep->lock);
-}
-
-void epoll_fork_child(void)
-{
-	struct epoll *ep;
-
-	for (ep = instances; ep; ep = ep->next) {
-		ep->bare = 0;
-		pthread_mutex_unlock(&ep->lock);
 	}
 }

@@ -29,19 +29,25 @@ bool sock_any(void)
 
 /* --- references --- */
 
+bool sock_try_hold(struct sock *s)
+{
+	uint32_t refs = s->refs;
+
+	while (refs && !atomic_compare_exchange_weak(&s->refs, &refs, refs + 1))
+		;
+	return refs;
+}
+
 struct sock *sock_get(int fd)
 {
 	struct sock *s = table_peek(fd);
-	uint32_t refs;
+	bool held;
 
 	while (s) {
-		refs = s->refs;
-		while (refs &&
-		       !atomic_compare_exchange_weak(&s->refs, &refs, refs + 1))
-			;
-		if (refs && table_peek(fd) == s)
+		held = sock_try_hold(s);
+		if (held && table_peek(fd) == s)
 			return s;
-		if (refs)
+		if (held)
 			sock_put(s);
 		s = table_peek(fd);
 	}
@@ -49,7 +55,7 @@ struct sock *sock_get(int fd)
 }
 
 /* A sock made before the fork is the parent's until it is claimed. */
-static void claim(struct sock *s)
+static void claim_session(struct sock *s)
 {
 	int err = app_claim(&s->sess);
 
@@ -61,12 +67,20 @@ static void claim(struct sock *s)
 		atomic_fetch_or(&s->sess->flags, SESSION_RESET | SESSION_GONE);
 }
 
+void sock_claim(struct sock *s)
+{
+	if (s->sess && unlikely(!session_claimed(s->sess)))
+		claim_session(s);
+	else if (unlikely(s->unclaimed))
+		epoll_claim(s);
+}
+
 struct sock *sock_get_claimed(int fd)
 {
 	struct sock *s = sock_get(fd);
 
-	if (s && s->sess && unlikely(!session_claimed(s->sess)))
-		claim(s);
+	if (s)
+		sock_claim(s);
 	return s;
 }
 
@@ -135,6 +149,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->sess = NULL;
 	s->hold = NULL;
 	s->epoll = NULL;
+	s->unclaimed = false;
 	s->watches = NULL;
 	s->fd = -1;
 	s->error = 0;

@@ -55,9 +55,11 @@ struct sock {
 	_Atomic uint32_t refs; /* table entries and calls in flight */
 	enum sock_kind kind;
 	int domain;
-	struct session *sess; /* LISTENER, SESSION */
-	struct hold *hold;    /* LISTENER, SESSION: = sess->hold */
-	struct epoll *epoll;  /* EPOLL */
+	struct session *sess;	/* LISTENER, SESSION */
+	struct hold *hold;	/* LISTENER, SESSION: = sess->hold */
+	struct epoll *epoll;	/* EPOLL */
+	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
+				 * waited for yet, a parent's or its own */
 	struct watch *watches;
 	_Atomic int fd;	   /* LISTENER, EPOLL: a number for it */
 	_Atomic int error; /* SO_ERROR to be collected, positive errno */
@@ -101,7 +103,11 @@ static inline struct sock *table_peek(int fd)
 struct sock *sock_get(int fd);
 /* The same, claimed for this process if a parent made it. */
 struct sock *sock_get_claimed(int fd);
+/* ... claimed, of a sock that is referenced */
+void sock_claim(struct sock *s);
 void sock_hold(struct sock *s);
+/* The same if it is not about to be recycled. */
+bool sock_try_hold(struct sock *s);
 void sock_put(struct sock *s);
 /* A fresh sock with one reference; NULL: no memory. */
 struct sock *sock_new(enum sock_kind kind);
@@ -202,6 +208,8 @@ void epoll_free(struct epoll *ep);
 void epoll_fork_prepare(void);
 void epoll_fork_parent(void);
 void epoll_fork_child(void);
+/* This process waits in it: its socks are claimed. */
+void epoll_claim(struct sock *es);
 unsigned epoll_ready(struct epoll *ep);
 /* Before sleeping on the instance: true if there is no need to. */
 bool epoll_arm(struct epoll *ep);

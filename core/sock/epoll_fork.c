@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* epoll_fork.c - epoll instances and forks: who waits for what is in them */
+#include <stdlib.h>
+
+#include "core/sock/epoll.h"
+
+/*
+ * DOC: A child inherits an instance with what its parent put into it; programs
+ * that make themselves daemons depend on it.  The kernel's members are shared
+ * with the parent.  Our items are a copy, of sessions that have nothing to do
+ * with the child until it claims them, which it does when it waits first.
+ *
+ * That is also when a process counts as one that accepts (hold.h): who only
+ * fills an instance, and then forks those who wait, must get no connections.
+ */
+
+void epoll_fork_prepare(void)
+{
+	struct epoll *ep;
+
+	for (ep = epoll_instances; ep; ep = ep->next)
+		pthread_mutex_lock(&ep->lock);
+}
+
+void epoll_fork_parent(void)
+{
+	struct epoll *ep;
+
+	for (ep = epoll_instances; ep; ep = ep->next)
+		pthread_mutex_unlock(&ep->lock);
+}
+
+void epoll_fork_child(void)
+{
+	struct epoll *ep;
+
+	for (ep = epoll_instances; ep; ep = ep->next) {
+		ep->bare = 0;
+		ep->waited = false;
+		ep->sock->unclaimed = ep->n_items;
+		pthread_mutex_unlock(&ep->lock);
+	}
+}
+
+/* References to the socks in it: claiming needs locks that come before the
+ * instance's own. */
+static struct sock **members(struct epoll *ep, unsigned *n)
+{
+	struct sock **list;
+	struct item *it;
+	unsigned i;
+
+	*n = 0;
+	pthread_mutex_lock(&ep->lock);
+	list = calloc(ep->n_items + 1, sizeof(struct sock *));
+	for (i = 0; list && i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next) {
+			if (!it->sock)
+				continue;
+			if (sock_try_hold(it->sock))
+				list[(*n)++] = it->sock;
+			/* what came before we were told */
+			item_hot(ep, it);
+		}
+	pthread_mutex_unlock(&ep->lock);
+	return list;
+}
+
+/**
+ * epoll_claim() - This process waits for what is in an instance
+ * @es:		Referenced
+ */
+void epoll_claim(struct sock *es)
+{
+	struct sock **list;
+	unsigned i, n;
+
+	list = members(es->epoll, &n);
+	if (!list)
+		return; /* the next wait may have the memory */
+	for (i = 0; i < n; i++) {
+		if (list[i]->kind == SOCK_LISTENER)
+			hold_accept(list[i]->hold);
+		sock_claim(list[i]);
+		sock_put(list[i]);
+	}
+	free(list);
+	/* last: another thread that waits meanwhile claims as well, rather
+	 * than sleep without what would wake it */
+	es->unclaimed = false;
+}
