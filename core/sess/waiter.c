@@ -29,7 +29,7 @@ static void make_key(void)
 
 int waiter_get(struct waiter **w)
 {
-	int fd;
+	int fd, cancel;
 
 	*w = &self;
 	if (likely(self.evfd >= 0))
@@ -38,7 +38,9 @@ int waiter_get(struct waiter **w)
 	fd = k_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return fd;
+	cancel = cancel_off(); /* close(2) in there is a cancellation point */
 	self.evfd = private_fd(fd);
+	cancel_back(cancel);
 	if (!key_error)
 		pthread_setspecific(key, &self);
 	return 0;

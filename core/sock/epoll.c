@@ -216,12 +216,14 @@ static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 		int n)
 {
-	int got;
+	int got, cancel;
 
 	ep->looked_ns = sock_now_ns();
 	if (have == n)
 		return have;
+	cancel = cancel_off(); /* only a sleep is prepared for it */
 	got = k_epoll_pwait(fd, evs + have, n - have, 0, NULL);
+	cancel_back(cancel);
 	if (got < 0)
 		return have ? have : got;
 	return filter(ep, evs, have, got);
@@ -376,19 +378,37 @@ static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 }
 
 /* No item of ours yet: the kernel's own wait, unless it is kicked. */
-static int wait_bare(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+static void left_bare(struct epoll *ep, int fd)
+{
+	if (atomic_fetch_sub(&ep->bare, 1) == 1 && ep->kicked)
+		epoll_unkick(ep, fd);
+}
+
+struct bare {
+	struct sock *es;
+	int fd;
+};
+
+static void cancelled_bare(void *arg)
+{
+	struct bare *b = arg;
+
+	left_bare(b->es->epoll, b->fd);
+	sock_put(b->es);
+}
+
+static int wait_bare(struct sock *es, int fd, struct epoll_event *evs, int n,
 		     const struct timespec *timeout, const sigset_t *mask)
 {
+	struct bare b = { .es = es, .fd = fd };
+	struct epoll *ep = es->epoll;
 	int got;
 
 	ep->bare++;
-	if (ep->n_items) {
-		ep->bare--;
-		return 0;
-	}
-	got = wait_kernel(fd, evs, n, timeout, mask);
-	if (atomic_fetch_sub(&ep->bare, 1) == 1 && ep->kicked)
-		epoll_unkick(ep, fd);
+	pthread_cleanup_push(cancelled_bare, &b);
+	got = ep->n_items ? 0 : wait_kernel(fd, evs, n, timeout, mask);
+	pthread_cleanup_pop(0);
+	left_bare(ep, fd);
 	return got > 0 ? filter(ep, evs, 0, got) : got;
 }
 
@@ -401,21 +421,21 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		   const struct timespec *timeout, const sigset_t *mask)
 {
 	struct epoll *ep = es->epoll;
-	uint64_t end = sock_end_ns(timeout);
-	struct timespec ts;
+	bool zero = is_zero(timeout);
+	uint64_t end = zero ? 0 : sock_end_ns(timeout);
 	struct spin sp;
 	int got;
 
-	while (!ep->n_items) {
-		got = wait_bare(ep, fd, evs, n, left(end, &ts), mask);
-		if (got || (end != SOCK_NEVER_NS && sock_now_ns() >= end))
+	if (!ep->n_items) {
+		got = wait_bare(es, fd, evs, n, timeout, mask);
+		if (got || !ep->n_items)
 			return got;
 	}
 	app_poll();
 	got = look_busy(ep, fd, evs, n);
 	if (got)
 		return got;
-	if (is_zero(timeout)) {
+	if (zero) {
 		scan_cold(ep);
 		return look_both(ep, fd, evs, n);
 	}

@@ -99,8 +99,10 @@ static bool set_arm(struct pollset *set)
 static int ask_kernel(struct pollset *set)
 {
 	static const struct timespec zero;
-	int ret = k_ppoll(set->kfds, set->n, &zero, NULL);
+	int cancel = cancel_off(), ret; /* only a sleep is prepared for it */
 
+	ret = k_ppoll(set->kfds, set->n, &zero, NULL);
+	cancel_back(cancel);
 	return ret < 0 ? ret : set_collect(set, true);
 }
 
@@ -217,6 +219,16 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 	return ret;
 }
 
+static bool any_ours(const struct pollfd *fds, nfds_t k)
+{
+	nfds_t i;
+
+	for (i = 0; i < k; i++)
+		if (table_peek(fds[i].fd))
+			return true;
+	return false;
+}
+
 int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	       const sigset_t *mask)
 {
@@ -232,7 +244,7 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
-	if (!table_entries)
+	if (!table_entries || !any_ours(fds, n))
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
 		if (n > INT_MAX) /* as for a limit of descriptors */
@@ -307,16 +319,6 @@ static int from_poll(const struct pollfd *fds, nfds_t k, fd_set *rd, fd_set *wr,
 		count += put_back(ex, &fds[i], POLLPRI, SEL_EX);
 	}
 	return count;
-}
-
-static bool any_ours(const struct pollfd *fds, nfds_t k)
-{
-	nfds_t i;
-
-	for (i = 0; i < k; i++)
-		if (table_peek(fds[i].fd))
-			return true;
-	return false;
 }
 
 int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
