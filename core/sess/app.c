@@ -12,6 +12,7 @@
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
 #define SEND_WAIT_MS 1
+#define SEND_MAX_MS 2000 /* of a full queue: the session layer is stuck */
 
 static struct app apps[APP_N] = {
 	{ .lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1, .app_evfd = -1 },
@@ -361,11 +362,28 @@ static bool hung_up(struct app *app)
 	       pfd.revents & (POLLHUP | POLLERR);
 }
 
-/* A full queue is the session layer's to empty: it always does, or it is
- * gone and then its socket hangs up. */
+/* A full queue is the session layer's to empty: it does, or it is gone and its
+ * socket hangs up.  Or it is stopped: then we hang up ourselves, which every
+ * sender and every sleeper sees, as app.lock may be held here or not. */
+static int wait_room(struct app *app, uint64_t *end)
+{
+	uint64_t now = app_now_ms();
+
+	if (!*end)
+		*end = now + SEND_MAX_MS;
+	if (!app->attached || hung_up(app))
+		return -EPIPE;
+	if (now < *end)
+		return 0;
+	log_warn("%s: the session layer is stuck: given up", app->path);
+	k_shutdown(app->sock, SHUT_RDWR);
+	return -EPIPE;
+}
+
 int app_send(struct app *app, unsigned mq, const struct ctrl *c)
 {
 	uint8_t elt[WIRE_CTRL_ELT];
+	uint64_t end = 0;
 	ssize_t len;
 	int err, cancel;
 
@@ -376,11 +394,11 @@ int app_send(struct app *app, unsigned mq, const struct ctrl *c)
 		return (int)len;
 	cancel = cancel_off();
 	while ((err = mq_send(&app->mqs[mq], ctrl_ring(c->type), elt,
-			      (size_t)len)) == -EAGAIN)
-		if (!app->attached || hung_up(app)) {
-			err = -EPIPE;
+			      (size_t)len)) == -EAGAIN) {
+		err = wait_room(app, &end);
+		if (err)
 			break;
-		}
+	}
 	cancel_back(cancel);
 	if (!err)
 		app_count(app, doorbells, 1);

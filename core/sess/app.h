@@ -112,8 +112,9 @@ bool app_zombies(void);
 void app_poll(void);
 /* The same with the lock held. */
 void app_drain(struct app *app);
-/* Send a control message or event to queue @mq; waits while it is full.
- * 0, -EPIPE if the session layer is gone, -EPROTO. */
+/* Send a control message or event to queue @mq; waits while it is full,
+ * but not for ever.  0, -EPIPE if the session layer is gone or stuck, -EPROTO.
+ */
 int app_send(struct app *app, unsigned mq, const struct ctrl *c) MUST_CHECK;
 int app_send_ctrl(struct app *app, const struct ctrl *c) MUST_CHECK;
 

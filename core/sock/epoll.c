@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/base/kernel.h"
+#include "core/base/log.h"
 #include "core/sock/sock.h"
 
 /*
@@ -84,7 +85,26 @@ static void oneshot(struct epoll *ep, struct item *it)
 	/* the kernel's half of a listener must not fire either */
 	if (it->sock->kind != SOCK_SESSION &&
 	    k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &none) < 0)
-		it->disabled = true;
+		log_debug("epoll %d: %d left it", ep->sock->fd, it->fd);
+}
+
+/* The kernel's half fired, which says of itself nothing but the data. */
+static void oneshot_fired(struct epoll *ep, uint64_t data)
+{
+	struct item *it;
+	unsigned i;
+
+	pthread_mutex_lock(&ep->lock);
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next)
+			if (it->sock && it->sock->kind != SOCK_SESSION &&
+			    it->events & EPOLLONESHOT && it->data.u64 == data &&
+			    !it->disabled) {
+				it->disabled = true;
+				goto out;
+			}
+out:
+	pthread_mutex_unlock(&ep->lock);
 }
 
 /* Fill @evs from the hot items; they go to the back of the list, so that a
@@ -201,6 +221,8 @@ static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 	for (i = have; i < have + got; i++) {
 		if (evs[i].data.ptr == ep)
 			continue;
+		if (unlikely(ep->oneshot_hybrids))
+			oneshot_fired(ep, evs[i].data.u64);
 		for (k = 0; k < have; k++)
 			if (evs[k].data.u64 == evs[i].data.u64)
 				break;
@@ -412,6 +434,18 @@ static int wait_bare(struct sock *es, int fd, struct epoll_event *evs, int n,
 	return got > 0 ? filter(ep, evs, 0, got) : got;
 }
 
+/* The kernel does not tell of deaths in the family (close.c of core/sess). */
+static const struct timespec *reap_soon(const struct timespec *timeout)
+{
+	static const struct timespec reap = { .tv_nsec =
+						      APP_REAP_MS * 1000000 };
+
+	if (likely(!app_zombies()) ||
+	    (timeout && !timeout->tv_sec && timeout->tv_nsec < reap.tv_nsec))
+		return timeout;
+	return &reap;
+}
+
 static bool is_zero(const struct timespec *ts)
 {
 	return ts && !ts->tv_sec && !ts->tv_nsec;
@@ -423,13 +457,19 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 	struct epoll *ep = es->epoll;
 	bool zero = is_zero(timeout);
 	uint64_t end = zero ? 0 : sock_end_ns(timeout);
+	const struct timespec *next = timeout;
+	struct timespec ts;
 	struct spin sp;
 	int got;
 
-	if (!ep->n_items) {
-		got = wait_bare(es, fd, evs, n, timeout, mask);
-		if (got || !ep->n_items)
+	while (!ep->n_items) {
+		if (unlikely(app_zombies()))
+			app_poll();
+		got = wait_bare(es, fd, evs, n, reap_soon(next), mask);
+		if (got || zero ||
+		    (end != SOCK_NEVER_NS && sock_now_ns() >= end))
 			return got;
+		next = left(end, &ts);
 	}
 	app_poll();
 	got = look_busy(ep, fd, evs, n);

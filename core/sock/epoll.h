@@ -40,9 +40,10 @@ struct epoll {
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
 	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
-	_Atomic unsigned n_hybrids; /* listeners and instances */
-	unsigned n_notes;	    /* all items */
-	struct item *_Atomic hot;   /* changed with the lock */
+	_Atomic unsigned n_hybrids;   /* listeners and instances */
+	_Atomic bool oneshot_hybrids; /* there has been one */
+	unsigned n_notes;	      /* all items */
+	struct item *_Atomic hot;     /* changed with the lock */
 	struct item **bucket;
 	unsigned n_buckets;
 	struct epoll *next; /* table_lock */

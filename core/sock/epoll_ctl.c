@@ -318,6 +318,9 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	if (op != EPOLL_CTL_DEL && ev->events & EPOLLEXCLUSIVE &&
 	    (op == EPOLL_CTL_MOD || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
+	if (op != EPOLL_CTL_DEL && ev->events & EPOLLONESHOT &&
+	    s->kind != SOCK_SESSION)
+		ep->oneshot_hybrids = true;
 	if (op == EPOLL_CTL_ADD)
 		return add_locked(ep, fd, s, ev);
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)

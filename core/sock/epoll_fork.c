@@ -14,20 +14,36 @@
  * fills an instance, and then forks those who wait, must get no connections.
  */
 
-void epoll_fork_prepare(void)
+/* Release the instances before @end. */
+static void unlock_until(const struct epoll *end)
 {
 	struct epoll *ep;
 
-	for (ep = epoll_instances; ep; ep = ep->next)
+	for (ep = epoll_instances; ep != end; ep = ep->next)
+		pthread_mutex_unlock(&ep->lock);
+}
+
+/* Who has an instance's lock may want that of one which is in it, and the list
+ * has them in any order: so wait for a lock with none of the others held. */
+void epoll_fork_prepare(void)
+{
+	struct epoll *ep = epoll_instances;
+
+	while (ep) {
+		if (!pthread_mutex_trylock(&ep->lock)) {
+			ep = ep->next;
+			continue;
+		}
+		unlock_until(ep);
 		pthread_mutex_lock(&ep->lock);
+		pthread_mutex_unlock(&ep->lock);
+		ep = epoll_instances;
+	}
 }
 
 void epoll_fork_parent(void)
 {
-	struct epoll *ep;
-
-	for (ep = epoll_instances; ep; ep = ep->next)
-		pthread_mutex_unlock(&ep->lock);
+	unlock_until(NULL);
 }
 
 void epoll_fork_child(void)

@@ -176,6 +176,26 @@ static unsigned partial(size_t done)
 	return done ? SOCK_NO_RESTART : 0;
 }
 
+/* Where nobody tells that it is time to look again. */
+static int nap(void)
+{
+	static const struct timespec ts = { .tv_nsec = 1000000 };
+
+	return MIN(0, k_ppoll(NULL, 0, &ts, NULL));
+}
+
+/* Wait for more than the @got bytes that lie there (MSG_PEEK | MSG_WAITALL,
+ * which is rare): false if that is all.  The FIFO can't be armed for so many
+ * without those who read it being told of fewer. */
+static bool peek_on(struct sock *s, size_t got, size_t enough, uint64_t end)
+{
+	if (got >= enough || got >= fifo_size(&s->sess->rx) ||
+	    app_now_ms() >= end || nap() < 0)
+		return false;
+	app_poll();
+	return true;
+}
+
 static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -186,6 +206,7 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 				: MIN(want, (size_t)MAX(s->rcvlowat, 1)),
 	       done = 0;
 	int timeout = s->rcvtimeo_ms;
+	uint64_t end = timeout ? app_now_ms() + (uint64_t)timeout : UINT64_MAX;
 	ssize_t ret;
 	bool over;
 
@@ -195,8 +216,14 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		over = recv_over(s);
 		ret = recv_once(s, &c, want - done, flags);
 		if (ret > 0) {
+			if (flags & MSG_PEEK) {
+				if (nonblock || over ||
+				    !peek_on(s, (size_t)ret, enough, end))
+					return ret;
+				continue;
+			}
 			done += (size_t)ret;
-			if (done >= enough || flags & MSG_PEEK)
+			if (done >= enough)
 				return (ssize_t)done;
 			advance(&c, (size_t)ret);
 			continue;
@@ -324,15 +351,6 @@ static bool send_over(struct sock *s)
 	       s->hold->flags & HOLD_WR_SHUT;
 }
 
-/* The FIFO has room but the segment no memory: others give it back and don't
- * tell, so there is nothing to wait for but time. */
-static int nap(void)
-{
-	static const struct timespec ts = { .tv_nsec = 1000000 };
-
-	return MIN(0, k_ppoll(NULL, 0, &ts, NULL));
-}
-
 static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 			 size_t want, int flags)
 {
@@ -360,7 +378,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 			ret = broken(s);
 		else if (nonblock)
 			ret = -EAGAIN;
-		else if (ret == -ENOBUFS)
+		else if (ret == -ENOBUFS) /* others give back and don't tell */
 			ret = nap();
 		else
 			ret = sock_wait(s, POLLOUT | partial(done),

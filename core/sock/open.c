@@ -402,6 +402,7 @@ static int connect_again(struct sock *s)
 		err = sock_wait(s, POLLOUT, -1);
 		return err ? err : connect_again(s);
 	case SESSION_FAILED:
+		s->connect_told = true;
 		err = atomic_exchange(&s->error, 0);
 		return err ? -err : -ECONNABORTED;
 	default:
@@ -554,6 +555,13 @@ static int disconnect(struct sock *s, int fd)
 	return 0;
 }
 
+/* An attempt failed and the program knows: the next one is a new one. */
+static bool failed_before(struct sock *s)
+{
+	return s->kind == SOCK_SESSION && s->sess->state == SESSION_FAILED &&
+	       s->connect_told && !s->error;
+}
+
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
@@ -562,6 +570,11 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	int domain, err;
 
 	s = sock_get_claimed(fd);
+	if (s && failed_before(s)) {
+		disconnect(s, fd);
+		sock_put(s);
+		s = NULL;
+	}
 	if (s) {
 		err = s->kind == SOCK_SESSION && sa &&
 				      len >= sizeof(sa->sa_family) &&

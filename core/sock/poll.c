@@ -199,7 +199,7 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 	int ret;
 
 	set_fill(set);
-	if (!set->n_socks)
+	if (!set->n_socks && !app_zombies())
 		return k_ppoll(set->fds, set->n, timeout, mask);
 	app_poll();
 	ret = ask_kernel(set);
@@ -244,7 +244,7 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
-	if (!table_entries || !any_ours(fds, n))
+	if ((!table_entries || !any_ours(fds, n)) && !app_zombies())
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
 		if (n > INT_MAX) /* as for a limit of descriptors */
@@ -321,6 +321,43 @@ static int from_poll(const struct pollfd *fds, nfds_t k, fd_set *rd, fd_set *wr,
 	return count;
 }
 
+/* Is there anything that select(2) shows? */
+static bool shown(const struct pollfd *p)
+{
+	int bits = POLLNVAL;
+
+	bits |= p->events & POLLIN ? SEL_RD : 0;
+	bits |= p->events & POLLOUT ? SEL_WR : 0;
+	bits |= p->events & POLLPRI ? SEL_EX : 0;
+	return p->revents & bits;
+}
+
+/* poll(2) also ends for a hang-up that nobody asked for: that descriptor will
+ * show nothing more, so it is left out, under a negative number. */
+static int select_loop(struct pollfd *fds, nfds_t k,
+		       const struct timespec *timeout, const sigset_t *mask)
+{
+	uint64_t end = sock_end_ns(timeout);
+	struct timespec ts;
+	bool any = false;
+	nfds_t i;
+	int ret;
+
+	do {
+		ret = sock_ppoll(fds, k, left(end, &ts), mask);
+		for (i = 0; ret > 0 && i < k; i++) {
+			if (shown(&fds[i]))
+				any = true;
+			else if (fds[i].fd >= 0 && fds[i].revents)
+				fds[i].fd = ~fds[i].fd;
+		}
+	} while (ret > 0 && !any);
+	for (i = 0; i < k; i++)
+		if (fds[i].fd < 0)
+			fds[i].fd = ~fds[i].fd;
+	return ret;
+}
+
 int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 		 const struct timespec *timeout, const sigset_t *mask)
 {
@@ -333,8 +370,8 @@ int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	if (n > FD_SETSIZE)
 		return k_pselect(n, rd, wr, ex, timeout, mask);
 	k = to_poll(n, rd, wr, ex, fds);
-	if (!any_ours(fds, k))
+	if (!any_ours(fds, k) && !app_zombies())
 		return k_pselect(n, rd, wr, ex, timeout, mask);
-	ret = sock_ppoll(fds, k, timeout, mask);
+	ret = select_loop(fds, k, timeout, mask);
 	return ret < 0 ? ret : from_poll(fds, k, rd, wr, ex);
 }

@@ -387,6 +387,37 @@ TEST(session_layer_dies)
 	finish();
 }
 
+/* A session layer that is stopped empties no queue: who has app.lock must not
+ * wait for ever, and the next one not at all. */
+TEST(stuck_session_layer)
+{
+	struct ctrl_addr a = addr(80);
+	uint64_t start_ms, took;
+	struct session *l, *s;
+	int n = 0, err;
+
+	start();
+	s = open_one(90);
+	start_ms = app_now_ms();
+	while (!(err = session_listen(app, &a, 0, &l)))
+		CHECK(++n < 1000);
+	took = app_now_ms() - start_ms;
+	CHECK(n > 0 && err == -EPIPE && took >= 1000 && took < 10000);
+	start_ms = app_now_ms();
+	session_ring_tx(s);
+	session_close(s, false);
+	CHECK(app_now_ms() - start_ms < 500);
+	app_put(app);
+	app_serve(true);
+	CHECK(!app_any());
+	while (!played_quiet(&p))
+		played_heard(&p);
+	played_hang_up(&p);
+	app = played_attach(&p);
+	CHECK(app);
+	finish();
+}
+
 /* Handles that differ in either half; every one must be found, also when the
  * table has grown and when others have gone. */
 static uint64_t nth_handle(unsigned i)
