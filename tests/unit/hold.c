@@ -173,8 +173,11 @@ TEST(used_slot_means_another)
 	}
 	until(&b->step, 1);
 	pid = fork_with(h);
-	if (!pid)
+	if (!pid) {
+		b->up = 2;
 		pause();
+	}
+	until(&b->up, 2); /* killed sooner, it counts as starting for a while */
 	b->step = 2;
 	reap(mid);
 	kill_now(pid);
