@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* app_seg.c - the segments of an attachment, mapped while something uses them
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/kernel.h"
+#include "core/sess/app.h"
+
+struct app_seg *app_seg(struct app *app, uint64_t handle)
+{
+	unsigned i;
+
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] && !app->segs[i]->retired &&
+		    app->segs[i]->handle == handle)
+			return app->segs[i];
+	return NULL;
+}
+
+/**
+ * app_add_segment() - Map a segment under a handle
+ * @fd:		Taken over
+ *
+ * A worker of a family may be sent what it has inherited: that is kept.
+ */
+int app_add_segment(struct app *app, uint64_t handle, int fd)
+{
+	struct app_seg *seg;
+	unsigned i;
+	int err;
+
+	if (app_seg(app, handle)) {
+		k_close(fd);
+		return 0;
+	}
+	for (i = 0; i < app->n_segs && app->segs[i]; i++)
+		;
+	seg = i < APP_MAX_SEGS ? calloc(1, sizeof(*seg)) : NULL;
+	if (!seg) {
+		k_close(fd);
+		return -ENOMEM;
+	}
+	err = seg_attach(&seg->seg, fd);
+	if (err) {
+		free(seg);
+		return err;
+	}
+	k_close(seg->seg.map.fd);
+	seg->seg.map.fd = -1;
+	seg->handle = handle;
+	app->segs[i] = seg;
+	if (i == app->n_segs)
+		app->n_segs++;
+	return 0;
+}
+
+/* One session less in @seg; the last one of a retired segment unmaps it. */
+void app_seg_put(struct app *app, struct app_seg *seg)
+{
+	unsigned i;
+
+	if (--seg->sessions || !seg->retired)
+		return;
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] == seg)
+			app->segs[i] = NULL;
+	seg_close(&seg->seg);
+	free(seg);
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env bats
+bats_require_minimum_version 1.5.0
+load helpers
+
+python=/usr/bin/python3
+
+setup_file() { start_sapid; }
+teardown_file() { stop_sapid; }
+teardown() { kill -CONT "$SAPID_PID"; }
+
+# The queue to the daemon is full long before four hundred connections have
+# been closed.
+@test "a stopped daemon: data go on, closing and connecting take a bounded time" {
+  need "$python"
+  before=$(sessions)
+  run -0 as shm timeout 60 "$python" - "$SAPID_PID" << 'END'
+import os, signal, socket, sys, time
+l = socket.create_server(("127.0.0.1", 0), backlog=500)
+pairs = []
+for i in range(400):
+    c = socket.create_connection(l.getsockname(), 10)
+    pairs.append((c, l.accept()[0]))
+os.kill(int(sys.argv[1]), signal.SIGSTOP)
+longest = 0
+def timed(what):
+    global longest
+    start = time.monotonic()
+    what()
+    longest = max(longest, time.monotonic() - start)
+def talk():
+    for c, s in pairs:
+        c.sendall(b"there")
+        assert s.recv(5, socket.MSG_WAITALL) == b"there"
+timed(talk)
+assert longest < 5, longest
+for c, s in pairs:
+    timed(c.close)
+    timed(s.close)
+def connect():
+    c = socket.create_connection(l.getsockname(), 10)
+    s = l.accept()[0]
+    c.sendall(b"kernel")
+    assert s.recv(6, socket.MSG_WAITALL) == b"kernel"
+timed(connect)
+print("longest", longest)
+assert longest < 10, longest
+END
+  echo "$output"
+  kill -CONT "$SAPID_PID"
+  [ "$(sessions)" -ge $((before + 400)) ]
+}
