@@ -19,13 +19,13 @@ static int result(int ret)
 	return ret < 0 ? -errno : 0;
 }
 
-/** sys_mkdir() - Make a directory, or find it */
+/** sys_mkdir() - Make a directory of just this mode, or find it as it is */
 int sys_mkdir(const char *path, mode_t mode)
 {
 	struct stat st;
 
 	if (!mkdir(path, mode))
-		return 0;
+		return sys_chmod(path, mode); /* whatever the umask */
 	if (errno != EEXIST)
 		return -errno;
 	if (stat(path, &st) < 0)

@@ -8,7 +8,7 @@
 
 #include "core/base/base.h"
 
-/* A directory that is there already is no error, if it is one. */
+/* A directory that is there already is no error, and left as it is. */
 int sys_mkdir(const char *path, mode_t mode) MUST_CHECK;
 int sys_unlink(const char *path);
 int sys_chmod(const char *path, mode_t mode) MUST_CHECK;

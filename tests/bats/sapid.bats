@@ -1,4 +1,5 @@
 # sapid.bats - the daemon as a program: options, files, signals
+# shellcheck disable=SC2154 # automake exports top_srcdir
 bats_require_minimum_version 1.5.0
 load helpers
 

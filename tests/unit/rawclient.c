@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,6 +49,8 @@ static long now_ms(void)
 
 /* --- the daemon --- */
 
+uid_t raw_daemon_uid;
+
 void raw_start(struct raw_daemon *d, const char *const *args)
 {
 	const char *argv[32] = { getenv("SAPID"),
@@ -59,30 +62,39 @@ void raw_start(struct raw_daemon *d, const char *const *args)
 				 "3",
 				 "-c",
 				 "/dev/null" };
-	int ready[2], n = 9;
+	int ready[2], low, exe, n = 9;
 	char byte;
 
 	if (!argv[0])
 		argv[0] = "daemon/sapid";
 	strcpy(d->dir, "/tmp/sapid-test-XXXXXX");
 	MUST(mkdtemp(d->dir));
+	MUST(!raw_daemon_uid || !chown(d->dir, raw_daemon_uid, (gid_t)-1));
 	snprintf(d->sock, sizeof(d->sock), "%s/app_ns_sockets/default", d->dir);
 	snprintf(d->status, sizeof(d->status), "%s/status", d->dir);
 	while (args && *args)
 		argv[n++] = *args++;
+	/* Its user need not be able to look where it stands */
+	low = open(argv[0], O_RDONLY | O_CLOEXEC);
+	exe = fcntl(low, F_DUPFD_CLOEXEC, 10);
+	MUST(exe >= 0);
+	close(low);
 	MUST(!pipe(ready));
 	d->pid = fork();
 	MUST(d->pid >= 0);
 	if (!d->pid) {
+		if (raw_daemon_uid && setuid(raw_daemon_uid))
+			_exit(126);
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* no test leaves one */
 		close(ready[0]);
 		if (ready[1] != 3) {
 			dup2(ready[1], 3);
 			close(ready[1]);
 		}
-		execv(argv[0], (char **)argv);
+		fexecve(exe, (char **)argv, environ);
 		_exit(127);
 	}
+	close(exe);
 	close(ready[1]);
 	MUST(read(ready[0], &byte, 1) == 1);
 	close(ready[0]);

@@ -34,6 +34,8 @@ struct raw_daemon {
 void raw_start(struct raw_daemon *d, const char *const *args);
 /* With this configuration file */
 void raw_start_conf(struct raw_daemon *d, const char *conf);
+/* Who runs the daemon of the next start; 0: we do. Needs root. */
+extern uid_t raw_daemon_uid;
 /* SIGTERM: it must end well, and leave no socket. */
 void raw_stop(struct raw_daemon *d);
 int raw_count_fds(const struct raw_daemon *d);

@@ -197,6 +197,7 @@ TEST(killed_clients_leave_nothing_behind)
 	for (i = 0; i < CLIENTS; i++)
 		pid[i] = spawn(i, seed + i);
 	n = kills ? (unsigned)atoi(kills) : 300;
+	alarm(30 + n / 10);
 	for (k = 0; k < n; k++) {
 		i = (unsigned)rand_r(&seed) % CLIENTS;
 		usleep((unsigned)rand_r(&seed) % 20000);
