@@ -87,6 +87,8 @@ static void unsubscribe(struct session *s)
 	hold_lock(&s->hold->rx_lock);
 	fifo_unsubscribe(&s->rx, (uint8_t)s->app->wrk_index);
 	hold_unlock(&s->hold->rx_lock);
+	if (s->app->sapid)
+		return;
 	hold_lock(&s->hold->tx_lock);
 	fifo_unsubscribe(&s->tx, (uint8_t)s->app->wrk_index);
 	hold_unlock(&s->hold->tx_lock);
@@ -204,6 +206,8 @@ void session_reap(struct app *app)
 	}
 }
 
+/* sapid looks at the FIFO that this side reads; the other one's list is the
+ * peer's there.  VPP wants both (ABI.md 12.2). */
 static int subscribe(struct session *s, uint32_t wrk)
 {
 	int err;
@@ -211,7 +215,7 @@ static int subscribe(struct session *s, uint32_t wrk)
 	hold_lock(&s->hold->rx_lock);
 	err = fifo_subscribe(&s->rx, (uint8_t)wrk);
 	hold_unlock(&s->hold->rx_lock);
-	if (err)
+	if (err || s->app->sapid)
 		return err;
 	hold_lock(&s->hold->tx_lock);
 	err = fifo_subscribe(&s->tx, (uint8_t)wrk);

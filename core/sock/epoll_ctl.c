@@ -138,21 +138,33 @@ static void item_fire(struct watch *w)
 	watch_fire(ep->sock);
 }
 
-void epoll_kick(struct epoll *ep)
+static void kick(struct epoll *ep)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = ep };
 	int fd;
 
-	if (!ep->bare || atomic_exchange(&ep->kicked, true))
-		return;
 	/* the number first: a member goes by the number it had when added */
 	fd = private_fd(k_eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
 	if (fd < 0 || k_epoll_ctl(ep->sock->fd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		log_warn("epoll %d: a sleeping thread may miss a socket",
 			 ep->sock->fd);
-	pthread_mutex_lock(&ep->lock);
 	ep->kick_fd = fd;
+	ep->kicked = true;
+}
+
+void epoll_kick(struct epoll *ep)
+{
+	int cancel = cancel_off();
+
+	pthread_mutex_lock(&ep->lock);
+	if (ep->bare && !ep->kicked)
+		kick(ep);
 	pthread_mutex_unlock(&ep->lock);
+	/* kicked before bare, as the thread that leaves lowers bare before it
+	 * looks at kicked (left_bare()): one of us takes the kick away */
+	if (!ep->bare && ep->kicked)
+		epoll_unkick(ep, ep->sock->fd);
+	cancel_back(cancel);
 }
 
 /* The last of the threads is out; closing takes the member away. */

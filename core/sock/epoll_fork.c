@@ -68,7 +68,7 @@ static struct sock **members(struct epoll *ep, unsigned *n)
 
 	*n = 0;
 	pthread_mutex_lock(&ep->lock);
-	list = calloc(ep->n_items + 1, sizeof(struct sock *));
+	list = calloc(ep->n_notes + 1, sizeof(struct sock *));
 	for (i = 0; list && i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next) {
 			if (!it->sock)

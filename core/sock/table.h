@@ -186,12 +186,26 @@ static inline bool timespec_ok(const struct timespec *ts)
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
 }
 
+/* addr.c: IPv4-mapped addresses are IPv4 in a message */
+int addr_to_ctrl(const struct sockaddr *sa, socklen_t len, struct ctrl_addr *a);
+void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
+		    socklen_t *len);
+bool addr_is_any(const struct ctrl_addr *a);
+bool addr_is_loopback(const struct ctrl_addr *a);
+/* One of this host's? Asks the kernel. */
+bool addr_is_local(const struct ctrl_addr *a);
+
 /* open.c */
+/* sapid answers at once; a stopped one must not hold up the program */
+#define LOCAL_ANSWER_MS 1000
 bool sock_closed(struct sock *s);
 int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 	       const struct conf_choice *choice, struct sock **out);
-void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
-		    socklen_t *len);
+int sock_int_opt(int fd, int level, int name, int *val);
+/* The domain of a TCP socket of the kernel, or an error. */
+int sock_tcp_domain(int fd);
+/* What the program set while the socket was the kernel's. */
+void sock_take_options(int fd, struct sock *s);
 
 /* copy.c */
 void copy_adopt(int fd, struct sock *s);

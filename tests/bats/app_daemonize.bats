@@ -18,6 +18,7 @@ teardown() {
 # daemonize COMMAND...: it must return at once, and write $pidfile
 daemonize() {
   as shm timeout 20 "$@" < /dev/null > "$BATS_TEST_TMPDIR/log" 2>&1 3>&-
+  # shellcheck disable=SC2154 # each test sets its port
   wait_port "$port"
   within 20 [ -s "$pidfile" ]
 }
@@ -33,7 +34,8 @@ stop_daemon() {
   return 1
 }
 
-server_log=/dev/null # of wait_port
+# shellcheck disable=SC2034 # of wait_port
+server_log=/dev/null
 
 # carried N COMMAND...: it made N connections, and the daemon N sessions
 carried() {
@@ -155,8 +157,7 @@ END
 }
 
 loop_first_clients() {
-  local i
-  for i in {1..8}; do
+  for _ in {1..8}; do
     carried 1 "$python" -c '
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30)

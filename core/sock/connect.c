@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* connect.c - connect: by the session layer if it can, else by the kernel */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+/* connect(2) on what is already ours */
+static int connect_again(struct sock *s)
+{
+	struct session *sess = s->sess;
+	int err;
+
+	if (s->kind != SOCK_SESSION)
+		return -EISCONN;
+	switch (session_now(sess)) {
+	case SESSION_CONNECTING:
+		if (sock_nonblock(s))
+			return -EALREADY;
+		err = sock_wait(s, POLLOUT, -1);
+		return err ? err : connect_again(s);
+	case SESSION_FAILED:
+		s->connect_told = true;
+		err = atomic_exchange(&s->error, 0);
+		return err ? -err : -ECONNABORTED;
+	default:
+		if (s->connect_told)
+			return -EISCONN;
+		s->connect_told = true;
+		return 0;
+	}
+}
+
+/* Is the kernel's socket connected, connecting or listening? */
+static bool kernel_busy(int fd)
+{
+	struct tcp_info ti;
+	socklen_t len = sizeof(ti);
+
+	memset(&ti, 0, sizeof(ti));
+	return k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) ||
+	       ti.tcpi_state != TCP_CLOSE;
+}
+
+/* The client's own address: what it is bound to; from 127/8 the kernel's
+ * choice is 127.0.0.1, whatever the target; else the daemon's, which is the
+ * target's, as the kernel's. */
+static bool own_address(int fd, const struct ctrl_addr *rmt,
+			struct ctrl_addr *lcl)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
+	    addr_to_ctrl((struct sockaddr *)&ss, len, lcl))
+		return false;
+	if (addr_is_any(lcl) && rmt->is_ip4 && addr_is_loopback(rmt)) {
+		lcl->is_ip4 = 1;
+		lcl->ip[12] = 127;
+		lcl->ip[15] = 1;
+	}
+	return lcl->port || !addr_is_any(lcl);
+}
+
+/* Why the kernel gets this connection, in the status's words. */
+static enum wire_ext_why why_of(int32_t retval)
+{
+	switch (retval) {
+	case WIRE_E_NOROUTE:
+		return WIRE_WHY_NO_LISTEN;
+	case WIRE_E_SEG_NO_SPACE:
+	case WIRE_E_SEG_NO_SPACE2:
+	case WIRE_E_SEG_CREATE:
+	case WIRE_E_ALLOC:
+		return WIRE_WHY_NO_MEMORY;
+	default:
+		return WIRE_WHY_REFUSED;
+	}
+}
+
+/* app.lock held: 0 connected, -EINPROGRESS, or why not */
+static int connect_session(struct app *app, int fd, int domain,
+			   const struct ctrl_addr *rmt,
+			   const struct conf_choice *choice, bool nonblock)
+{
+	int wait_ms = app->sapid ? LOCAL_ANSWER_MS
+				 : (int)conf_get()->session_timeout_ms;
+	struct session *sess;
+	struct ctrl_addr lcl;
+	struct sock *s;
+	int err;
+
+	err = session_connect(app, rmt,
+			      own_address(fd, rmt, &lcl) ? &lcl : NULL, &sess);
+	if (err)
+		return err;
+	/* a remote peer's answer may take its time: as the kernel, don't wait
+	 */
+	if (app->sapid || !nonblock) {
+		err = app_wait_ctl(app, sess, wait_ms);
+		if (!err && sess->state == SESSION_FAILED)
+			err = sess->error;
+		if (err)
+			app_count_kernel(sess->state == SESSION_FAILED
+						 ? why_of(sess->retval)
+						 : WIRE_WHY_PROTOCOL);
+	}
+	if (!err)
+		err = sock_adopt(fd, sess, domain, nonblock, choice, &s);
+	if (err) {
+		session_close(sess, false);
+		return err;
+	}
+	sock_take_options(fd, s);
+	s->connect_told = !nonblock;
+	return nonblock ? -EINPROGRESS : 0;
+}
+
+static int connect_ours(int fd, int domain, const struct ctrl_addr *rmt,
+			const struct conf_choice *choice)
+{
+	struct app *app;
+	int err, flags;
+
+	flags = k_fcntl(fd, F_GETFL, 0);
+	if (flags < 0)
+		return flags;
+	sock_init();
+	app = app_get(choice->use);
+	if (!app)
+		return -ENETDOWN;
+	err = connect_session(app, fd, domain, rmt, choice, flags & O_NONBLOCK);
+	app_put(app);
+	return err;
+}
+
+/* Shall the session layer be asked at all? */
+static bool wanted(int fd, const struct sockaddr *sa, socklen_t len,
+		   struct ctrl_addr *rmt, int *domain,
+		   struct conf_choice *choice)
+{
+	if (!sa || addr_to_ctrl(sa, len, rmt) || !rmt->port)
+		return false;
+	*domain = sock_tcp_domain(fd);
+	if (*domain < 0 || (*domain == AF_INET && !rmt->is_ip4) ||
+	    kernel_busy(fd))
+		return false;
+	conf_choose(conf_get(), CONF_TCP_CLIENT, sa, NULL, choice);
+	if (choice->use == CONF_OS) {
+		app_count_kernel(WIRE_WHY_RULE);
+		return false;
+	}
+	if (addr_is_any(rmt)) { /* Linux: this host */
+		rmt->ip[12] = rmt->is_ip4 ? 127 : 0;
+		rmt->ip[15] = 1;
+	}
+	if (choice->use != CONF_VPP && !addr_is_local(rmt)) {
+		app_count_kernel(WIRE_WHY_REMOTE);
+		return false;
+	}
+	return true;
+}
+
+/* connect(2) to nothing: the connection is reset, the socket is the kernel's
+ * again and may be connected anew. */
+static int disconnect(struct sock *s, int fd)
+{
+	struct sock *entry = table_take(fd);
+
+	s->linger = 0;
+	if (entry)
+		sock_put(entry);
+	return 0;
+}
+
+/* An attempt failed and the program knows: the next one is a new one. */
+static bool failed_before(struct sock *s)
+{
+	return s->kind == SOCK_SESSION && s->sess->state == SESSION_FAILED &&
+	       s->connect_told && !s->error;
+}
+
+int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct conf_choice choice;
+	struct ctrl_addr rmt;
+	struct sock *s;
+	int domain, err;
+
+	s = sock_get_claimed(fd);
+	if (s && failed_before(s)) {
+		disconnect(s, fd);
+		sock_put(s);
+		s = NULL;
+	}
+	if (s) {
+		err = s->kind == SOCK_SESSION && sa &&
+				      len >= sizeof(sa->sa_family) &&
+				      sa->sa_family == AF_UNSPEC
+			      ? disconnect(s, fd)
+			      : connect_again(s);
+		sock_put(s);
+		return err;
+	}
+	if (conf_get()->disabled ||
+	    !wanted(fd, sa, len, &rmt, &domain, &choice))
+		return k_connect(fd, sa, len);
+	err = connect_ours(fd, domain, &rmt, &choice);
+	if (err == -EEXIST) /* another thread connected it meanwhile */
+		return sock_connect(fd, sa, len);
+	if (!err || err == -EINPROGRESS || err == -EINTR || choice.require)
+		return err;
+	log_debug("connection %d stays with the kernel: %s", fd,
+		  strerrorname_np(-err));
+	return k_connect(fd, sa, len);
+}
