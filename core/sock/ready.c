@@ -210,6 +210,15 @@ static void ring_waiter(struct watch *w)
 	waiter_ring(w->waiter);
 }
 
+/* What the thread itself causes can't interrupt its sleep; crash handlers
+ * seldom ask for restarts. */
+static bool is_fault(int sig)
+{
+	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
+	       sig == SIGILL || sig == SIGTRAP || sig == SIGSYS ||
+	       sig == SIGABRT;
+}
+
 /* Which handler ran is not to be known; only if every handler of the program
  * asks for restarts do we restart. */
 static bool restarts(void)
@@ -219,8 +228,8 @@ static bool restarts(void)
 
 	for (sig = 1; sig < SIGRTMAX; sig++) {
 		if ((sig >= FIRST_LIBC_SIGNAL && sig < SIGRTMIN) ||
-		    sigaction(sig, NULL, &sa) || sa.sa_handler == SIG_DFL ||
-		    sa.sa_handler == SIG_IGN)
+		    is_fault(sig) || sigaction(sig, NULL, &sa) ||
+		    sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN)
 			continue;
 		if (!(sa.sa_flags & SA_RESTART))
 			return false;

@@ -99,6 +99,7 @@ http {
 }
 END
   } > "$BATS_TEST_TMPDIR/nginx.conf"
+  need_preloaded curl --version
   daemonize nginx -e "$BATS_TEST_TMPDIR/error.log" \
     -c "$BATS_TEST_TMPDIR/nginx.conf"
   within 20 workers_listen 2
