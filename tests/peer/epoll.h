@@ -19,5 +19,8 @@ int ep_ctl(const char *what, int ep, int op, int fd, uint32_t events,
 int ep_wait(int ep, int max, int ms);
 /* The same, ordered by the data: the order is nobody's promise. */
 int ep_wait_sorted(int ep, int max, int ms);
+/* Wait until every one of @want, bits by data, was told; say what was. It is
+ * nobody's promise that one wait tells all. */
+void ep_gather(int ep, unsigned want);
 
 #endif /* TESTS_PEER_EPOLL_H */

@@ -56,3 +56,18 @@ int ep_wait_sorted(int ep, int max, int ms)
 {
 	return wait_and_say(ep, max, ms, true);
 }
+
+void ep_gather(int ep, unsigned want)
+{
+	int64_t end = now_ms() + DEADLINE_MS;
+	struct epoll_event ev[16];
+	unsigned told = 0;
+	int n;
+
+	do {
+		n = (int)MUST(epoll_wait(ep, ev, COUNT(ev), 1000));
+		while (n--)
+			told |= 1u << ev[n].data.u64;
+	} while ((told & want) != want && now_ms() < end);
+	say("told %#x", told);
+}
