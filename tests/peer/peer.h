@@ -161,7 +161,7 @@ int child_end(pid_t pid);
 
 /* ---- acts: what either end can be told ---- */
 typedef long act(int fd, long a, long b);
-extern uint64_t act_sum; /* FNV-1a of what act_pull() read last */
+extern __thread uint64_t act_sum; /* FNV-1a of what act_pull() read last */
 long act_text(int fd, long text, long flags); /* send a string; flags too */
 long act_push(int fd, long n, long seed);     /* send @n bytes of a stream */
 long act_pull(int fd, long n, long max); /* read @n or to the end, by @max */

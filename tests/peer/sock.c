@@ -9,7 +9,7 @@
 #define WARM_SIZE 1024
 
 int near_fd = -1;
-uint64_t act_sum;
+__thread uint64_t act_sum;
 
 /* What is told and what is answered; both ends are the same program image,
  * so a function's address means the same in a child. */
