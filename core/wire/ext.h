@@ -28,6 +28,10 @@
 
 /* features of wire_ext_hello */
 #define WIRE_EXT_STATS (1u << 0) /* stats_off is valid */
+#define WIRE_EXT_LINKS (1u << 1) /* links are granted; mail_off is valid, and \
+				    the page's descriptor is the last one */
+#define WIRE_EXT_DIAG (1u << 2)	 /* ... to who sends WIRE_SAPI_DIAG first: the \
+				    client's network is not the daemon's */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */
@@ -36,13 +40,23 @@ struct wire_ext_hello {
 	uint64_t stats_off; /* wire_stats, from the fsh of the worker's segment
 			     */
 	uint64_t netns;	    /* cookie of the network namespace of this client */
-	uint8_t pad[32];
+	uint64_t mail_off;  /* wire_mail, likewise */
+	uint8_t pad[24];
 };
 WIRE_SIZE(struct wire_ext_hello, 64);
 WIRE_AT(struct wire_ext_hello, size, 8);
 WIRE_AT(struct wire_ext_hello, features, 12);
 WIRE_AT(struct wire_ext_hello, stats_off, 16);
 WIRE_AT(struct wire_ext_hello, netns, 24);
+WIRE_AT(struct wire_ext_hello, mail_off, 32);
+
+/* Written by the daemon: how many extension messages it has sent to this
+ * worker, so that a client knows of one without a syscall. */
+struct wire_mail {
+	_Atomic uint32_t sent;
+	uint8_t pad[60];
+};
+WIRE_SIZE(struct wire_mail, 64);
 
 /* a reply of sapid: what stock clients read, and the trailer */
 struct wire_ext_reply {

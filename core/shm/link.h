@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - one end of a link: header words, arming and ringing
+ *
+ * DOC: Everything the other end writes is hostile: it can spoil its own
+ * connection.  Words of the header are read once, by the functions below,
+ * each of which names its partner.
+ *
+ * Waking: a waiter that is about to sleep arms its direction with the number
+ * of its bell, then looks once more.  Who has put bytes (or taken some, or
+ * changed a flag) looks at the other end's word and, if it is armed, takes
+ * the bell's number by an exchange, marks the link in the segment's ready
+ * word and writes the bell.  The full fences between "arm" and "look", and
+ * between "publish" and "look at armed", see to it that one of the two sees
+ * the other: see link.c.
+ */
+#ifndef SHM_LINK_H
+#define SHM_LINK_H
+
+#include "core/shm/map.h"
+#include "core/shm/ring.h"
+
+struct link_end {
+	struct wire_link_side *mine, *peer; /* NULL: no link */
+	struct wire_link_seg *seg;
+	unsigned index, side; /* of the block; mine */
+	struct ring tx, rx;
+};
+
+/* --- segments --- */
+/* Daemon: a segment of @n empty links, sealed, mapped whole. */
+int link_seg_create(struct map *map, unsigned n, uint32_t ring) MUST_CHECK;
+/* Client: map one of exactly this shape; takes @fd over, also on error, and
+ * does not keep it.  -EPROTO if it is not of this shape or not sealed. */
+int link_seg_attach(struct map *map, int fd, unsigned n,
+		    uint32_t ring) MUST_CHECK;
+/* Daemon: block @index is as new again, its memory given back. */
+void link_seg_wipe(struct map *map, unsigned index, uint32_t ring);
+/* Does the shape make sense?  ring a power of two in range, 1 <= n <= MAX. */
+bool link_shape_ok(unsigned n, uint32_t ring);
+
+/* --- one end --- */
+/* Fill @end for block @index of the segment; @tx, @rx: its own words, zeroed
+ * by the caller at the link's beginning, not when a forked process comes to
+ * it.  -EPROTO if the block is not inside. */
+int link_end_init(struct link_end *end, const struct map *map, unsigned index,
+		  unsigned side, uint32_t ring, struct ring_own *tx,
+		  struct ring_own *rx) MUST_CHECK;
+
+/* Flags: ours only grow. */
+uint32_t link_peer_flags(const struct link_end *end);
+uint32_t link_flags(const struct link_end *end);
+void link_set_flags(struct link_end *end, uint32_t flags);
+/* Leave the kernel's stream at byte @at: what is put from now on comes after
+ * it. */
+void link_switch(struct link_end *end, uint64_t at);
+/* Has the peer left it?  *at is valid if so. */
+bool link_peer_switched(const struct link_end *end, uint64_t *at);
+
+/* --- sleeping and waking --- */
+/* About to sleep: ring bell @bell when something comes; then look again. */
+void link_arm_rx(struct link_end *end, unsigned bell);
+/* ... when there is room for @room bytes or more. */
+void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room);
+/* It is awake anyhow: no need to ring. */
+void link_disarm(struct link_end *end);
+bool link_is_armed_rx(const struct link_end *end);
+/* After ring_put(), link_set_flags() or link_switch(): the bell to ring, or
+ * -1.  The link is marked in ready. */
+int link_wake_reader(struct link_end *end);
+/* After ring_take(): likewise, if it waits for room and there is enough. */
+int link_wake_writer(struct link_end *end);
+/* Both, after an end of the connection. */
+
+/* The links of this side that were rung; takes them. */
+uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side);
+/* Is there any? One load. */
+bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side);
+
+#endif /* SHM_LINK_H */
