@@ -62,6 +62,8 @@
 	X(int, ioctl, (int fd, unsigned long req, void *arg), (fd, req, arg))  \
 	X(int, listen, (int fd, int backlog), (fd, backlog))                   \
 	X(off_t, lseek, (int fd, off_t off, int whence), (fd, off, whence))    \
+	X(int, madvise, (void *addr, size_t len, int advice),                  \
+	  (addr, len, advice))                                                 \
 	X(int, memfd_create, (const char *name, unsigned flags),               \
 	  (name, flags))                                                       \
 	X(int, munmap, (void *addr, size_t len), (addr, len))                  \

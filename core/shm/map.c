@@ -11,8 +11,10 @@
 #include "core/wire/seg.h"
 
 #define MAP_PAGE 4096u /* what segment sizes are rounded to */
+#define MAP_PLAIN_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Map @m->fd; its first @size bytes hold the fsh at @fsh_off. */
+/* Map @m->fd; its first @size bytes hold the fsh, or what offsets count from,
+ * at @fsh_off. */
 static int map_pages(struct map *m, size_t size, size_t fsh_off)
 {
 	void *at;
@@ -148,4 +150,89 @@ void map_close(struct map *m)
 	if (m->fd >= 0)
 		k_close(m->fd);
 	*m = (struct map){ .fd = -1 };
+}
+
+/**
+ * map_plain_create() - make a new segment of nothing but zeroes
+ * @m:		set on success
+ * @name:	of the memfd, for /proc/PID/maps
+ * @size:	bytes
+ *
+ * Return: 0, or the kernel's error.
+ */
+int map_plain_create(struct map *m, const char *name, size_t size)
+{
+	struct map new;
+	int ret;
+
+	if (!size || size % MAP_PAGE || size > PTRDIFF_MAX)
+		return -EINVAL;
+	new.fd = k_memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (new.fd < 0)
+		return new.fd;
+	ret = k_ftruncate(new.fd, (off_t)size);
+	/* the last: or a client could forbid the others to write, and to give
+	 * memory back */
+	if (ret >= 0)
+		ret = k_fcntl(new.fd, F_ADD_SEALS, MAP_PLAIN_SEALS);
+	if (ret >= 0)
+		ret = map_pages(&new, size, 0);
+	if (ret < 0) {
+		k_close(new.fd);
+		return ret;
+	}
+	*m = new;
+	return 0;
+}
+
+/**
+ * map_plain_attach() - map such a segment that came from elsewhere
+ * @m:		set on success; does not have the descriptor
+ * @fd:		the memfd; closed
+ * @size:	what it must have
+ *
+ * Return: 0, -EPROTO, or the kernel's error.
+ */
+int map_plain_attach(struct map *m, int fd, size_t size)
+{
+	struct map new = { .fd = fd };
+	struct stat st;
+	int ret;
+
+	ret = k_fstat(fd, &st);
+	if (ret < 0)
+		goto out;
+	ret = k_fcntl(fd, F_GET_SEALS, 0);
+	/* -EINVAL: a file of a kind that knows no seals */
+	if (ret == -EINVAL ||
+	    (ret >= 0 && (ret & MAP_PLAIN_SEALS) != MAP_PLAIN_SEALS))
+		ret = -EPROTO;
+	if (ret < 0)
+		goto out;
+	ret = -EPROTO;
+	if (!S_ISREG(st.st_mode) || !size || size > PTRDIFF_MAX ||
+	    st.st_size != (off_t)size)
+		goto out;
+	ret = map_pages(&new, size, 0);
+	if (ret == -EACCES || ret == -EPERM)
+		ret = -EPROTO; /* opened or sealed read-only */
+	if (ret < 0)
+		goto out;
+	*m = new;
+	m->fd = -1;
+out:
+	k_close(fd);
+	return ret;
+}
+
+/**
+ * map_give_back() - free memory of a segment
+ * @page:	where a page begins
+ * @len:	bytes, rounded up to whole pages
+ *
+ * Return: 0, or the kernel's error.
+ */
+int map_give_back(void *page, size_t len)
+{
+	return k_madvise(page, len, MADV_REMOVE);
 }

@@ -39,6 +39,19 @@ int map_attach(struct map *m, int fd) MUST_CHECK;
 /* Unmap and close.  Accepts a zeroed or closed map. */
 void map_close(struct map *m);
 
+/*
+ * Segments without a header of VPP's, of exactly @size bytes, a multiple of
+ * 4096: here map_at() counts from the base.  Sealed against growing too, and
+ * against more seals.
+ */
+int map_plain_create(struct map *m, const char *name, size_t size) MUST_CHECK;
+/* Takes @fd over, also on error, and does not keep it; -EPROTO if it is
+ * something else. */
+int map_plain_attach(struct map *m, int fd, size_t size) MUST_CHECK;
+
+/* Free the memory of whole pages of a segment: they read as zero then. */
+int map_give_back(void *page, size_t len);
+
 /* @off bytes from the fsh; NULL unless [off, off + len) is inside. */
 static inline void *map_at(const struct map *m, uint64_t off, size_t len)
 {

@@ -23,19 +23,22 @@
 #include "core/base/base.h"
 #include "core/wire/link.h"
 
-/* Plain words: guarded by the end's lock of this direction. */
+/* Plain words: guarded by the end's lock of this direction.  All zero is how
+ * a link begins. */
 struct ring_own {
 	uint32_t tail, base; /* producer: as published */
 	uint32_t head;	     /* consumer: as published */
-	uint32_t seen;	     /* the other end's index when last looked at */
-	uint32_t high;	     /* producer: furthest byte of the ring ever
-				touched since ring_give_back(), from home */
+	uint32_t seen;	     /* producer: head when last looked at */
+	uint32_t limit;	     /* producer: may put up to here without a look */
+	/* producer: furthest byte of the ring that may have been touched since
+	 * ring_give_back(), from home */
+	_Atomic uint32_t high;
 };
 
 struct ring {
 	uint8_t *data;
-	uint32_t size; /* power of two */
-	uint32_t home; /* where it begins when empty */
+	uint32_t size;		/* power of two */
+	uint32_t home;		/* where it begins when empty */
 	_Atomic uint64_t *tail; /* the producer's wire_link_side.tail */
 	_Atomic uint32_t *head; /* the consumer's wire_link_side.head */
 	struct ring_own *own;
@@ -51,7 +54,7 @@ ssize_t ring_take(struct ring *r, void *buf, size_t len) MUST_CHECK;
 /* The same into @iov's pieces, of which the first @skip bytes are full. */
 ssize_t ring_takev(struct ring *r, const struct iovec *iov, int n,
 		   size_t skip) MUST_CHECK;
-/* Copy from @off on, take nothing. */
+/* Copy from @off on, take nothing; -EAGAIN if there is nothing there. */
 ssize_t ring_peek(const struct ring *r, size_t off, void *buf,
 		  size_t len) MUST_CHECK;
 ssize_t ring_drop(struct ring *r, size_t len) MUST_CHECK;
@@ -68,7 +71,8 @@ ssize_t ring_unread(struct ring *r);
 ssize_t ring_put(struct ring *r, const void *buf, size_t len) MUST_CHECK;
 ssize_t ring_putv(struct ring *r, const struct iovec *iov, int n,
 		  size_t skip) MUST_CHECK;
-/* Room as one or two pieces to fill, then ring_publish() of what was. */
+/* Room, up to @want bytes, as one or two pieces to fill, then ring_publish()
+ * of what was. */
 ssize_t ring_space(struct ring *r, size_t want, struct iovec view[2],
 		   int *n) MUST_CHECK;
 void ring_publish(struct ring *r, size_t len);
@@ -80,7 +84,9 @@ bool ring_give_back(struct ring *r);
 /* Would it be worth a try?  Plain look, no lock. */
 static inline bool ring_is_spread(const struct ring *r)
 {
-	return r->own->high > 16 * WIRE_LINK_PAGE;
+	/* relaxed: a guess; pairs with touch() */
+	return atomic_load_explicit(&r->own->high, memory_order_relaxed) >
+	       16 * WIRE_LINK_PAGE;
 }
 
 #endif /* SHM_RING_H */
