@@ -79,21 +79,27 @@ static void offer_wait(const struct offer *o)
 	page_offer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
 }
 
-/* It waits no more. */
-static void offer_end(struct offer *o)
+/* It waits no more; who hears of that finds the page without it. */
+static void unlink_offer(struct offer *o)
 {
 	page_unoffer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
 	list_del(&o->on_slot);
 	list_del(&o->on_peer);
 	list_del(&o->on_time);
 	o->peer->n_offers--;
+}
+
+static void offer_end(struct offer *o)
+{
+	unlink_offer(o);
 	free(o);
 }
 
 static void end_refused(struct offer *o, enum wire_refusal why)
 {
+	unlink_offer(o);
 	offer_refuse(o, why);
-	offer_end(o);
+	free(o);
 }
 
 /** offers_leave() - The peer is gone */
@@ -191,21 +197,21 @@ static void offer_match(struct offer *waiting, const struct offer *o)
 	enum wire_refusal why = WIRE_REFUSED_MEMORY;
 	int ret;
 
+	unlink_offer(waiting);
 	if (!conf_may_link(&conn_of(o)->ns->conf, conn_of(waiting)->uid,
 			   conn_of(o)->uid))
 		ret = -EPERM;
 	else
 		ret = grant_open(waiting, o);
-	if (!ret) {
-		offer_end(waiting);
-		return;
-	}
 	if (ret == -EPERM)
 		why = WIRE_REFUSED_USER;
 	else if (ret == -ENOSPC || ret == -EAGAIN)
 		why = WIRE_REFUSED_LIMIT;
-	end_refused(waiting, why);
-	offer_refuse(o, why);
+	if (ret) {
+		offer_refuse(waiting, why);
+		offer_refuse(o, why);
+	}
+	free(waiting);
 }
 
 /* Its bell, by this message or an earlier one. */
