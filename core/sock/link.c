@@ -302,6 +302,7 @@ void link_release(struct sock *s)
 	epoll_sock_gone(s);
 	if (!s->hold_left)
 		link_closing(s, -1);
+	bell_put(s->bell);
 	if (!l)
 		return;
 	upgrade_learned(s, l);

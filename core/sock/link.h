@@ -91,7 +91,9 @@ static inline bool link_work_due(struct sock *s)
 	if (s->upgrade == UPGRADE_NEVER)
 		return false;
 	return offer_mail() ||
-	       (s->upgrade == UPGRADE_IDLE && upgrade_due_offer(s));
+	       (s->upgrade == UPGRADE_IDLE && upgrade_due_offer(s)) ||
+	       (s->upgrade == UPGRADE_OFFERED &&
+		s->offer_epoch != offer_epoch());
 }
 
 /*

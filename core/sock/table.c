@@ -166,6 +166,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->linger = -1;
 	s->entries = 0;
 	s->link = NULL;
+	s->bell = NULL;
 	s->gen++; /* answers to what it was are not for it */
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;

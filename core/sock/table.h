@@ -93,6 +93,7 @@ struct sock {
 	_Atomic uint32_t turns, need_turns; /* exchanges: so far, till an offer */
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
+	struct bell *bell; /* OFFERED: the one that was; referenced */
 	bool client, sent_last;
 	bool hold_left, hold_shared; /* this process let go; others hold it */
 	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */

@@ -119,11 +119,10 @@ static int addresses(int fd, struct offer *o)
 
 /* Whoever waits for the socket in an epoll instance listens to that one's
  * bell; else this thread will be the one that waits. */
-static struct bell *bell_for(struct sock *s, int fd)
+static struct bell *bell_for(int fd)
 {
 	struct bell *b = epoll_bell(fd);
 
-	(void)s;
 	return b ? b : bell_hold(waiter_bell());
 }
 
@@ -151,15 +150,16 @@ static void offer_it(struct sock *s, int fd)
 		never(s, WIRE_WHY_REMOTE);
 		return;
 	}
-	o.bell = bell_for(s, fd);
+	o.bell = bell_for(fd);
 	if (!o.bell) {
 		later(s);
 		return;
 	}
+	bell_put(s->bell); /* of an offer that nobody answered */
+	s->bell = o.bell;
 	s->upgrade = UPGRADE_OFFERED;
 	s->offer_epoch = offer_epoch();
 	err = offer_make(&o);
-	bell_put(o.bell);
 	if (err)
 		later(s);
 }
@@ -326,6 +326,9 @@ void upgrade_work(struct sock *s, int fd)
 
 	offer_poll();
 	l = s->link;
+	/* an attachment that has gone answers no more */
+	if (s->upgrade == UPGRADE_OFFERED && s->offer_epoch != offer_epoch())
+		later(s);
 	if (l)
 		settle(s, fd, l);
 	else if (s->upgrade == UPGRADE_IDLE && upgrade_due_offer(s))
@@ -381,11 +384,8 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 		err = link_new(s, g, &l);
 	if (err)
 		return err;
-	l->bell = bell_for(s, fd);
-	if (!l->bell) {
-		free(l);
-		return -EMFILE;
-	}
+	l->bell = s->bell; /* the peer has this one, whoever waits now */
+	s->bell = NULL;
 	take_over(s, fd);
 	l->end.mine->upgrade_us = sock_now_ns() / 1000 - s->since_us;
 	link_list(l);
