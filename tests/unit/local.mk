@@ -123,3 +123,9 @@ unit_tests += %D%/preload
 	preload/real.c preload/wrap_fd.c preload/wrap_io.c preload/wrap_open.c \
 	preload/wrap_stdio.c preload/wrap_wait.c
 %C%_preload_CPPFLAGS = $(preload_libsapi_preload_la_CPPFLAGS)
+
+# links
+EXTRA_DIST += %D%/link_rig.h
+unit_tests += %D%/ring
+%C%_ring_SOURCES = %D%/ring.c
+%C%_ring_LDADD = core/libshm.la core/libkernel.la
