@@ -63,7 +63,8 @@ static void take_n(struct link_rig *r, size_t len)
 struct scene {
 	const char *name;
 	void (*setup)(struct link_rig *r);
-	bool (*act)(struct link_rig *r); /* what the victim does */
+	bool producer;			 /* the victim */
+	bool (*act)(struct link_rig *r); /* what it does */
 	unsigned min_states; /* fewer would mean that it did not happen */
 };
 
@@ -156,33 +157,44 @@ static bool give_back(struct link_rig *r)
 }
 
 static const struct scene scenes[] = {
-	{ "put, the first", nothing, put_little, 5 },
-	{ "put behind others", something, put_little, 3 },
-	{ "put and leave home", something, put_much, 5 },
-	{ "put and come home", spent, put_little, 5 },
-	{ "put, look, come home", spent_unseen, put_much, 5 },
-	{ "put around the end", about_to_wrap, put_much, 5 },
-	{ "put pieces around the end", about_to_wrap, put_pieces, 5 },
-	{ "put where the index wraps", index_wraps, put_little, 3 },
-	{ "take", something, take_little, 3 },
-	{ "take from a full ring", full, take_all, 3 },
-	{ "take around the end", wrapped, take_all, 3 },
-	{ "drop", full, drop_little, 3 },
-	{ "give back", spent, give_back, 3 },
+	{ "put, the first", nothing, true, put_little, 5 },
+	{ "put behind others", something, true, put_little, 3 },
+	{ "put and leave home", something, true, put_much, 5 },
+	{ "put and come home", spent, true, put_little, 5 },
+	{ "put, look, come home", spent_unseen, true, put_much, 5 },
+	{ "put around the end", about_to_wrap, true, put_much, 5 },
+	{ "put pieces around the end", about_to_wrap, true, put_pieces, 5 },
+	{ "put where the index wraps", index_wraps, true, put_little, 3 },
+	{ "take", something, false, take_little, 3 },
+	{ "take from a full ring", full, false, take_all, 3 },
+	{ "take around the end", wrapped, false, take_all, 3 },
+	{ "drop", full, false, drop_little, 3 },
+	{ "give back", spent, true, give_back, 3 },
 };
 
-/* New ends go on; @order says who comes first. */
-static void take_over(struct link_rig *r, unsigned order)
+/* What the survivor does that does not know yet. */
+static void survive(struct link_rig *r, bool producer)
+{
+	ssize_t n;
+
+	do
+		n = producer ? put(r, 3000) : take(r, 3000);
+	while (n > 0);
+	CHECK(n == -EAGAIN);
+}
+
+/* A new end goes on; @order says who comes first, and how. */
+static void take_over(struct link_rig *r, bool producer, unsigned order)
 {
 	uint32_t begin = rx(r)->own->head;
 	unsigned i;
 	ssize_t n;
 
-	ring_repair(tx(r), true);
-	ring_repair(rx(r), false);
 	if (order & 1)
-		while ((n = take(r, 3000)) > 0)
-			;
+		survive(r, !producer);
+	ring_repair(producer ? tx(r) : rx(r), producer);
+	if (order & 4)
+		survive(r, false);
 	if (order & 2)
 		(void)ring_give_back(tx(r));
 	for (i = 0; i < 12; i++) {
@@ -245,7 +257,7 @@ static void step_through(const struct scene *s)
 			states++;
 			for (order = 0; order < 8; order++) {
 				copy_memory(&copy, &r);
-				take_over(&copy, order);
+				take_over(&copy, s->producer, order);
 			}
 		}
 		CHECK(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0);
