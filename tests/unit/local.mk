@@ -140,3 +140,17 @@ unit_tests += %D%/preload
 	preload/real.c preload/wrap_fd.c preload/wrap_io.c preload/wrap_open.c \
 	preload/wrap_stdio.c preload/wrap_wait.c
 %C%_preload_CPPFLAGS = $(preload_libsapi_preload_la_CPPFLAGS)
+
+# links
+EXTRA_DIST += %D%/link_rig.h
+unit_tests += %D%/ring
+%C%_ring_SOURCES = %D%/ring.c
+%C%_ring_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/link
+%C%_link_SOURCES = %D%/link.c %D%/kernel_fault.c %D%/kernel_fault.h
+%C%_link_LDADD = core/libshm.la
+unit_tests += %D%/ring_threads %D%/ring_kill
+%C%_ring_threads_SOURCES = %D%/ring_threads.c
+%C%_ring_threads_LDADD = core/libshm.la core/libkernel.la
+%C%_ring_kill_SOURCES = %D%/ring_kill.c
+%C%_ring_kill_LDADD = core/libshm.la core/libkernel.la
