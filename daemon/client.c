@@ -173,6 +173,15 @@ void client_doom(struct conn *conn, const char *why)
 		 conn->worker ? conn->worker->app->name : "-", why);
 }
 
+static bool is_out_of_descriptors(void)
+{
+	int fd = k_open("/dev/null", O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd >= 0)
+		k_close(fd);
+	return fd == -EMFILE || fd == -ENFILE;
+}
+
 static void conn_event(uint32_t index, uint32_t events)
 {
 	static uint8_t packet[PACKET_MAX];
@@ -193,8 +202,10 @@ static void conn_event(uint32_t index, uint32_t events)
 		return;
 	if (len == 0 || len == -ECONNRESET)
 		client_doom(conn, NULL);
-	else if (len < 0)
+	else if (len < 0 && !is_out_of_descriptors())
 		client_doom(conn, "sent descriptors in excess");
+	else if (len < 0)
+		sapid.count.rejects++; /* not its fault: lost, without answer */
 	else if (conn->skip_bytes && len == conn->skip_bytes)
 		conn->skip_bytes = 0;
 	else if ((size_t)len < sizeof(msg))

@@ -75,13 +75,34 @@ static uint32_t ring_of(const struct offer *a, const struct offer *b)
 	return ring;
 }
 
+static uint64_t half_bytes(const struct half *h)
+{
+	const struct grant *g = h->grant;
+
+	return trunk_link(g->trunk, g->index)->side[h - g->half].tx_bytes;
+}
+
+/** grant_bytes() - Sent over links, those that have ended too */
+uint64_t grant_bytes(void)
+{
+	uint64_t sum = sapid.count.link_bytes;
+	const struct grant *g;
+	unsigned i;
+
+	for (i = 0; i < HASH; i++)
+		list_each (g, &by_id[i], const struct grant, on_hash) {
+			sum += g->half[0].done ? 0 : half_bytes(&g->half[0]);
+			sum += g->half[1].done ? 0 : half_bytes(&g->half[1]);
+		}
+	return sum;
+}
+
 static void half_done(struct half *h)
 {
 	struct grant *g = h->grant;
 	struct half *other = &g->half[h == &g->half[0]];
-	const struct wire_link *link = trunk_link(g->trunk, g->index);
 
-	sapid.count.link_bytes += link->side[h - g->half].tx_bytes;
+	sapid.count.link_bytes += half_bytes(h);
 	h->done = true;
 	list_del(&h->on_peer);
 	count(h, -1);

@@ -33,6 +33,8 @@ void grant_init(void);
 int grant_open(const struct offer *a, const struct offer *b) MUST_CHECK;
 /* DONE; hostile */
 void grant_message(struct worker *w, const struct wire_done *msg);
+/* Sent over links so far, as the clients say. */
+uint64_t grant_bytes(void);
 /* The peer is gone: its halves are done. */
 void grants_leave(struct peer *p);
 

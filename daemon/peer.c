@@ -136,25 +136,25 @@ static void close_bells(struct peer *p)
 			k_close(p->bells[i]);
 }
 
-/* The other end of @e hears that this one's number names nobody. */
-static void part(struct bond_end *e)
+/* Who knows the number hears that it names nobody. */
+static void say_gone(const struct peer *p)
 {
 	struct wire_sapi_ext msg = { .type = WIRE_SAPI_PEER_GONE };
-	struct bond *bond = e->bond;
-	struct bond_end *other = &bond->end[e == &bond->end[0]];
+	const struct bond_end *e, *other;
 
-	list_del(&e->on_peer);
-	msg.peer_gone.peer = e->peer->number;
-	if (other->met && other->peer->worker)
-		ext_post(other->peer->worker, &msg);
-	trunks_part(bond);
-	bond_put(bond);
+	msg.peer_gone.peer = p->number;
+	list_each (e, &p->bonds, const struct bond_end, on_peer) {
+		other = &e->bond->end[e == &e->bond->end[0]];
+		if (other->met && other->peer->worker)
+			ext_post(other->peer->worker, &msg);
+	}
 }
 
 /** peer_leave() - The worker is gone */
 void peer_leave(struct worker *w)
 {
 	struct peer *p = w->peer;
+	struct bond_end *e;
 
 	if (!p)
 		return;
@@ -163,9 +163,14 @@ void peer_leave(struct worker *w)
 	p->worker = NULL;
 	w->peer = NULL;
 	p->n_bonds++; /* hold it */
-	grants_leave(p);
-	while (!list_empty(&p->bonds))
-		part(list_first(&p->bonds, struct bond_end, on_peer));
+	say_gone(p);
+	grants_leave(p); /* bonds may go with the last of theirs */
+	while (!list_empty(&p->bonds)) {
+		e = list_first(&p->bonds, struct bond_end, on_peer);
+		list_del(&e->on_peer);
+		trunks_part(e->bond);
+		bond_put(e->bond);
+	}
 	close_bells(p);
 	p->n_bonds--;
 	peer_put(p);

@@ -120,15 +120,15 @@ int trunk_take(struct bond *bond, uint32_t ring, struct trunk **trunk,
 	return 0;
 }
 
-/* Is another one of these two kept already? */
-static bool has_spare(const struct trunk *t)
+/* One without links is kept: the last one that had any, since what comes next
+ * is most likely of its kind. */
+static void drop_spare(const struct trunk *keep)
 {
-	const struct trunk *other;
+	struct trunk *t, *next;
 
-	list_each (other, &t->bond->trunks, const struct trunk, on_bond)
-		if (other != t && !other->used)
-			return true;
-	return false;
+	list_each_safe (t, next, &keep->bond->trunks, struct trunk, on_bond)
+		if (t != keep && !t->used)
+			trunk_close(t);
 }
 
 /** trunk_put() - A block is free again, and clean */
@@ -137,12 +137,14 @@ void trunk_put(struct trunk *trunk, unsigned index)
 	struct bond *bond = trunk->bond;
 
 	trunk->used &= ~(1ull << index);
-	if (!trunk->used && (bond_is_broken(bond) || has_spare(trunk))) {
+	if (!trunk->used && bond_is_broken(bond)) {
 		trunk_close(trunk);
 		bond_put(bond);
 		return;
 	}
 	link_seg_wipe(&trunk->map, index, trunk->ring);
+	if (!trunk->used)
+		drop_spare(trunk);
 }
 
 /** trunk_link() - The header of a link, which its ends write */

@@ -25,8 +25,9 @@
  * The waker takes the bell's number by an exchange, so that of several wakers
  * one rings, and one time a sleep.  Then it marks the link in ready, then the
  * caller writes the bell: who hears the bell, and takes ready by an exchange,
- * finds the mark, and behind it the bytes.  A waker that dies before it has
- * rung takes its connection with it, which the sleeper learns from the kernel.
+ * finds the mark, and behind it the bytes.  A waker that is killed between the
+ * exchange and the bell leaves a sleeper to its next event: which is the end of
+ * the connection, unless another process has inherited this end.
  *
  * A peer that writes nonsense gets its own links marked in vain, or bells of
  * its own rung that the other end's number would not have rung: numbers of

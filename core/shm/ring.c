@@ -30,9 +30,9 @@
  * written, then the word that the other end sees:
  *
  * - Dead before own: it has not happened.
- * - Dead between own and the word: the next call publishes it.  The bytes are
- *   all there.  (In the other order the successor would put its bytes over
- *   published ones, or take bytes twice.)
+ * - Dead between own and the word: ring_repair() publishes it, or the next put
+ *   or take.  The bytes are all there.  (In the other order the successor
+ *   would put its bytes over published ones, or take what is overwritten.)
  * - A new base is in own before the bytes are copied, in a ring that is empty,
  *   and not seen before the next tail.  own.limit is only a promise of room:
  *   whether bytes wrap is looked at each time.
@@ -519,4 +519,17 @@ bool ring_give_back(struct ring *r)
 	r->own->limit = r->own->tail;
 	atomic_store_explicit(&r->own->high, 0, memory_order_relaxed);
 	return map_give_back(from, MIN(high, r->size)) == 0;
+}
+
+/**
+ * ring_repair() - go on after a process that died
+ * @r:		the ring
+ * @producer:	whether it was this, or the consumer
+ */
+void ring_repair(struct ring *r, bool producer)
+{
+	if (producer)
+		ring_publish(r, 0);
+	else
+		publish_head(r, r->own->head);
 }

@@ -89,4 +89,11 @@ static inline bool ring_is_spread(const struct ring *r)
 	       16 * WIRE_LINK_PAGE;
 }
 
+/*
+ * A process of this end died with the lock of this direction (EOWNERDEAD), as
+ * the ring's @producer or its consumer: let the other end see what it did, or
+ * one could wait for bytes and the other for room.  The caller wakes it then.
+ */
+void ring_repair(struct ring *r, bool producer);
+
 #endif /* SHM_RING_H */

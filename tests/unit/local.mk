@@ -51,10 +51,23 @@ EXTRA_DIST += tests/data/live-26.06 \
 # the daemon, driven by a client that the tests play
 sapid_raw = %D%/rawclient.c %D%/rawclient.h
 unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
-	%D%/sapid_offer \
+	%D%/sapid_link %D%/sapid_link_kill %D%/sapid_netns %D%/sapid_offer \
+	%D%/sapid_offer_evil \
 	%D%/sapid_match %D%/sapid_session %D%/sapid_trust %D%/sapid_worker
 %C%_sapid_trust_SOURCES = %D%/sapid_trust.c $(sapid_raw)
 %C%_sapid_trust_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_netns_SOURCES = %D%/sapid_netns.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_netns_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_offer_evil_SOURCES = %D%/sapid_offer_evil.c %D%/rawlink.c \
+	%D%/rawlink.h $(sapid_raw)
+%C%_sapid_offer_evil_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_link_kill_SOURCES = %D%/sapid_link_kill.c %D%/rawlink.c \
+	%D%/rawlink.h $(sapid_raw)
+%C%_sapid_link_kill_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_link_SOURCES = %D%/sapid_link.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_link_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_offer_SOURCES = %D%/sapid_offer.c %D%/rawlink.c %D%/rawlink.h \
 	$(sapid_raw)
 %C%_sapid_offer_LDADD = core/libshm.la core/libkernel.la
@@ -127,3 +140,17 @@ unit_tests += %D%/preload
 	preload/real.c preload/wrap_fd.c preload/wrap_io.c preload/wrap_open.c \
 	preload/wrap_stdio.c preload/wrap_wait.c
 %C%_preload_CPPFLAGS = $(preload_libsapi_preload_la_CPPFLAGS)
+
+# links
+EXTRA_DIST += %D%/link_rig.h
+unit_tests += %D%/ring
+%C%_ring_SOURCES = %D%/ring.c
+%C%_ring_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/link
+%C%_link_SOURCES = %D%/link.c %D%/kernel_fault.c %D%/kernel_fault.h
+%C%_link_LDADD = core/libshm.la
+unit_tests += %D%/ring_threads %D%/ring_kill
+%C%_ring_threads_SOURCES = %D%/ring_threads.c
+%C%_ring_threads_LDADD = core/libshm.la core/libkernel.la
+%C%_ring_kill_SOURCES = %D%/ring_kill.c
+%C%_ring_kill_LDADD = core/libshm.la core/libkernel.la

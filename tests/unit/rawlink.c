@@ -67,12 +67,40 @@ static void open_tcp(struct raw_tcp *t, enum raw_family server,
 
 void raw_tcp(struct raw_tcp *t, enum raw_family family)
 {
-	open_tcp(t, family, family);
+	if (family == RAW_DUAL)
+		open_tcp(t, RAW_MAPPED, RAW_V4);
+	else
+		open_tcp(t, family, family);
 }
 
-void raw_tcp_dual(struct raw_tcp *t)
+void raw_tcp_again(struct raw_tcp *t)
 {
-	open_tcp(t, RAW_MAPPED, RAW_V4);
+	const struct linger reset = { .l_onoff = 1 };
+	const int on = 1;
+	union any lcl, rmt;
+	socklen_t len = sizeof(lcl), rmt_len = sizeof(rmt);
+
+	MUST(!getsockname(t->fd[0], &lcl.sa, &len));
+	MUST(!getpeername(t->fd[0], &rmt.sa, &rmt_len));
+	MUST(!setsockopt(t->fd[0], SOL_SOCKET, SO_LINGER, &reset,
+			 sizeof(reset)));
+	close(t->fd[0]);
+	close(t->fd[1]);
+	t->fd[0] = socket(lcl.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(!setsockopt(t->fd[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
+	MUST(!bind(t->fd[0], &lcl.sa, len));
+	MUST(!connect(t->fd[0], &rmt.sa, rmt_len));
+	t->fd[1] = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC);
+	MUST(t->fd[1] >= 0);
+}
+
+int raw_connect_to(int fd, int listener)
+{
+	union any a;
+	socklen_t len = sizeof(a);
+
+	MUST(!getsockname(listener, &a.sa, &len));
+	return connect(fd, &a.sa, len);
 }
 
 void raw_tcp_close(struct raw_tcp *t)
@@ -135,6 +163,25 @@ void raw_send_offer(struct raw *r, const struct wire_offer *o, int bell)
 	raw_send_ext(r, &msg, &box);
 }
 
+int raw_bell(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	MUST(fd >= 0);
+	return fd;
+}
+
+void raw_send_bell(struct raw *r)
+{
+	struct wire_offer o = { .context = 4711, .has_bell = 1 };
+	int bell = raw_bell();
+
+	raw_send_offer(r, &o, bell);
+	close(bell);
+	raw_get_refuse(r, 4711, WIRE_REFUSED_PROOF);
+	r->has_bell = true;
+}
+
 void raw_offer(struct raw *r, int fd, uint64_t context)
 {
 	struct wire_offer o;
@@ -142,8 +189,7 @@ void raw_offer(struct raw *r, int fd, uint64_t context)
 
 	raw_claim(fd, context, &o);
 	if (!r->has_bell) {
-		bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		MUST(bell >= 0);
+		bell = raw_bell();
 		o.has_bell = 1;
 		r->has_bell = true;
 	}
@@ -198,12 +244,16 @@ void raw_get_refuse(struct raw *r, uint64_t context, enum wire_refusal why)
 	MUST(msg.refuse.context == context && msg.refuse.why == why);
 }
 
-void raw_get_grant(struct raw *r, uint64_t context, struct raw_grant *g)
+struct raw_grant *raw_get_grant(struct raw *r, uint64_t context)
 {
+	static struct raw_grant grant, *g = &grant;
 	struct wire_sapi_ext msg;
 	struct fdbox box;
-	uint8_t type = raw_recv_ext(r, &msg, &box, RAW_WAIT_MS);
+	uint8_t type;
 
+	do {
+		type = raw_recv_ext(r, &msg, &box, RAW_WAIT_MS);
+	} while (type == WIRE_SAPI_PEER_GONE); /* of tests before */
 	if (type != WIRE_SAPI_GRANT)
 		printf("# type %#x why %u\n", type, msg.refuse.why);
 	MUST(type == WIRE_SAPI_GRANT);
@@ -215,6 +265,7 @@ void raw_get_grant(struct raw *r, uint64_t context, struct raw_grant *g)
 	MUST(g->g.index < g->g.n_links);
 	g->seg = g->g.has_seg ? fdbox_take(&box, 0) : -1;
 	g->bell = g->g.has_bell ? fdbox_take(&box, g->g.has_seg) : -1;
+	return g;
 }
 
 void raw_drop_grant(struct raw_grant *g)
@@ -224,6 +275,24 @@ void raw_drop_grant(struct raw_grant *g)
 	if (g->bell >= 0)
 		close(g->bell);
 	g->seg = g->bell = -1;
+}
+
+uint64_t raw_link(struct raw *a, struct raw *b, const struct raw_tcp *t,
+		  uint64_t context)
+{
+	struct raw_grant ga, gb;
+
+	raw_offer(a, t->fd[0], context);
+	raw_offer(b, t->fd[1], context + 1);
+	ga = *raw_get_grant(a, context);
+	gb = *raw_get_grant(b, context + 1);
+	raw_drop_grant(&ga);
+	raw_drop_grant(&gb);
+	MUST(ga.g.link == gb.g.link && ga.g.seg == gb.g.seg);
+	MUST(ga.g.index == gb.g.index && ga.g.ring == gb.g.ring);
+	MUST(ga.g.n_links == gb.g.n_links && ga.g.side != gb.g.side);
+	MUST((ga.g.peer != gb.g.peer) == (a != b));
+	return ga.g.link;
 }
 
 /* A certificate is answered with a refusal, over the same socket. */
