@@ -6,9 +6,10 @@
  *	pingpong [OPTION...] [-n COUNT] PORT	send, wait for the echo, repeat
  *
  * A PORT with a slash is the path of a Unix socket. -s SIZE is a message's, 64
- * bytes. -e waits in epoll and reads without blocking; else reads block. The
- * client prints the mean time of a round trip in microseconds; with -i USEC,
- * which is its pause before each message, the median.
+ * bytes. -k: serve another one after that, till killed. -e waits in epoll and
+ *reads without blocking; else reads block. The client prints the mean time of a
+ *round trip in microseconds; with -i USEC, which is its pause before each
+ *message, the median.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,17 +102,33 @@ static void aim(const char *port)
 	addr_len = sizeof(addr.in);
 }
 
-static int serve(void)
+static void set_up(int fd, bool epoll)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (epoll)
+		watch(fd);
+}
+
+static void serve(bool epoll, bool again)
 {
 	int on = 1, l = socket(addr.any.sa_family, SOCK_STREAM, 0), fd;
 
 	if (l < 0 || setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    bind(l, &addr.any, addr_len) || listen(l, 1))
 		die("listen");
-	fd = accept(l, NULL, NULL);
-	if (fd < 0)
-		die("accept");
-	return fd;
+	do {
+		fd = accept(l, NULL, NULL);
+		if (fd < 0)
+			die("accept");
+		set_up(fd, epoll);
+		while (take(fd))
+			give(fd);
+		close(fd);
+		if (epoll)
+			close(epfd);
+	} while (again);
 }
 
 static int dial(void)
@@ -185,13 +202,15 @@ static double median(int fd, long count, long pause_us)
 
 int main(int argc, char **argv)
 {
+	bool epoll = false, listens = false, again = false;
 	long count = 100000, pause_us = -1;
-	bool epoll = false, listens = false;
-	int opt, fd, on = 1;
+	int opt, fd;
 
-	while ((opt = getopt(argc, argv, "eli:n:s:")) != -1) {
+	while ((opt = getopt(argc, argv, "ekli:n:s:")) != -1) {
 		if (opt == 'e')
 			epoll = true;
+		else if (opt == 'k')
+			again = true;
 		else if (opt == 'l')
 			listens = true;
 		else if (opt == 'i')
@@ -206,17 +225,14 @@ int main(int argc, char **argv)
 	if (optind + 1 != argc || count < 1 || !size || size > sizeof(buf))
 		return 2;
 	aim(argv[optind]);
-	fd = listens ? serve() : dial();
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (epoll)
-		watch(fd);
 	if (listens) {
-		while (take(fd))
-			give(fd);
-	} else {
-		printf("%.3f\n", pause_us < 0 ? mean(fd, count)
-					      : median(fd, count, pause_us));
+		serve(epoll, again);
+		return 0;
 	}
+	fd = dial();
+	set_up(fd, epoll);
+	printf("%.3f\n",
+	       pause_us < 0 ? mean(fd, count) : median(fd, count, pause_us));
 	close(fd);
 	return 0;
 }
