@@ -5,7 +5,7 @@
 # logarithmic axis; to the left of 1 is worse. The mark is what is wanted.
 BEGIN {
   FS = "|"
-  left = 230; right = 90; width = 940; top = 74; step = 21; bar = 13
+  left = 230; right = 190; width = 1040; top = 74; step = 21; bar = 13
 }
 function log10(v) { return log(v) / log(10) }
 function x_of(v) {
@@ -50,7 +50,7 @@ function draw(i, y,   from, to) {
   # right of both, or a mark would cross it
   if (wanted[i] != "" && wanted[i] > gains[i] && wanted[i] >= 1) to = x_of(wanted[i])
   text(to + 6, y + bar - 2, "ratio", sprintf("%.3g", gains[i]) \
-    (limits[i] == "" ? "" : " (" own[i] ", wanted " limits[i] ")"))
+    (limits[i] == "" ? "" : sprintf(" (%.3g, wanted %s)", own[i], limits[i])))
 }
 
 FNR == 1 { file++; if (file == 2) FS = "\t"; $0 = $0 }
@@ -71,7 +71,7 @@ END {
   }
   # whole decades would leave half of it empty
   low = log10(least_gain < 0.5 ? least_gain : 0.5) - 0.05
-  high = log10(most > 10 ? most : 10) + 0.05
+  high = log10(most > 10 ? most : 10) + 0.1
   gap = bars > speeds ? 40 : 0
   bottom = top + bars * step + gap
   height = bottom + 50
@@ -92,7 +92,7 @@ END {
     vertical(x_of(tick[i]), top - 4, bottom, tick[i] == 1 ? "one" : "grid")
     text(x_of(tick[i]), bottom + 16, "tick", tick[i])
   }
-  text(x_of(1), bottom + 36, "tick",
+  text((left + width - right) / 2, bottom + 36, "tick",
     "times better than the kernel, logarithmic (1: the same)")
   y = top
   for (i = 1; i <= bars; i++) {

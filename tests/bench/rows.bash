@@ -65,11 +65,13 @@ within() {
 # load COMMAND...: the client, within a time; its output is $work/out, and the
 # servers' CPU time meanwhile $cpu, in ns
 load() {
-  local before
+  local before rc=0
   before=$(cpu_ns)
   spawn "$work/out" timeout -k 2 "$((seconds * 4 + 20))" "${by[@]}" "$@"
-  wait "$pid" || return
+  wait "$pid" || rc=$?
   cpu=$(($(cpu_ns) - before))
+  [ "$rc" != 124 ] || echo "${1##*/} does not end" > "$work/out.err"
+  return "$rc"
 }
 
 # cpu_ns: CPU time of $servers and all their children, dead ones too. stat
@@ -176,8 +178,9 @@ row_three_pairs() {
 
 iperf() {
   free_port
-  serve iperf3 -s -p "$port" || return
-  load iperf3 -c 127.0.0.1 -p "$port" -t "$seconds" -J "$@" || return
+  serve iperf3 -s -B 127.0.0.1 -p "$port" || return
+  load iperf3 -c 127.0.0.1 -p "$port" -t "$seconds" -J "$@" &&
+    jq -e 'has("error") | not' "$work/out" > /dev/null || return
   told "$scenario" "Gbit/s" \
     "$(jq '.end.sum_received.bits_per_second / 1e9' "$work/out")" &&
     told_cpu "$scenario" MiB \
@@ -192,7 +195,7 @@ redis_up() {
   redis_at=(-h 127.0.0.1 -p "$port")
   [ "$way" != unix ] || redis_at=(-s "$sock")
   serve redis-server --port "$port" --bind 127.0.0.1 --unixsocket "$sock" \
-    --save "" --appendonly no --dir "$work" || return
+    --protected-mode no --save "" --appendonly no --dir "$work" || return
   # the key that redis-benchmark asks for
   load redis-cli "${redis_at[@]}" set key:__rand_int__ xxx
 }
@@ -306,11 +309,13 @@ row_ab() {
 }
 
 row_memcached() {
-  local user=()
+  local user=() mix=$work/memcaslap
   [ "$(id -u)" != 0 ] || user=(-u root)
+  # keys and values of 64 and 100 bytes, 1 set of 10; or it writes into our home
+  printf '%s\n' key "64 64 1" value "100 100 1" cmd "0 0.1" "1 0.9" > "$mix"
   free_port
   serve memcached -l 127.0.0.1 -p "$port" -U 0 -t 4 "${user[@]}" || return
-  load memcaslap -s "127.0.0.1:$port" -T 2 -c 32 -X 100 -t "${seconds}s" ||
+  load memcaslap -s "127.0.0.1:$port" -T 2 -c 32 -F "$mix" -t "${seconds}s" ||
     return
   told "$scenario" "req/s" "$(after TPS:)" &&
     told_cpu "$scenario" req "$(after Ops:)"
@@ -352,7 +357,8 @@ pg_up() {
   free_port
   sock=$dir/.s.PGSQL.$port
   serve "$pg_bin/postgres" -D "$dir/db" -p "$port" -F \
-    -c "unix_socket_directories=$dir" -c listen_addresses=127.0.0.1 || return
+    -c "unix_socket_directories=$dir" -c listen_addresses=127.0.0.1 \
+    -c dynamic_shared_memory_type=mmap || return
   pg_at=(-h 127.0.0.1 -p "$port")
   [ "$way" != unix ] || pg_at=(-h "$dir" -p "$port")
   within "${servers[0]}" "${pg_as[@]}" "$pg_bin/pg_isready" -q -h "$dir" \

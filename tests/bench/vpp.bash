@@ -38,6 +38,9 @@ CONF
     vpp_why="it does not start: $(tail -n 1 "$work/log.env")"
     return 1
   fi
+  # postgres is another user
+  chmod 755 "$dir" "$dir/app_ns_sockets"
+  chmod 666 "$dir/app_ns_sockets/default"
   vpp_under=(env "LD_LIBRARY_PATH=$libs" "LD_PRELOAD=$ldp"
     "VCL_CONFIG=$dir/vcl.conf")
 }
