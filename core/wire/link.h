@@ -14,9 +14,10 @@
  * the header's page (WIRE_LINK_HOME): so a link that is idle, or that carries
  * small messages only, touches a single page of memory.
  *
- * What an end writes stands in its own struct wire_link_side: two lines, one
- * for what moves with every message, one for what is only written before and
- * after a sleep, so that a peer which looks at it costs nothing.
+ * What an end writes stands in its own struct wire_link_side, a line each: what
+ * the other end spins for, what is written before and after a sleep only (so
+ * that a peer which looks at it after every message costs nothing), counters,
+ * and what moves with every take but is looked at seldom.
  */
 #ifndef WIRE_LINK_H
 #define WIRE_LINK_H
@@ -36,30 +37,34 @@ struct wire_link_side {
 	 * high half is where the ring begins for them (base): byte n lies at
 	 * (n + base) & (size - 1) */
 	_Atomic uint64_t tail;
-	_Atomic uint32_t head; /* what I have taken of what you send */
 	_Atomic uint32_t flags; /* WIRE_LINK_*; they only grow */
+	uint32_t pad0;
 	_Atomic uint64_t switch_at; /* kernel stream bytes before the ring's */
-	uint8_t pad0[40];
+	uint8_t pad1[40];
 	_Atomic uint32_t armed_rx; /* ring me when bytes or an end come */
 	_Atomic uint32_t armed_tx; /* ring me when room is made */
 	_Atomic uint32_t room_wanted; /* ... so much of it at least */
-	uint8_t pad1[52];
+	uint8_t pad2[52];
 	/* counters, for `sapi status`: never trusted, only shown */
 	_Atomic uint64_t tx_bytes, tx_msgs, rx_msgs;
 	_Atomic uint64_t wakeups; /* sent */
 	_Atomic uint64_t sleeps;
 	_Atomic uint64_t spins_won, spins_lost;
 	_Atomic uint64_t upgrade_us; /* from connect() or accept() to the grant */
-	uint8_t pad2[64];
+	/* what I have taken of what you send: not beside tail, for which you
+	 * may be spinning */
+	_Atomic uint32_t head;
+	uint8_t pad3[60];
 };
 WIRE_SIZE(struct wire_link_side, 256);
-WIRE_AT(struct wire_link_side, head, 8);
-WIRE_AT(struct wire_link_side, flags, 12);
+WIRE_AT(struct wire_link_side, tail, 0);
+WIRE_AT(struct wire_link_side, flags, 8);
 WIRE_AT(struct wire_link_side, switch_at, 16);
 WIRE_AT(struct wire_link_side, armed_rx, 64);
 WIRE_AT(struct wire_link_side, armed_tx, 68);
 WIRE_AT(struct wire_link_side, room_wanted, 72);
 WIRE_AT(struct wire_link_side, tx_bytes, 128);
+WIRE_AT(struct wire_link_side, head, 192);
 
 struct wire_link {
 	struct wire_link_side side[2];
