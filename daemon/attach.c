@@ -11,9 +11,21 @@
 #include "core/base/log.h"
 #include "core/wire/ext.h"
 #include "daemon/client.h"
+#include "daemon/ext.h"
+#include "daemon/page.h"
 #include "daemon/worker.h"
 
 #define ATTACHED(conn) ((conn)->worker != NULL)
+
+static uint32_t features(const struct conn *conn)
+{
+	uint32_t f = WIRE_EXT_STATS;
+
+	if (!ext_has_links())
+		return f;
+	return f | WIRE_EXT_LINKS |
+	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG);
+}
 
 /* A worker of libsapi gets the trailer too; @w is NULL in an error. */
 static void reply(struct conn *conn, const struct wire_sapi *msg,
@@ -26,9 +38,10 @@ static void reply(struct conn *conn, const struct wire_sapi *msg,
 	if (w && w->app->ext) {
 		out.hello.magic = WIRE_EXT_MAGIC;
 		out.hello.size = sizeof(out.hello);
-		out.hello.features = WIRE_EXT_STATS;
+		out.hello.features = features(conn);
 		out.hello.stats_off = w->stats_off;
 		out.hello.netns = conn->netns;
+		out.hello.mail_off = w->mail_off;
 		len = sizeof(out);
 	}
 	ret = fdbox_send(conn->fd, &out, len, box, MSG_DONTWAIT);
@@ -40,6 +53,13 @@ static void reply(struct conn *conn, const struct wire_sapi *msg,
 static void lend(struct fdbox *box, int fd)
 {
 	box->fd[box->n++] = fd;
+}
+
+/* Behind what VPP's reply counts: a stock client does not get it. */
+static void lend_page(struct fdbox *box, const struct worker *w)
+{
+	if (w->app->ext && ext_has_links())
+		lend(box, page_fd());
 }
 
 /* Nobody is given these again: a forked worker inherits the mapping, and
@@ -75,6 +95,7 @@ static void attach_reply(struct conn *conn, int retval)
 		}
 		lend(&box, w->app->evfd);
 		r->n_fds = (uint8_t)box.n;
+		lend_page(&box, w);
 	}
 	reply(conn, &msg, &box, retval ? NULL : w);
 	if (!retval) {
@@ -127,6 +148,7 @@ static void worker_reply(struct conn *conn, int retval)
 			lend(&box, w->evfd);
 		}
 		r->n_fds = (uint8_t)box.n;
+		lend_page(&box, w);
 	}
 	reply(conn, &msg, &box, retval ? NULL : w);
 	if (!retval)
@@ -184,8 +206,10 @@ static void cert(struct conn *conn, const struct wire_cert *msg)
  * attach_message() - One message of the attach socket
  * @conn:	from whom
  * @msg:	what; hostile
+ * @box:	what came along
  */
-void attach_message(struct conn *conn, const struct wire_sapi *msg)
+void attach_message(struct conn *conn, const struct wire_sapi *msg,
+		    struct fdbox *box)
 {
 	switch (msg->type) {
 	case WIRE_SAPI_ATTACH:
@@ -200,7 +224,10 @@ void attach_message(struct conn *conn, const struct wire_sapi *msg)
 	case WIRE_SAPI_CERT:
 		cert(conn, &msg->cert);
 		break;
-	default: /* ignored, as in VPP: there is no error message */
+	default:
+		if (ext_message(conn, msg, box))
+			break;
+		/* ignored, as in VPP: there is no error message */
 		sapid.count.rejects++;
 		log_debug("unknown-message type=%u pid=%d", msg->type,
 			  conn->pid);

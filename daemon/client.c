@@ -6,7 +6,8 @@
  * limited in number and time, since anybody who may open the socket can make
  * them (VPP keeps them for ever: ABI.md 3.4). A packet is 209 bytes, or the
  * payload announced by a certificate message; a shorter one ends the worker,
- * as in VPP. Descriptors that come along are closed by their box.
+ * as in VPP. Descriptors that come along, and that the message does not call
+ * for, are closed by their box.
  */
 #include "daemon/client.h"
 
@@ -22,6 +23,8 @@
 #include "core/base/log.h"
 #include "core/wire/attach.h"
 #include "daemon/attach.h"
+#include "daemon/diag.h"
+#include "daemon/ext.h"
 #include "daemon/loop.h"
 #include "daemon/worker.h"
 
@@ -80,6 +83,7 @@ static void conn_free(struct conn *conn)
 {
 	loop_del(conn->fd);
 	k_close(conn->fd);
+	diag_forget(conn);
 	list_del(&conn->on_ns);
 	list_del(&conn->on_doomed);
 	conn->ns->n_conns--;
@@ -169,6 +173,15 @@ void client_doom(struct conn *conn, const char *why)
 		 conn->worker ? conn->worker->app->name : "-", why);
 }
 
+static bool is_out_of_descriptors(void)
+{
+	int fd = k_open("/dev/null", O_RDONLY | O_CLOEXEC, 0);
+
+	if (fd >= 0)
+		k_close(fd);
+	return fd == -EMFILE || fd == -ENFILE;
+}
+
 static void conn_event(uint32_t index, uint32_t events)
 {
 	static uint8_t packet[PACKET_MAX];
@@ -178,18 +191,21 @@ static void conn_event(uint32_t index, uint32_t events)
 	ssize_t len;
 	bool more;
 
-	(void)events; /* an error or hang-up shows in what recv() says */
 	if (conn->doomed)
 		return;
+	if (events & EPOLLOUT && conn->worker)
+		ext_flush(conn->worker);
+	/* an error or hang-up shows in what recv() says */
 	len = fdbox_recv(conn->fd, packet, sizeof(packet), &box, MSG_DONTWAIT,
 			 &more);
 	if (len == -EAGAIN || len == -EINTR)
 		return;
-	fdbox_close(&box);
 	if (len == 0 || len == -ECONNRESET)
 		client_doom(conn, NULL);
-	else if (len < 0)
+	else if (len < 0 && !is_out_of_descriptors())
 		client_doom(conn, "sent descriptors in excess");
+	else if (len < 0)
+		sapid.count.rejects++; /* not its fault: lost, without answer */
 	else if (conn->skip_bytes && len == conn->skip_bytes)
 		conn->skip_bytes = 0;
 	else if ((size_t)len < sizeof(msg))
@@ -197,8 +213,9 @@ static void conn_event(uint32_t index, uint32_t events)
 	else {
 		conn->skip_bytes = 0;
 		memcpy(&msg, packet, sizeof(msg));
-		attach_message(conn, &msg);
+		attach_message(conn, &msg, &box);
 	}
+	fdbox_close(&box);
 }
 
 /** client_reap() - Bury the doomed and the late */

@@ -35,6 +35,8 @@ static const struct limit_key {
 	LIMIT("max-segment-bytes", segment_bytes, 4ull << 30, 1ull << 46),
 	LIMIT("max-pending", pending, 4096, 1u << 20),
 	LIMIT("max-fifo-size", fifo_size, 16u << 20, 1u << 30),
+	LIMIT("max-links", links, 65536, 1u << 24),
+	LIMIT("max-link-bytes", link_bytes, 1ull << 38, 1ull << 46),
 };
 
 struct parse {
@@ -96,6 +98,12 @@ bool conf_admits(const struct ns_conf *ns, uid_t uid)
 		if (ns->users[i] == uid)
 			return true;
 	return !ns->n_users && (uid == 0 || uid == geteuid());
+}
+
+/** conf_may_link() - Programs of one user, unless more are named */
+bool conf_may_link(const struct ns_conf *ns, uid_t a, uid_t b)
+{
+	return ns->users_any || ns->n_users || a == b;
 }
 
 /** conf_release() - Which dialect a release of VPP speaks */

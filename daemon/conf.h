@@ -28,6 +28,8 @@ struct limits {
 	uint64_t segment_bytes;
 	uint64_t pending;   /* messages waiting for one worker */
 	uint64_t fifo_size; /* bytes a direction */
+	uint64_t links;	    /* ends of them */
+	uint64_t link_bytes;
 };
 
 struct ns_conf {
@@ -59,6 +61,8 @@ int conf_load(struct conf *conf, const char *path) MUST_CHECK;
 struct ns_conf *conf_ns(struct conf *conf, const char *name);
 /* May a program of this user attach? */
 bool conf_admits(const struct ns_conf *ns, uid_t uid);
+/* May programs of these two be connected to each other? */
+bool conf_may_link(const struct ns_conf *ns, uid_t a, uid_t b);
 /* "26.06": its dialect; -EINVAL */
 int conf_release(const char *text, enum wire_dialect *dialect) MUST_CHECK;
 

@@ -4,12 +4,14 @@
 #include <unistd.h>
 
 #include "daemon/alloc.h"
+#include "daemon/grant.h"
 #include "daemon/loop.h"
 #include "daemon/session.h"
 #include "daemon/state.h"
 #include "daemon/status.h"
 
 #define SESSIONS_SHOWN 1000
+#define LINKS_SHOWN 1000
 
 static const char *const why_name[WIRE_N_WHY] = {
 	[WIRE_WHY_RULE] = "rule",
@@ -20,6 +22,17 @@ static const char *const why_name[WIRE_N_WHY] = {
 	[WIRE_WHY_PROTOCOL] = "protocol",
 	[WIRE_WHY_KIND] = "kind",
 	[WIRE_WHY_PEER] = "peer",
+};
+
+static const char *const refusal_name[WIRE_N_REFUSED] = {
+	[WIRE_REFUSED_EXPIRED] = "expired", [WIRE_REFUSED_PROOF] = "proof",
+	[WIRE_REFUSED_USER] = "user",	    [WIRE_REFUSED_LIMIT] = "limit",
+	[WIRE_REFUSED_MEMORY] = "memory",
+};
+
+/* How many more are shown: a document has an end. */
+struct left {
+	unsigned sessions, links;
 };
 
 /* A cJSON call that finds no memory adds nothing: the document is shorter. */
@@ -165,7 +178,87 @@ static uint64_t put_segments(cJSON *o, const struct app *app)
 	return sum;
 }
 
-static uint64_t put_app(cJSON *array, const struct app *app, unsigned *left)
+/* By what both ends say; "kernel" until somebody has left it. */
+static const char *link_state(uint32_t mine, uint32_t peers, bool peer_done)
+{
+	if (peer_done)
+		return "peer-gone";
+	if ((mine | peers) & (WIRE_LINK_CLOSED | WIRE_LINK_FIN))
+		return "closing";
+	if (mine & peers & WIRE_LINK_SWITCHED)
+		return "link";
+	if (mine & WIRE_LINK_SWITCHED)
+		return "sends";
+	return peers & WIRE_LINK_SWITCHED ? "receives" : "kernel";
+}
+
+static void put_link(cJSON *array, const struct half *h, unsigned worker)
+{
+	const struct grant *g = h->grant;
+	const unsigned side = (unsigned)(h - g->half);
+	const struct half *other = &g->half[!side];
+	const struct wire_link *link = trunk_link(g->trunk, g->index);
+	const struct wire_link_side *s = &link->side[side];
+	cJSON *item = add_to(array);
+
+	put_addr(item, "local", &h->lcl);
+	put_addr(item, "remote", &other->lcl);
+	cJSON_AddStringToObject(item, "peer", h->peer_name);
+	cJSON_AddStringToObject(
+		item, "state",
+		link_state(s->flags, link->side[!side].flags, other->done));
+	num(item, "worker", worker);
+	num(item, "ring_bytes", g->trunk->ring);
+	num(item, "tx_bytes", (double)s->tx_bytes);
+	num(item, "tx_msgs", (double)s->tx_msgs);
+	num(item, "rx_msgs", (double)s->rx_msgs);
+	num(item, "wakeups", (double)s->wakeups);
+	num(item, "sleeps", (double)s->sleeps);
+	num(item, "spins_won", (double)s->spins_won);
+	num(item, "spins_lost", (double)s->spins_lost);
+	num(item, "upgrade_us", (double)s->upgrade_us);
+}
+
+static void put_offer(cJSON *array, const struct offer *o, unsigned worker)
+{
+	cJSON *item = add_to(array);
+
+	put_addr(item, "local", &o->claim.lcl);
+	put_addr(item, "remote", &o->claim.rmt);
+	cJSON_AddStringToObject(item, "peer", "");
+	cJSON_AddStringToObject(item, "state", "offered");
+	num(item, "worker", worker);
+	num(item, "ring_bytes", o->ring);
+}
+
+static void put_links(cJSON *o, const struct app *app, unsigned *left)
+{
+	cJSON *array = cJSON_AddArrayToObject(o, "links");
+	const struct offer *offer;
+	const struct peer *p;
+	const struct half *h;
+	unsigned i;
+
+	for (i = 0; i < MAX_WORKERS; i++) {
+		p = app->workers[i] ? app->workers[i]->peer : NULL;
+		if (!p)
+			continue;
+		list_each (h, &p->grants, const struct half, on_peer) {
+			if (!*left)
+				return;
+			--*left;
+			put_link(array, h, i);
+		}
+		list_each (offer, &p->offers, const struct offer, on_peer) {
+			if (!*left)
+				return;
+			--*left;
+			put_offer(array, offer, i);
+		}
+	}
+}
+
+static uint64_t put_app(cJSON *array, const struct app *app, struct left *left)
 {
 	cJSON *o = add_to(array);
 	uint64_t committed;
@@ -178,9 +271,11 @@ static uint64_t put_app(cJSON *array, const struct app *app, unsigned *left)
 	cJSON_AddBoolToObject(o, "libsapi", app->ext);
 	num(o, "workers", app->n_workers);
 	num(o, "n_sessions", app->n_sessions);
+	num(o, "n_links", app->n_links);
 	put_stats(o, app);
 	put_listeners(o, app);
-	put_sessions(o, app, left);
+	put_sessions(o, app, &left->sessions);
+	put_links(o, app, &left->links);
 	committed = put_segments(o, app);
 	return committed;
 }
@@ -197,13 +292,28 @@ static void put_totals(cJSON *doc, unsigned apps, uint64_t committed)
 	num(o, "doorbells", (double)sapid.count.doorbells);
 	num(o, "messages", (double)sapid.count.messages);
 	num(o, "rejects", (double)sapid.count.rejects);
+	num(o, "offers", (double)sapid.count.offers);
+	num(o, "links_now", sapid.n_links);
+	num(o, "links_total", (double)sapid.count.links);
+	num(o, "link_segments", sapid.n_trunks);
+	num(o, "link_bytes_total", (double)grant_bytes());
+}
+
+static void put_refusals(cJSON *doc)
+{
+	cJSON *o = cJSON_AddObjectToObject(doc, "refused");
+	unsigned i;
+
+	for (i = 0; i < WIRE_N_REFUSED; i++)
+		num(o, refusal_name[i], (double)sapid.count.refused[i]);
 }
 
 /** status_document() - The state as JSON, allocated */
 char *status_document(void)
 {
 	cJSON *doc = cJSON_CreateObject(), *apps;
-	unsigned i, n = 0, left = SESSIONS_SHOWN;
+	struct left left = { SESSIONS_SHOWN, LINKS_SHOWN };
+	unsigned i, n = 0;
 	uint64_t committed = 0;
 	char *text;
 
@@ -220,6 +330,7 @@ char *status_document(void)
 			n++;
 		}
 	put_totals(doc, n, committed);
+	put_refusals(doc);
 	text = cJSON_PrintUnformatted(doc);
 	cJSON_Delete(doc);
 	return text;

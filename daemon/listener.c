@@ -212,12 +212,9 @@ static bool has_room(const struct listener *l)
 	       l->app->n_sessions < max->sessions;
 }
 
-/* Programs of one user, unless the namespace admits more by name. */
 static bool may_link(const struct app *client, const struct listener *l)
 {
-	const struct ns_conf *conf = &client->ns->conf;
-
-	return conf->users_any || conf->n_users || client->uid == l->app->uid;
+	return conf_may_link(&client->ns->conf, client->uid, l->app->uid);
 }
 
 static int pick(const struct app *client, const struct addr *to, bool exact,

@@ -34,6 +34,17 @@ void loop_handle(enum loop_type type, loop_handler *handler)
 	handlers[type] = handler;
 }
 
+static int control(int op, int fd, enum loop_type type, uint32_t index,
+		   uint32_t events)
+{
+	struct epoll_event ev = {
+		.events = events,
+		.data.u64 = (uint64_t)type << 32 | index,
+	};
+
+	return k_epoll_ctl(epfd, op, fd, &ev);
+}
+
 /**
  * loop_add() - Watch a descriptor, level-triggered
  * @fd:		the descriptor
@@ -43,12 +54,13 @@ void loop_handle(enum loop_type type, loop_handler *handler)
  */
 int loop_add(int fd, enum loop_type type, uint32_t index, uint32_t events)
 {
-	struct epoll_event ev = {
-		.events = events,
-		.data.u64 = (uint64_t)type << 32 | index,
-	};
+	return control(EPOLL_CTL_ADD, fd, type, index, events);
+}
 
-	return k_epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev);
+/** loop_change() - Watch it for other events */
+int loop_change(int fd, enum loop_type type, uint32_t index, uint32_t events)
+{
+	return control(EPOLL_CTL_MOD, fd, type, index, events);
 }
 
 /** loop_del() - Stop watching */

@@ -27,6 +27,9 @@ void loop_close(void);
 void loop_handle(enum loop_type type, loop_handler *handler);
 int loop_add(int fd, enum loop_type type, uint32_t index,
 	     uint32_t events) MUST_CHECK;
+/* ... for these events from now on */
+int loop_change(int fd, enum loop_type type, uint32_t index,
+		uint32_t events) MUST_CHECK;
 /* Always before the close: the description may live on in another process. */
 void loop_del(int fd);
 /* Wait once, at most @ms (-1: for ever), and call the handlers. */

@@ -20,8 +20,10 @@
 #include "daemon/bell.h"
 #include "daemon/client.h"
 #include "daemon/dispatch.h"
+#include "daemon/ext.h"
 #include "daemon/loop.h"
 #include "daemon/ns.h"
+#include "daemon/offer.h"
 #include "daemon/post.h"
 #include "daemon/slot.h"
 #include "daemon/state.h"
@@ -195,6 +197,7 @@ static int run(const struct options *o)
 		client_reap();
 		ns_reap();
 		ms = sooner(post_retry(), client_deadline());
+		ms = sooner(ms, offer_deadline());
 		if (!list_empty(&sapid.doomed) || !list_empty(&sapid.ready))
 			ms = 0;
 		ret = loop_once(ms);
@@ -231,6 +234,7 @@ static int start(const struct options *o)
 	if (ret)
 		return ret;
 	client_init();
+	ext_open();
 	dispatch_init();
 	ret = ns_init();
 	if (ret == -EBUSY)
@@ -344,6 +348,7 @@ int main(int argc, char **argv)
 	}
 	status_close();
 	ns_close_all();
+	ext_close();
 	client_close();
 	slot_close();
 	free(sapid.apps);

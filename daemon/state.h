@@ -32,6 +32,7 @@
 #include "core/shm/mq.h"
 #include "core/shm/seg.h"
 #include "core/wire/ext.h"
+#include "core/wire/offer.h"
 #include "daemon/addr.h"
 #include "daemon/conf.h"
 #include "daemon/list.h"
@@ -65,6 +66,7 @@ struct conn {
 	pid_t pid;
 	uint64_t netns;
 	uint64_t deadline;   /* to attach; 0 once it has */
+	struct diag *diag;   /* asks the kernel where the client is; NULL */
 	uint32_t skip_bytes; /* the packet that follows a certificate message */
 };
 
@@ -93,6 +95,9 @@ struct app {
 	struct list segments[2]; /* as SIDE_SERVER, as SIDE_CLIENT */
 	unsigned n_listeners, n_sessions, n_segments;
 	uint64_t segment_bytes; /* as client: the connecting end pays */
+	/* links, at either end: their halves, blocks, and segments */
+	unsigned n_links, n_trunks;
+	uint64_t link_bytes;
 };
 
 struct worker {
@@ -103,7 +108,7 @@ struct worker {
 	bool congested;
 	struct list on_congested;
 	struct seg seg; /* its queue from us, and its counters */
-	uint64_t mq_off, stats_off;
+	uint64_t mq_off, stats_off, mail_off;
 	struct mq mq;
 	int evfd;
 	struct bell *bell;    /* wakes a client that waits without eventfd */
@@ -113,6 +118,13 @@ struct worker {
 	struct list pending_io; /* sessions with an I/O event to come */
 	struct sub_io *sub_io;	/* the same, where it is only subscribed */
 	unsigned n_sub_io, max_sub_io;
+	/* of libsapi only: see ext.h */
+	struct list letters; /* messages that its socket had no room for */
+	unsigned n_letters;
+	uint32_t n_mails;   /* messages that it has been sent */
+	struct peer *peer;  /* NULL: has offered nothing */
+	struct port *ports; /* kernel ports that it listens on */
+	unsigned n_ports;
 };
 
 enum side { SIDE_SERVER, SIDE_CLIENT };
@@ -193,6 +205,8 @@ struct session {
 
 struct counters {
 	uint64_t sessions, messages, doorbells, rejects;
+	uint64_t offers, links, refused[WIRE_N_REFUSED];
+	uint64_t link_bytes; /* by those that have ended; as clients say */
 };
 
 struct sapid {
@@ -203,7 +217,7 @@ struct sapid {
 	uint32_t max_conns;
 	struct app **apps;
 	uint32_t max_apps;
-	unsigned n_sessions, n_segments;
+	unsigned n_sessions, n_segments, n_links, n_trunks;
 	uint64_t netns; /* the daemon's own */
 	uint64_t started_ms;
 	struct counters count;

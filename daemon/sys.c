@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -86,6 +87,13 @@ void sys_raise_nofile(void)
 	rl.rlim_cur = rl.rlim_max;
 	/* With fewer, fewer clients: nothing to stop for */
 	(void)!setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+/** sys_random() - Fill with what nobody else guesses */
+void sys_random(void *buf, size_t len)
+{
+	/* Up to 256 bytes come whole, but for what no kernel lacks */
+	(void)!getrandom(buf, len, 0);
 }
 
 /* Does anybody listen there? A wrong type of socket is somebody as well. */

@@ -4,6 +4,7 @@
 #define DAEMON_SYS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "core/base/base.h"
@@ -20,6 +21,8 @@ int sys_number(const char *text, unsigned long long max,
 	       unsigned long long *out) MUST_CHECK;
 /* All the descriptors that the system allows us. */
 void sys_raise_nofile(void);
+/* Numbers that nobody else guesses. */
+void sys_random(void *buf, size_t len);
 /* SOCK_SEQPACKET or SOCK_STREAM, listening at @path. A socket that nobody
  * listens on is replaced; -EADDRINUSE if somebody does. */
 int sys_listen_unix(const char *path, int type, int backlog) MUST_CHECK;

@@ -13,6 +13,7 @@
 #include "daemon/alloc.h"
 #include "daemon/bell.h"
 #include "daemon/client.h"
+#include "daemon/ext.h"
 #include "daemon/loop.h"
 #include "daemon/match.h"
 #include "daemon/post.h"
@@ -109,10 +110,15 @@ static int worker_memory(struct worker *w)
 	int ret;
 
 	ret = queue_open(&w->seg, "sapid-worker", &g,
-			 sizeof(struct wire_stats) + 4096, &w->mq_off);
+			 sizeof(struct wire_stats) + sizeof(struct wire_mail) +
+				 4096,
+			 &w->mq_off);
 	if (ret < 0)
 		return WIRE_E_SEG_CREATE;
 	ret = seg_carve(&w->seg, sizeof(struct wire_stats), 64, &w->stats_off);
+	if (!ret)
+		ret = seg_carve(&w->seg, sizeof(struct wire_mail), 64,
+				&w->mail_off);
 	if (ret < 0)
 		return WIRE_E_SEG_CREATE;
 	if (w->app->mq_eventfd)
@@ -156,6 +162,7 @@ int worker_open(struct app *app, struct conn *conn)
 	list_init(&w->sessions);
 	list_init(&w->pending);
 	list_init(&w->pending_io);
+	list_init(&w->letters);
 	ret = worker_memory(w);
 	if (ret) {
 		worker_free(w);
@@ -342,6 +349,7 @@ void worker_close(struct worker *w)
 	session_close_all(w);
 	segments_forget(w);
 	post_drop(w);
+	ext_leave(w);
 	w->conn->worker = NULL;
 	app->workers[w->index] = NULL;
 	app->n_workers--;

@@ -72,6 +72,15 @@ int link_wake_reader(struct link_end *end);
 int link_wake_writer(struct link_end *end);
 /* Both, after an end of the connection. */
 
+/* Add to a counter of ours, which only we write (with the direction's lock). */
+static inline void link_tally(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* relaxed: a number to look at, which orders nothing */
+	uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
+
 /* The links of this side that were rung; takes them. */
 uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side);
 /* Is there any? One load. */

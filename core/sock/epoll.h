@@ -20,6 +20,9 @@ struct item {
 	uint32_t events;
 	epoll_data_t data;
 	bool disabled; /* one-shot, and it fired */
+	bool gone;     /* of a link: taken out by the program, kept for the
+			  next time */
+	unsigned idle; /* times it was looked at in vain */
 	bool edge;     /* registered or modified: report what there is */
 	unsigned seen; /* edge-triggered: as last reported */
 	uint32_t seen_tail, seen_full;
@@ -34,6 +37,11 @@ struct epoll {
 	struct sock *sock;   /* whose epoll this is: its number, its watches */
 	_Atomic int bare;    /* threads in the kernel's own wait */
 	int kick_fd;	     /* made them look; -1 */
+	int inner;	     /* instance with links' connections and bells; -1 */
+	unsigned listens;    /* serial of the bell that was added to it last */
+	struct bell *bell;   /* of links that are waited for here; NULL */
+	_Atomic int sleepers; /* threads that watch @sock */
+	_Atomic unsigned n_links; /* items of links: inner is to be asked */
 	_Atomic bool waited; /* by this process */
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
@@ -51,6 +59,8 @@ struct epoll {
 
 extern struct epoll *epoll_instances; /* table_lock */
 
+/* A link has an item now: the kernel's part of it, and its bell. */
+void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
 /* with ep->lock held */
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);

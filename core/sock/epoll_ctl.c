@@ -8,6 +8,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/sock/epoll.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 /* what may come with EPOLLEXCLUSIVE (epoll_ctl(2)) */
@@ -16,6 +17,8 @@
 	 EPOLLEXCLUSIVE)
 
 struct epoll *epoll_instances;
+
+static void appear_in(struct epoll *ep, int fd, struct sock *s);
 
 /* --- items; ep->lock held --- */
 
@@ -104,7 +107,9 @@ static struct item *item_new(struct epoll *ep, int fd)
 static void count_sock(struct epoll *ep, const struct sock *s, int by)
 {
 	ep->n_items += (unsigned)by;
-	if (s->kind != SOCK_SESSION)
+	if (s->kind == SOCK_LINK)
+		ep->n_links += (unsigned)by;
+	else if (s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
 }
 
@@ -132,8 +137,11 @@ static void item_fire(struct watch *w)
 	struct epoll *ep = it->ep;
 
 	pthread_mutex_lock(&ep->lock);
-	item_hot(ep, it);
+	if (!it->gone)
+		item_hot(ep, it);
 	pthread_mutex_unlock(&ep->lock);
+	if (it->gone)
+		return;
 	/* threads that sleep in it, and instances that it is in */
 	watch_fire(ep->sock);
 }
@@ -209,7 +217,7 @@ static struct sock *instance_create(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->kick_fd = -1;
+	ep->kick_fd = ep->inner = -1;
 	ep->sock = s;
 	s->fd = fd;
 	s->epoll = ep;
@@ -265,9 +273,143 @@ void epoll_free(struct epoll *ep)
 		}
 	pthread_mutex_unlock(&watch_lock);
 	private_close(ep->kick_fd);
+	private_close(ep->inner);
+	bell_put(ep->bell);
 	pthread_mutex_destroy(&ep->lock);
 	free(ep->bucket);
 	free(ep);
+}
+
+/* --- links --- */
+
+/**
+ * epoll_watch_link() - Let the kernel's part of a link, and its bell, wake us
+ *
+ * Edge-triggered, in an instance of our own, where it stays while the socket
+ * is open: the program's epoll_ctl() is then no system call.
+ */
+void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
+					    EPOLLET,
+				  .data.ptr = s };
+	struct bell *bell = s->link->bell;
+	int cancel = cancel_off(), err = 0;
+
+	pthread_mutex_lock(&ep->lock);
+	if (ep->inner < 0)
+		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	if (ep->inner >= 0)
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, &ev);
+	if (ep->listens != bell->serial) {
+		ev.events = EPOLLIN | EPOLLET;
+		ev.data.ptr = NULL;
+		if (!err || err == -EEXIST)
+			err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd,
+					  &ev);
+		ep->listens = bell->serial;
+	}
+	pthread_mutex_unlock(&ep->lock);
+	cancel_back(cancel);
+	if (err && err != -EEXIST)
+		log_warn("epoll %d: a sleeping thread may miss %d",
+			 ep->sock->fd, fd);
+}
+
+void epoll_sock_leaves(struct sock *s, int fd)
+{
+	struct watch *w;
+	struct item *it;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		if (it->ep->inner >= 0)
+			k_epoll_ctl(it->ep->inner, EPOLL_CTL_DEL, fd, NULL);
+	}
+	pthread_mutex_unlock(&watch_lock);
+}
+
+/* With ep->lock held: any registration of this number. */
+static bool has(struct epoll *ep, int fd)
+{
+	struct item *it;
+
+	for (it = *slot_of(ep, fd); it; it = it->next)
+		if (it->fd == fd)
+			return true;
+	return false;
+}
+
+struct bell *epoll_bell(int fd)
+{
+	struct bell *b = NULL;
+	struct epoll *ep;
+
+	pthread_mutex_lock(&table_lock);
+	for (ep = epoll_instances; ep && !b; ep = ep->next) {
+		pthread_mutex_lock(&ep->lock);
+		if (has(ep, fd)) {
+			if (!ep->bell)
+				ep->bell = bell_new();
+			b = bell_hold(ep->bell);
+		}
+		pthread_mutex_unlock(&ep->lock);
+	}
+	pthread_mutex_unlock(&table_lock);
+	return b;
+}
+
+/* With ep->lock held, and a reference to the item's sock, which keeps it. */
+static int change_link(struct epoll *ep, int op, struct item *it,
+		       const struct epoll_event *ev)
+{
+	bool add = op == EPOLL_CTL_ADD;
+
+	if (it->gone != add)
+		return add ? -EEXIST : -ENOENT;
+	if (op == EPOLL_CTL_DEL) {
+		it->gone = true;
+		item_cold(ep, it);
+		return 0;
+	}
+	if (ev->events & EPOLLEXCLUSIVE &&
+	    (!add || ev->events & ~EXCLUSIVE_OK))
+		return -EINVAL;
+	if (!add && it->events & EPOLLEXCLUSIVE)
+		return -EINVAL;
+	it->events = ev->events;
+	it->data = ev->data;
+	it->gone = it->disabled = false;
+	it->edge = true;
+	item_hot(ep, it);
+	return 0;
+}
+
+/*
+ * A link that the instance knows: no system call, and no lock but the
+ * instance's.  -EAGAIN: it does not.
+ */
+static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
+		    const struct epoll_event *ev)
+{
+	struct item *it;
+	int err = -EAGAIN;
+
+	if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
+		return -EINVAL;
+	pthread_mutex_lock(&ep->lock);
+	it = find(ep, fd, s);
+	if (it)
+		err = change_link(ep, op, it, ev);
+	pthread_mutex_unlock(&ep->lock);
+	/* it may be ready, and a thread asleep: this one's store above and the
+	 * sleeper's count before its last look see to it */
+	if (!err && op != EPOLL_CTL_DEL && unlikely(ep->sleepers))
+		sock_notify(ep->sock);
+	return err;
 }
 
 /* --- epoll_ctl --- */
@@ -331,7 +473,7 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	    (op == EPOLL_CTL_MOD || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
 	if (op != EPOLL_CTL_DEL && ev->events & EPOLLONESHOT &&
-	    s->kind != SOCK_SESSION)
+	    !sock_is_stream(s))
 		ep->oneshot_hybrids = true;
 	if (op == EPOLL_CTL_ADD)
 		return add_locked(ep, fd, s, ev);
@@ -408,18 +550,50 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	return ctl_sock(ep, op, fd, s, ev);
 }
 
+static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
+{
+	int err = -EAGAIN;
+
+	if (s->kind == SOCK_LINK)
+		err = ctl_link(ep, op, fd, s, ev);
+	if (err != -EAGAIN)
+		return err;
+	err = ctl_sock(ep, op, fd, s, ev);
+	if (!err && op == EPOLL_CTL_ADD && s->kind == SOCK_LINK)
+		epoll_watch_link(ep, s, fd);
+	return err;
+}
+
+/* The kernel's, but not for ever: if it got a link in this moment, the note
+ * came too late for epoll_sock_appears(). */
+static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
+			struct sock *s, struct epoll_event *ev)
+{
+	int err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+
+	if (unlikely(s->link)) {
+		pthread_mutex_lock(&table_lock);
+		appear_in(ep, fd, s);
+		pthread_mutex_unlock(&table_lock);
+	}
+	return err;
+}
+
 static int ctl(struct epoll *ep, int epfd, int op, int fd,
 	       struct epoll_event *ev)
 {
 	struct sock *s = sock_get_claimed(fd);
 	int err;
 
-	if (!s || s->kind != SOCK_SESSION)
+	if (s && sock_is_kernels(s))
+		err = ctl_may_link(ep, epfd, op, fd, s, ev);
+	else if (!s || !sock_is_stream(s))
 		err = ctl_kernel(ep, epfd, op, fd, s, ev);
 	else if (!ev && op != EPOLL_CTL_DEL)
 		err = -EFAULT;
 	else
-		err = ctl_sock(ep, op, fd, s, ev);
+		err = ctl_stream(ep, op, fd, s, ev);
 	if (s)
 		sock_put(s);
 	return err;
@@ -491,6 +665,8 @@ static void appear_in(struct epoll *ep, int fd, struct sock *s)
 	pthread_mutex_unlock(&ep->lock);
 	if (live && ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
 		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
+	else if (live && s->kind == SOCK_LINK)
+		epoll_watch_link(ep, s, fd);
 }
 
 /**

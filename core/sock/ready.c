@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "core/sock/link.h"
 #include "core/sock/table.h"
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
@@ -92,7 +93,9 @@ unsigned sock_ready(struct sock *s, unsigned want)
 	unsigned ready = 0;
 
 	want |= POLLERR | POLLHUP;
-	if (s->kind == SOCK_SESSION)
+	if (s->kind == SOCK_LINK && s->link)
+		ready = link_ready(s, s->link, want);
+	else if (s->kind == SOCK_SESSION)
 		ready = ready_session(s, want);
 	else if (s->kind == SOCK_LISTENER)
 		ready = s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
@@ -103,6 +106,8 @@ unsigned sock_ready(struct sock *s, unsigned want)
 
 uint32_t sock_tail(struct sock *s)
 {
+	if (s->kind == SOCK_LINK)
+		return s->link ? link_rx_tail(s, s->link) : 0;
 	if (s->kind == SOCK_LISTENER)
 		return s->sess->arrived;
 	if (s->kind != SOCK_SESSION || s->sess->state != SESSION_OPEN ||
@@ -132,6 +137,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 {
 	struct session *sess = s->sess;
 
+	if (s->kind == SOCK_LINK)
+		return s->link && link_arm(s, s->link, events, tail);
 	if (s->kind == SOCK_EPOLL)
 		return epoll_arm(s->epoll);
 	if (s->kind != SOCK_SESSION)
@@ -237,6 +244,26 @@ static bool restarts(void)
 	return true;
 }
 
+static void count_sleep(struct sock *s)
+{
+	if (s->kind == SOCK_LINK)
+		link_tally(&s->link->end.mine->sleeps, 1);
+	else
+		app_count(s->sess->app, sleeps, 1);
+}
+
+static void count_spin(struct sock *s, bool won)
+{
+	struct link *l = s->link;
+
+	if (s->kind == SOCK_LINK)
+		link_tally(won ? &l->end.mine->spins_won
+			       : &l->end.mine->spins_lost,
+			   1);
+	else if (won)
+		app_count(s->sess->app, spins_won, 1);
+}
+
 struct wait_state {
 	struct watch watch;
 	struct sock *sock;
@@ -264,6 +291,15 @@ static struct timespec *left(uint64_t end_ns, struct timespec *ts)
 	return ts;
 }
 
+/* What the kernel is to watch while a thread sleeps on @s. */
+static nfds_t kernels_part(struct sock *s, unsigned events, struct pollfd *pfd)
+{
+	*pfd = (struct pollfd){ .fd = s->fd, .events = POLLIN };
+	if (s->kind == SOCK_LINK)
+		pfd->events = (short)link_liveness(s, s->link, events);
+	return s->kind == SOCK_LISTENER || s->kind == SOCK_LINK;
+}
+
 static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		    struct waiter *w)
 {
@@ -272,6 +308,11 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	nfds_t n = 0;
 	int ret;
 
+	if (s->kind == SOCK_LINK) {
+		ret = waiter_listen(w, s->link->bell);
+		if (ret)
+			return ret;
+	}
 	for (;;) {
 		waiter_reset(w);
 		app_poll();
@@ -281,13 +322,12 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			return 0;
 		if (end_ns != SOCK_NEVER_NS && sock_now_ns() >= end_ns)
 			return -EAGAIN;
-		n = 0;
-		if (s->kind == SOCK_LISTENER)
-			fds[n++] = (struct pollfd){ .fd = s->fd,
-						    .events = POLLIN };
-		app_count(s->sess->app, sleeps, 1);
+		n = kernels_part(s, events, fds);
+		count_sleep(s);
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
-		if (ret > 0)
+		if (ret > 0 && s->kind == SOCK_LINK)
+			link_alive(s->link, (unsigned short)fds[0].revents);
+		else if (ret > 0)
 			return 0; /* the kernel's part of a listener */
 		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||
 				      events & SOCK_NO_RESTART || !restarts()))
@@ -326,9 +366,8 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 		if (sock_ready(s, events))
 			err = 0;
 	}
-	if (!err)
-		app_count(s->sess->app, spins_won, 1);
-	else
+	count_spin(s, !err);
+	if (err)
 		err = sleep_watching(
 			s, events,
 			timeout_ms < 0 ? SOCK_NEVER_NS

@@ -128,7 +128,8 @@ WIRE_SIZE(struct wire_page, 4096 + 8192 + 65536);
 WIRE_AT(struct wire_page, listeners, 4096);
 WIRE_AT(struct wire_page, offers, 12288);
 
-/* Where a connection between two ports counts; the same from both ends. */
+/* Where a connection between two ports counts; the same from both ends. Ports
+ * in host order, as in listeners. */
 static inline uint16_t wire_page_slot(uint16_t a, uint16_t b)
 {
 	uint32_t lo = a < b ? a : b, hi = a < b ? b : a;

@@ -76,6 +76,7 @@ enum wire_refusal {
 	WIRE_REFUSED_USER,    /* the other end is another user's */
 	WIRE_REFUSED_LIMIT,   /* you, or it, have enough of something */
 	WIRE_REFUSED_MEMORY,
+	WIRE_N_REFUSED
 };
 
 struct wire_refuse {

@@ -51,9 +51,26 @@ EXTRA_DIST += tests/data/live-26.06 \
 # the daemon, driven by a client that the tests play
 sapid_raw = %D%/rawclient.c %D%/rawclient.h
 unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
+	%D%/sapid_link %D%/sapid_link_kill %D%/sapid_netns %D%/sapid_offer \
+	%D%/sapid_offer_evil \
 	%D%/sapid_match %D%/sapid_session %D%/sapid_trust %D%/sapid_worker
 %C%_sapid_trust_SOURCES = %D%/sapid_trust.c $(sapid_raw)
 %C%_sapid_trust_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_netns_SOURCES = %D%/sapid_netns.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_netns_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_offer_evil_SOURCES = %D%/sapid_offer_evil.c %D%/rawlink.c \
+	%D%/rawlink.h $(sapid_raw)
+%C%_sapid_offer_evil_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_link_kill_SOURCES = %D%/sapid_link_kill.c %D%/rawlink.c \
+	%D%/rawlink.h $(sapid_raw)
+%C%_sapid_link_kill_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_link_SOURCES = %D%/sapid_link.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_link_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_offer_SOURCES = %D%/sapid_offer.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_offer_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_evil_SOURCES = %D%/sapid_evil.c $(sapid_raw)
 %C%_sapid_evil_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_kill_SOURCES = %D%/sapid_kill.c $(sapid_raw)

@@ -245,6 +245,16 @@ static void map_queue(struct raw *r, int fd, int evfd, uint64_t off)
 	MUST(!mq_attach(&r->from, &r->seg, off, evfd));
 }
 
+/* Links come with one descriptor more, the last, which is not counted. */
+static void take_page(struct raw *r, struct fdbox *box, unsigned n_fds)
+{
+	bool links = r->hello.features & WIRE_EXT_LINKS;
+
+	MUST(box->n == n_fds + links);
+	if (links)
+		r->page_fd = fdbox_take(box, box->n - 1);
+}
+
 int raw_attach(struct raw *r, const struct raw_daemon *d,
 	       const struct raw_options *o)
 {
@@ -257,7 +267,7 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 	int seg_fd;
 
 	memset(r, 0, sizeof(*r));
-	r->evfd = r->vpp_evfd = -1;
+	r->evfd = r->vpp_evfd = r->page_fd = -1;
 	r->dialect = o->dialect;
 	r->sock = raw_dial(d);
 	strcpy(msg.attach.name, "raw");
@@ -271,7 +281,8 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 	msg.attach.options[WIRE_OPT_EXT] = o->ext ? WIRE_EXT_MAGIC : 0;
 	ask(r, &msg, &reply, &box);
 	a = &reply.sapi.attach_reply;
-	MUST(reply.sapi.type == WIRE_SAPI_ATTACH_REPLY && a->n_fds == box.n);
+	MUST(reply.sapi.type == WIRE_SAPI_ATTACH_REPLY);
+	take_page(r, &box, a->n_fds);
 	if (a->retval)
 		return a->retval;
 	r->app_index = a->app_index;
@@ -285,7 +296,7 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 		  a->app_mq);
 	MUST(a->fd_flags & WIRE_FD_VPP_MQ_EVENTFD);
 	r->vpp_evfd = fdbox_take(&box, i++);
-	MUST(r->mq_seg.fsh->n_mqs == 1 && i == box.n);
+	MUST(r->mq_seg.fsh->n_mqs == 1 && i == a->n_fds);
 	MUST(!mq_discover(&r->mq_seg, a->vpp_ctrl_mq_thread, &off));
 	MUST(off == a->vpp_ctrl_mq);
 	MUST(!mq_attach(&r->own, &r->mq_seg, off, r->vpp_evfd));
@@ -303,7 +314,7 @@ int raw_add_worker(struct raw *r, const struct raw_daemon *d,
 	int fd;
 
 	memset(r, 0, sizeof(*r));
-	r->evfd = r->vpp_evfd = -1;
+	r->evfd = r->vpp_evfd = r->page_fd = -1;
 	r->is_worker = true;
 	r->dialect = parent->dialect;
 	r->app_index = parent->app_index;
@@ -313,7 +324,7 @@ int raw_add_worker(struct raw *r, const struct raw_daemon *d,
 	ask(r, &msg, &reply, &box);
 	a = &reply.sapi.worker_reply;
 	MUST(reply.sapi.type == WIRE_SAPI_WORKER_REPLY && a->is_add == 1);
-	MUST(a->n_fds == box.n);
+	take_page(r, &box, a->n_fds);
 	if (a->retval)
 		return a->retval;
 	r->wrk_index = a->wrk_index;
@@ -342,9 +353,11 @@ void raw_close(struct raw *r)
 		close(r->evfd);
 	if (r->vpp_evfd >= 0)
 		close(r->vpp_evfd);
+	if (r->page_fd >= 0)
+		close(r->page_fd);
 	close(r->sock);
 	memset(r, 0, sizeof(*r));
-	r->sock = r->evfd = r->vpp_evfd = -1;
+	r->sock = r->evfd = r->vpp_evfd = r->page_fd = -1;
 }
 
 /* --- messages --- */

@@ -65,6 +65,8 @@ struct raw {
 	uint32_t app_index, wrk_index, handle;
 	uint8_t fd_flags, n_fds;
 	struct wire_ext_hello hello; /* zero without */
+	int page_fd;		     /* -1 without links */
+	bool has_bell;		     /* its bell 0 was sent */
 	struct seg mq_seg, seg;
 	struct mq own, *to, from;
 	int evfd, vpp_evfd;

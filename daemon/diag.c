@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * diag.c - asking the kernel whose a TCP socket is
+ *
+ * DOC: Socket diagnostics by addresses and ports, one socket a question. The
+ * kernel answers while we send (inet_diag has no queue for this), so the reply
+ * is read at once and nothing is waited for. A question for an IPv4 address
+ * finds IPv6 sockets with mapped addresses too; the answer then is AF_INET6.
+ *
+ * We ask in our own network namespace. A client elsewhere lends a socket that
+ * it made there; one is kept for a namespace and a user, the newest, while a
+ * client of theirs lives. It stays the client's too, so what can be read from
+ * it may be an answer to somebody else: only what comes from the kernel, with
+ * a number that nobody could guess, and tells of just the socket that was
+ * asked for, is an answer. A client can make its socket useless, for programs
+ * of its user; it can't make it lie.
+ */
+#include "daemon/diag.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "daemon/sys.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define READS_MAX 16	   /* replies to others, before we give up */
+#define OVERFLOW_UID 65534 /* whoever has no number where one asks */
+
+struct diag {
+	struct list on_all;
+	uint64_t netns;
+	uid_t uid;
+	int fd;
+	unsigned refs; /* connections */
+};
+
+struct question {
+	struct nlmsghdr head;
+	struct inet_diag_req_v2 req;
+};
+
+union answer {
+	struct nlmsghdr head;
+	struct {
+		struct nlmsghdr head_;
+		struct nlmsgerr error;
+	};
+	struct {
+		struct nlmsghdr head__;
+		struct inet_diag_msg msg;
+	};
+	char bytes[2048];
+};
+
+static struct list all = { &all, &all };
+static int own_fd = -1;
+
+static void put_ip(__be32 out[4], const struct addr *a)
+{
+	memset(out, 0, 16);
+	if (a->is_ip4)
+		memcpy(out, a->ip + 12, 4);
+	else
+		memcpy(out, a->ip, 16);
+}
+
+static void question_set(struct question *q, const struct claim *claim)
+{
+	memset(q, 0, sizeof(*q));
+	q->head.nlmsg_len = sizeof(*q);
+	q->head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	q->head.nlmsg_flags = NLM_F_REQUEST; /* no NLM_F_DUMP: one socket */
+	sys_random(&q->head.nlmsg_seq, sizeof(q->head.nlmsg_seq));
+	q->req.sdiag_family = claim->lcl.is_ip4 ? AF_INET : AF_INET6;
+	q->req.sdiag_protocol = IPPROTO_TCP;
+	q->req.idiag_states = ~0u;
+	q->req.id.idiag_sport = claim->lcl.port;
+	q->req.id.idiag_dport = claim->rmt.port;
+	put_ip(q->req.id.idiag_src, &claim->lcl);
+	put_ip(q->req.id.idiag_dst, &claim->rmt);
+	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
+	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
+}
+
+static bool same_end(const struct inet_diag_msg *m, const __be32 ip[4],
+		     __be16 port, const struct addr *a)
+{
+	uint8_t bytes[16] = { 0 };
+	struct addr told;
+
+	if (m->idiag_family == AF_INET)
+		memcpy(bytes + 12, ip, 4);
+	else
+		memcpy(bytes, ip, 16);
+	addr_set(&told, bytes, m->idiag_family == AF_INET, port);
+	return told.port == a->port && addr_same_ip(&told, a);
+}
+
+/* Does the answer tell of this socket? */
+static bool is_of(const struct inet_diag_msg *m, const struct claim *claim)
+{
+	const struct inet_diag_sockid *id = &m->id;
+	uint64_t cookie =
+		(uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
+
+	return cookie == claim->cookie &&
+	       same_end(m, id->idiag_src, id->idiag_sport, &claim->lcl) &&
+	       same_end(m, id->idiag_dst, id->idiag_dport, &claim->rmt);
+}
+
+/* 1: an answer to our question; 0: something else; -errno: no more. */
+static int read_one(int fd, uint32_t seq, union answer *a)
+{
+	struct sockaddr_nl from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	n = k_recvfrom(fd, a, sizeof(*a), MSG_DONTWAIT,
+		       (struct sockaddr *)&from, &len);
+	if (n == -EINTR || n == -ENOBUFS)
+		return 0;
+	if (n < 0)
+		return (int)n;
+	return len == sizeof(from) && from.nl_family == AF_NETLINK &&
+	       from.nl_pid == 0 && (size_t)n >= sizeof(a->head) &&
+	       a->head.nlmsg_len <= (size_t)n && a->head.nlmsg_seq == seq;
+}
+
+/* What the kernel knows of the claimed socket. */
+static int ask(int fd, const struct claim *claim, struct inet_diag_msg *out)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	unsigned reads = 0;
+	struct question q;
+	union answer a;
+	ssize_t n;
+	int ret;
+
+	question_set(&q, claim);
+	n = k_sendto(fd, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL,
+		     (struct sockaddr *)&kernel, sizeof(kernel));
+	if (n != sizeof(q))
+		return n < 0 ? (int)n : -EIO;
+	do {
+		ret = read_one(fd, q.head.nlmsg_seq, &a);
+	} while (!ret && ++reads < READS_MAX);
+	if (ret <= 0)
+		return ret ? ret : -EBUSY;
+	if (a.head.nlmsg_type == NLMSG_ERROR &&
+	    a.head.nlmsg_len >= NLMSG_HDRLEN + sizeof(a.error))
+		return a.error.error < 0 ? a.error.error : -EPROTO;
+	if (a.head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    a.head.nlmsg_len < NLMSG_HDRLEN + sizeof(a.msg) ||
+	    !is_of(&a.msg, claim))
+		return -EPROTO;
+	*out = a.msg;
+	return 0;
+}
+
+/**
+ * diag_prove() - Is it as the client says?
+ * @conn:	whose claim it is
+ * @claim:	checked for form only
+ *
+ * Return: 0, -EPERM if it is another user's, or what the kernel said
+ */
+int diag_prove(const struct conn *conn, const struct claim *claim)
+{
+	struct inet_diag_msg m;
+	int fd, ret;
+
+	if (conn->netns == sapid.netns)
+		fd = own_fd;
+	else
+		fd = conn->diag ? conn->diag->fd : -1;
+	if (fd < 0)
+		return -ENOTCONN;
+	ret = ask(fd, claim, &m);
+	if (ret)
+		return ret;
+	if (m.idiag_state != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	/* A lent socket may have been made where users have other numbers:
+	 * then they differ, but for those who have none. */
+	if (m.idiag_uid != conn->uid ||
+	    (fd != own_fd && conn->uid == OVERFLOW_UID))
+		return -EPERM;
+	return 0;
+}
+
+static int int_option(int fd, int option)
+{
+	socklen_t len = sizeof(int);
+	int value;
+
+	if (k_getsockopt(fd, SOL_SOCKET, option, &value, &len) < 0)
+		return -1;
+	return value;
+}
+
+static bool is_of_netns(int fd, uint64_t netns)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint64_t cookie = 0;
+	int type;
+
+	if (int_option(fd, SO_DOMAIN) != AF_NETLINK ||
+	    int_option(fd, SO_PROTOCOL) != NETLINK_SOCK_DIAG)
+		return false;
+	type = int_option(fd, SO_TYPE);
+	if (type != SOCK_RAW && type != SOCK_DGRAM)
+		return false;
+	return !k_getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) &&
+	       cookie == netns;
+}
+
+static struct diag *diag_get(const struct conn *conn)
+{
+	struct diag *d;
+
+	list_each (d, &all, struct diag, on_all)
+		if (d->netns == conn->netns && d->uid == conn->uid)
+			return d;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	d->netns = conn->netns;
+	d->uid = conn->uid;
+	d->fd = -1;
+	list_add(&all, &d->on_all);
+	return d;
+}
+
+/** diag_adopt() - DIAG: a client lends a socket; the newest is used */
+void diag_adopt(struct conn *conn, int fd)
+{
+	struct diag *d = conn->diag;
+
+	if (conn->netns == sapid.netns || !is_of_netns(fd, conn->netns) ||
+	    (!d && !(d = diag_get(conn)))) {
+		sapid.count.rejects++;
+		k_close(fd);
+		return;
+	}
+	if (d->fd >= 0)
+		k_close(d->fd);
+	d->fd = fd;
+	d->refs += !conn->diag;
+	conn->diag = d;
+}
+
+/** diag_forget() - The connection is gone */
+void diag_forget(struct conn *conn)
+{
+	struct diag *d = conn->diag;
+
+	conn->diag = NULL;
+	if (!d || --d->refs)
+		return;
+	k_close(d->fd);
+	list_del(&d->on_all);
+	free(d);
+}
+
+/* A listener of our own, as the kernel should know it: that there is no such
+ * module, and that there is no such socket, are one error. */
+static int self_test(int fd)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct claim claim = { .lcl.is_ip4 = true, .rmt.is_ip4 = true };
+	socklen_t len = sizeof(claim.cookie);
+	struct inet_diag_msg m;
+	int ret;
+
+	ret = k_bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+	if (!ret)
+		ret = k_listen(fd, 0);
+	if (!ret)
+		ret = k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &claim.cookie,
+				   &len);
+	len = sizeof(sin);
+	if (!ret)
+		ret = k_getsockname(fd, (struct sockaddr *)&sin, &len);
+	addr_set_loopback(&claim.lcl);
+	claim.lcl.port = sin.sin_port;
+	if (!ret)
+		ret = ask(own_fd, &claim, &m);
+	if (!ret && (m.idiag_state != TCP_LISTEN || m.idiag_uid != geteuid()))
+		ret = -EPROTO;
+	return ret;
+}
+
+/**
+ * diag_open() - Before the first client
+ *
+ * Return: 0, or why the kernel can't be asked
+ */
+int diag_open(void)
+{
+	int fd, ret;
+
+	own_fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			  NETLINK_SOCK_DIAG);
+	if (own_fd < 0)
+		return own_fd;
+	fd = k_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ret = fd < 0 ? fd : self_test(fd);
+	if (fd >= 0)
+		k_close(fd);
+	if (ret)
+		diag_close();
+	return ret;
+}
+
+/** diag_close() - At the end, when no connection is left */
+void diag_close(void)
+{
+	if (own_fd >= 0)
+		k_close(own_fd);
+	own_fd = -1;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* diag.h - asking the kernel whose a TCP socket is */
+#ifndef DAEMON_DIAG_H
+#define DAEMON_DIAG_H
+
+#include "daemon/state.h"
+
+/* What a client says of a socket. */
+struct claim {
+	struct addr lcl, rmt;
+	uint64_t cookie;
+};
+
+/* -errno: this kernel does not answer. */
+int diag_open(void) MUST_CHECK;
+void diag_close(void);
+/* The client's way to ask in its network namespace: takes @fd over. */
+void diag_adopt(struct conn *conn, int fd);
+/* The connection is gone. */
+void diag_forget(struct conn *conn);
+/* 0 if it is established, where the client is, and the client's user's. */
+int diag_prove(const struct conn *conn, const struct claim *claim) MUST_CHECK;
+
+#endif /* DAEMON_DIAG_H */

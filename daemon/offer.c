@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * offer.c - connections that one end has offered, and the other not yet
+ *
+ * DOC: An offer is proved when it comes, and again when its other end does:
+ * the socket may have been closed meanwhile, and its addresses used again.
+ * Then two sockets are established at the same time, in one network, each with
+ * the other's addresses, and belong to the users who say so: these are the two
+ * ends of a connection.
+ *
+ * Offers wait by the slot of their ports, which is what the page counts too.
+ * All of them wait for the same time, so the eldest is the first of a list.
+ */
+#include "daemon/offer.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/wire/link.h"
+#include "daemon/client.h"
+#include "daemon/ext.h"
+#include "daemon/grant.h"
+#include "daemon/loop.h"
+#include "daemon/page.h"
+
+#define OFFER_MS 2000
+#define OFFERS_MAX 256 /* of a worker */
+#define SLOTS 4096
+
+static struct list by_slot[SLOTS];
+static struct list by_time = { &by_time, &by_time };
+
+/** offer_init() - Before the first client */
+void offer_init(void)
+{
+	unsigned i;
+
+	for (i = 0; i < SLOTS; i++)
+		list_init(&by_slot[i]);
+}
+
+static struct list *slot_of(const struct claim *c)
+{
+	return &by_slot[wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port)) %
+			SLOTS];
+}
+
+/** offer_refuse() - Tell the end that offered */
+void offer_refuse(const struct offer *o, enum wire_refusal why)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_REFUSE };
+
+	msg.refuse.context = o->context;
+	msg.refuse.why = (uint8_t)why;
+	sapid.count.refused[why]++;
+	ext_post(o->peer->worker, &msg);
+}
+
+static void offer_wait(const struct offer *o)
+{
+	struct offer *copy;
+
+	copy = o->peer->n_offers < OFFERS_MAX ? malloc(sizeof(*copy)) : NULL;
+	if (!copy) {
+		offer_refuse(o, o->peer->n_offers < OFFERS_MAX
+					? WIRE_REFUSED_MEMORY
+					: WIRE_REFUSED_LIMIT);
+		return;
+	}
+	*copy = *o;
+	copy->deadline = loop_now_ms() + OFFER_MS;
+	list_add(slot_of(&o->claim), &copy->on_slot);
+	list_add(&o->peer->offers, &copy->on_peer);
+	list_add(&by_time, &copy->on_time);
+	o->peer->n_offers++;
+	page_offer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+}
+
+/* It waits no more; who hears of that finds the page without it. */
+static void unlink_offer(struct offer *o)
+{
+	page_unoffer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+	list_del(&o->on_slot);
+	list_del(&o->on_peer);
+	list_del(&o->on_time);
+	o->peer->n_offers--;
+}
+
+static void offer_end(struct offer *o)
+{
+	unlink_offer(o);
+	free(o);
+}
+
+static void end_refused(struct offer *o, enum wire_refusal why)
+{
+	unlink_offer(o);
+	offer_refuse(o, why);
+	free(o);
+}
+
+/** offers_leave() - The peer is gone */
+void offers_leave(struct peer *p)
+{
+	while (!list_empty(&p->offers))
+		offer_end(list_first(&p->offers, struct offer, on_peer));
+}
+
+/** offer_deadline() - Refuse those that waited too long */
+int offer_deadline(void)
+{
+	uint64_t now = loop_now_ms();
+	struct offer *o;
+
+	while (!list_empty(&by_time)) {
+		o = list_first(&by_time, struct offer, on_time);
+		if (o->deadline > now)
+			return (int)(o->deadline - now);
+		end_refused(o, WIRE_REFUSED_EXPIRED);
+	}
+	return -1;
+}
+
+static bool same_addr(const struct addr *a, const struct addr *b)
+{
+	return a->port == b->port && addr_same_ip(a, b);
+}
+
+static const struct conn *conn_of(const struct offer *o)
+{
+	return o->peer->worker->conn;
+}
+
+static bool same_place(const struct offer *a, const struct offer *b)
+{
+	return conn_of(a)->ns == conn_of(b)->ns &&
+	       conn_of(a)->netns == conn_of(b)->netns;
+}
+
+static bool is_same(const struct offer *a, const struct offer *b)
+{
+	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.lcl) &&
+	       same_addr(&a->claim.rmt, &b->claim.rmt);
+}
+
+static bool is_mirror(const struct offer *a, const struct offer *b)
+{
+	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.rmt) &&
+	       same_addr(&a->claim.rmt, &b->claim.lcl);
+}
+
+/* The newer replaces the older: of one socket, of sockets that had these
+ * addresses one after the other, or under one context. An older context that
+ * is not the newer's has an answer to come. */
+static void replace(const struct offer *o)
+{
+	struct offer *old, *next;
+
+	list_each_safe (old, next, slot_of(&o->claim), struct offer, on_slot) {
+		if (!is_same(old, o))
+			continue;
+		if (old->peer == o->peer && old->context == o->context)
+			offer_end(old);
+		else
+			end_refused(old, WIRE_REFUSED_EXPIRED);
+	}
+	list_each_safe (old, next, &o->peer->offers, struct offer, on_peer)
+		if (old->context == o->context)
+			offer_end(old);
+}
+
+/* What waits for this one, and is still true. */
+static struct offer *find_mirror(const struct offer *o)
+{
+	struct offer *other, *next;
+
+	list_each_safe (other, next, slot_of(&o->claim), struct offer,
+			on_slot) {
+		if (!is_mirror(other, o))
+			continue;
+		if (conn_of(other)->doomed)
+			offer_end(other);
+		else if (diag_prove(conn_of(other), &other->claim))
+			end_refused(other, WIRE_REFUSED_PROOF);
+		else
+			return other;
+	}
+	return NULL;
+}
+
+/* Both ends are there. */
+static void offer_match(struct offer *waiting, const struct offer *o)
+{
+	enum wire_refusal why = WIRE_REFUSED_MEMORY;
+	int ret;
+
+	unlink_offer(waiting);
+	if (!conf_may_link(&conn_of(o)->ns->conf, conn_of(waiting)->uid,
+			   conn_of(o)->uid))
+		ret = -EPERM;
+	else
+		ret = grant_open(waiting, o);
+	if (ret == -EPERM)
+		why = WIRE_REFUSED_USER;
+	else if (ret == -ENOSPC || ret == -EAGAIN)
+		why = WIRE_REFUSED_LIMIT;
+	if (ret) {
+		offer_refuse(waiting, why);
+		offer_refuse(o, why);
+	}
+	free(waiting);
+}
+
+/* Its bell, by this message or an earlier one. */
+static int take_bell(struct peer *p, const struct wire_offer *msg,
+		     struct fdbox *box)
+{
+	int fd;
+
+	if (msg->bell >= WIRE_BELLS_MAX || msg->has_bell > 1 ||
+	    box->n != msg->has_bell)
+		return -EPROTO;
+	if (!msg->has_bell)
+		return p->bells[msg->bell] < 0 ? -EPROTO : 0;
+	fd = fdbox_take(box, 0);
+	return fd < 0 ? fd : peer_set_bell(p, msg->bell, fd);
+}
+
+static int take_claim(struct claim *claim, const struct wire_offer *msg)
+{
+	if (msg->is_ip4 > 1)
+		return -EPROTO;
+	addr_set(&claim->lcl, msg->lcl, msg->is_ip4, msg->lcl_port);
+	addr_set(&claim->rmt, msg->rmt, msg->is_ip4, msg->rmt_port);
+	claim->cookie = msg->cookie;
+	/* mapped ones are to be sent as IPv4, and both or none are */
+	return claim->lcl.is_ip4 == msg->is_ip4 &&
+			       claim->rmt.is_ip4 == msg->is_ip4
+		       ? 0
+		       : -EPROTO;
+}
+
+/**
+ * offer_message() - OFFER: one end of a connection
+ * @w:		whose
+ * @msg:	hostile
+ * @box:	what came along
+ *
+ * The bell counts also where the offer is refused: it is not sent again.
+ */
+void offer_message(struct worker *w, const struct wire_offer *msg,
+		   struct fdbox *box)
+{
+	struct offer o = { .peer = peer_of(w),
+			   .context = msg->context,
+			   .ring = msg->ring,
+			   .bell = msg->bell };
+	struct offer *waiting;
+	int ret;
+
+	if (!o.peer) {
+		client_doom(w->conn, "no memory for it");
+		return;
+	}
+	sapid.count.offers++;
+	ret = take_bell(o.peer, msg, box);
+	if (!ret)
+		ret = take_claim(&o.claim, msg);
+	if (!ret)
+		ret = diag_prove(w->conn, &o.claim);
+	if (ret) {
+		log_debug("offer-refused pid=%d error=%d", w->conn->pid, ret);
+		offer_refuse(&o, WIRE_REFUSED_PROOF);
+		return;
+	}
+	replace(&o);
+	waiting = find_mirror(&o);
+	if (waiting)
+		offer_match(waiting, &o);
+	else
+		offer_wait(&o);
+}
