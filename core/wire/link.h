@@ -27,10 +27,11 @@
 /* --- a link's header --- */
 
 #define WIRE_LINK_RX_READY (1u << 0) /* I look at the ring: you may switch */
-#define WIRE_LINK_SWITCHED (1u << 1) /* switch_at is valid: I send by the ring */
-#define WIRE_LINK_FIN (1u << 2)	     /* I have shut down sending */
-#define WIRE_LINK_CLOSED (1u << 3)   /* I have closed: nobody reads any more */
-#define WIRE_LINK_RESET (1u << 4)    /* ... and with bytes unread, or aborting */
+#define WIRE_LINK_SWITCHED \
+	(1u << 1)		   /* switch_at is valid: I send by the ring */
+#define WIRE_LINK_FIN (1u << 2)	   /* I have shut down sending */
+#define WIRE_LINK_CLOSED (1u << 3) /* I have closed: nobody reads any more */
+#define WIRE_LINK_RESET (1u << 4)  /* ... and with bytes unread, or aborting */
 
 struct wire_link_side {
 	/* what I send: the low half counts bytes since the switch (tail), the
@@ -41,8 +42,8 @@ struct wire_link_side {
 	uint32_t pad0;
 	_Atomic uint64_t switch_at; /* kernel stream bytes before the ring's */
 	uint8_t pad1[40];
-	_Atomic uint32_t armed_rx; /* ring me when bytes or an end come */
-	_Atomic uint32_t armed_tx; /* ring me when room is made */
+	_Atomic uint32_t armed_rx;    /* ring me when bytes or an end come */
+	_Atomic uint32_t armed_tx;    /* ring me when room is made */
 	_Atomic uint32_t room_wanted; /* ... so much of it at least */
 	uint8_t pad2[52];
 	/* counters, for `sapi status`: never trusted, only shown */
@@ -50,7 +51,8 @@ struct wire_link_side {
 	_Atomic uint64_t wakeups; /* sent */
 	_Atomic uint64_t sleeps;
 	_Atomic uint64_t spins_won, spins_lost;
-	_Atomic uint64_t upgrade_us; /* from connect() or accept() to the grant */
+	_Atomic uint64_t
+		upgrade_us; /* from connect() or accept() to the grant */
 	/* what I have taken of what you send: not beside tail, for which you
 	 * may be spinning */
 	_Atomic uint32_t head;
@@ -78,7 +80,8 @@ WIRE_SIZE(struct wire_link, 512);
 /* from the block's start: ring 0, the header, ring 1 */
 #define WIRE_LINK_RING0(ring) WIRE_LINK_EDGE
 #define WIRE_LINK_HEADER(ring) ((uint64_t)WIRE_LINK_EDGE + (ring))
-#define WIRE_LINK_RING1(ring) (WIRE_LINK_HEADER(ring) + sizeof(struct wire_link))
+#define WIRE_LINK_RING1(ring) \
+	(WIRE_LINK_HEADER(ring) + sizeof(struct wire_link))
 #define WIRE_LINK_BLOCK(ring) (2 * (uint64_t)(ring) + WIRE_LINK_PAGE)
 /* offset in ring 0 or 1 at which an empty ring begins */
 #define WIRE_LINK_HOME(side, ring) ((side) ? 0u : (ring)-WIRE_LINK_EDGE)
