@@ -60,7 +60,8 @@ bool link_peer_switched(const struct link_end *end, uint64_t *at);
 /* --- sleeping and waking --- */
 /* About to sleep: ring bell @bell when something comes; then look again. */
 void link_arm_rx(struct link_end *end, unsigned bell);
-/* ... when there is room for @room bytes or more. */
+/* ... when there is room for @room bytes or more; of two that wait the lesser
+ * counts. */
 void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room);
 /* It is awake anyhow: no need to ring. */
 void link_disarm(struct link_end *end);
