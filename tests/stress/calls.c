@@ -91,8 +91,7 @@ static ssize_t by_file(struct ep *ep, size_t len)
 
 	if (ep->file < 0)
 		ep->file = memfd_create("stress", MFD_CLOEXEC);
-	if (ep->file < 0 ||
-	    pwrite(ep->file, ep->out, len, at) != (ssize_t)len)
+	if (ep->file < 0 || pwrite(ep->file, ep->out, len, at) != (ssize_t)len)
 		return write(ep->fd, ep->out, len);
 	ep->file_end = (at + (off_t)len + 4095) & ~(off_t)4095;
 	n = sendfile(ep->fd, ep->file, &off, len);

@@ -29,9 +29,9 @@ static void set_block(struct ep *ep, bool block)
 {
 	int flags = fcntl(ep->fd, F_GETFL);
 
-	if (flags < 0 || fcntl(ep->fd, F_SETFL,
-			       block ? flags & ~O_NONBLOCK
-				     : flags | O_NONBLOCK))
+	if (flags < 0 ||
+	    fcntl(ep->fd, F_SETFL,
+		  block ? flags & ~O_NONBLOCK : flags | O_NONBLOCK))
 		die(ep, "O_NONBLOCK: %s", strerror(errno));
 }
 
@@ -268,8 +268,7 @@ static void *reader(void *arg)
 
 	while (!ep->eof && !ep->over && !ep_aborts(ep)) {
 		if (ep->rcvd == ep->plan.total[!ep->side] &&
-		    ep->plan.ending != END_SHUT &&
-		    ep->plan.ender == ep->side)
+		    ep->plan.ending != END_SHUT && ep->plan.ender == ep->side)
 			break;
 		ep_recv(ep, true);
 		pthread_mutex_lock(&turn_lock);

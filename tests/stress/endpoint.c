@@ -60,8 +60,8 @@ static void barks(int sig)
 	int i;
 
 	(void)sig;
-	dprintf(2, "stress[%d]: FAILED: time is up; %d active\n",
-		(int)getpid(), (int)n_active);
+	dprintf(2, "stress[%d]: FAILED: time is up; %d active\n", (int)getpid(),
+		(int)n_active);
 	for (i = 0; i < EPS_MAX; i++)
 		if (eps[i])
 			say_state(eps[i]);
@@ -81,11 +81,11 @@ static void plan_known(struct ep *ep)
 	struct plan *p = &ep->plan;
 
 	plan_make(p, ep->seed, ep->id);
-	ep->may_send = p->duplex ? p->total[ep->side]
+	ep->may_send = p->duplex	    ? p->total[ep->side]
 		       : ep->side == CLIENT ? plan_msg(p, CLIENT, 0)
 					    : 0;
-	ep->peer_next = p->duplex ? p->total[!ep->side]
-				  : plan_msg(p, !ep->side, 0);
+	ep->peer_next =
+		p->duplex ? p->total[!ep->side] : plan_msg(p, !ep->side, 0);
 }
 
 struct ep *ep_new(uint64_t seed, uint64_t id, int side, int fd)

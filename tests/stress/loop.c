@@ -132,8 +132,7 @@ static void take_more(struct loop *l)
 /* Everything that goes now, or some of it. */
 static bool work(struct loop *l, struct ep *ep)
 {
-	int budget = l->style == EDGE ? 1 << 30
-				      : 1 + (int)below(&ep->rng, 4);
+	int budget = l->style == EDGE ? 1 << 30 : 1 + (int)below(&ep->rng, 4);
 	bool moved = true;
 
 	while (moved && budget-- > 0) {

@@ -231,13 +231,14 @@ static int rounds(uint64_t seed, unsigned long seconds, unsigned long max)
 				(unsigned long long)s);
 		if (round_run(s, tolerant))
 			continue;
-		fprintf(stderr, "stress: round %lu failed; again: --seed %llu"
-				" --rounds 1%s\n",
+		fprintf(stderr,
+			"stress: round %lu failed; again: --seed %llu"
+			" --rounds 1%s\n",
 			i, (unsigned long long)s, tolerant ? " --kill" : "");
 		return 1;
 	}
-	printf("stress: %lu rounds, seed %llu%s\n", i,
-	       (unsigned long long)seed, tolerant ? ", with kills" : "");
+	printf("stress: %lu rounds, seed %llu%s\n", i, (unsigned long long)seed,
+	       tolerant ? ", with kills" : "");
 	return 0;
 }
 

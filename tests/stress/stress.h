@@ -80,7 +80,7 @@ struct ep {
 	uint8_t *in, *out;	      /* MSG_MAX bytes */
 	int file;		      /* for sendfile; -1 */
 	off_t file_end;
-	bool timeouts;		      /* EAGAIN is no wonder */
+	bool timeouts; /* EAGAIN is no wonder */
 	const char *mode;
 	/* --- loops --- */
 	_Atomic int busy;
