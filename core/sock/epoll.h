@@ -16,6 +16,8 @@ struct item {
 	struct watch watch; /* of @sock */
 	struct epoll *ep;
 	struct sock *sock; /* no reference: epoll_sock_gone() comes first */
+	struct sock *kept; /* a link's, whose registration is the kernel's till
+			      it is armed again; likewise */
 	int fd;
 	uint32_t events;
 	epoll_data_t data;
@@ -61,7 +63,22 @@ extern struct epoll *epoll_instances; /* table_lock */
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
+/* A note that the kernel has @fd: it is moved, or kept for a while. */
+void epoll_appear_in(struct epoll *ep, int fd, struct sock *s);
+int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev);
+/* Forget what is kept, of @s or of all; with table_lock */
+void epoll_unkeep_all(struct epoll *ep, const struct sock *s);
+int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev);
+/* watch.fire of items */
+void item_fire(struct watch *w);
 /* with ep->lock held */
+/* The registration of @fd for this sock (NULL: the kernel's). */
+struct item *item_find(struct epoll *ep, int fd, const struct sock *s);
+struct item **item_slot(struct epoll *ep, int fd);
+/* The watch must be gone, or be going with the sock. */
+void item_free(struct epoll *ep, struct item *it);
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);
 /* The first item has come: threads in the kernel's own wait must look. */

@@ -90,12 +90,15 @@ struct sock {
 	_Atomic uint32_t gen;	     /* which life of this struct it is */
 	_Atomic enum sock_upgrade upgrade;
 	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
+	_Atomic unsigned kept; /* registrations that stay the kernel's */
 	_Atomic uint32_t turns, need_turns; /* exchanges: so far, till an offer */
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
 	struct bell *bell; /* OFFERED: the one that was; referenced */
 	bool client, sent_last;
-	bool hold_left, hold_shared; /* this process let go; others hold it */
+	_Atomic bool hold_left; /* this process let go */
+	bool hold_shared;	/* ... and others hold it */
+	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */
 	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
