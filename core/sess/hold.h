@@ -37,7 +37,7 @@
 /* What a family knows of a link (core/sock/link.h): positions that the peer
  * can't touch, and which way each direction goes. */
 struct hold_link {
-	struct ring_own tx, rx; /* tx_lock, rx_lock */
+	struct ring_own tx, rx;	  /* tx_lock, rx_lock */
 	_Atomic uint32_t tx_ring; /* 1: what is sent goes to the ring */
 	_Atomic uint32_t rx_mode; /* HOLD_RX_* */
 	uint64_t rx_kernel; /* stream bytes read from the kernel; rx_lock */

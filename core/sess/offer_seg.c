@@ -39,6 +39,7 @@ struct offer_seg {
 	unsigned n_links, links; /* links: held by us */
 	struct peer *peer;
 	void *user[2][WIRE_LINKS_MAX];
+	uint64_t mine[2]; /* bits of those that are set */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -255,8 +256,14 @@ void seg_peer_gone(unsigned epoch, uint32_t id)
 
 void offer_set_user(const struct offer_grant *g, void *user)
 {
+	uint64_t bit = UINT64_C(1) << g->index;
+
 	pthread_mutex_lock(&lock);
 	g->seg->user[g->side][g->index] = user;
+	if (user)
+		g->seg->mine[g->side] |= bit;
+	else
+		g->seg->mine[g->side] &= ~bit;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -273,9 +280,9 @@ static unsigned rung_of(struct offer_seg *seg, unsigned side, void **who)
 	uint64_t rung;
 	void *user;
 
-	if (!link_seg_any_rung(shm, side))
+	if (!link_seg_any_rung(shm, side, seg->mine[side]))
 		return 0;
-	rung = link_seg_rung(shm, side);
+	rung = link_seg_rung(shm, side, seg->mine[side]);
 	while (rung) {
 		i = (unsigned)__builtin_ctzll(rung);
 		rung &= rung - 1;

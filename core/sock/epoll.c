@@ -31,7 +31,7 @@
 #define SPIN_LOOK 256  /* spins between two looks at it */
 #define SCAN_ITEMS 256 /* so many cold items are looked at before a sleep */
 #define INNER_EVENTS 64
-#define IDLE_LOOKS 400 /* a hot item that is looked at in vain becomes cold */
+#define IDLE_NS 20000000 /* a hot item that was silent so long becomes cold */
 
 /* --- our part --- */
 
@@ -132,10 +132,15 @@ static bool item_arm(struct item *it)
 	return !et || !item_pending(it);
 }
 
-/* Among thousands that are silent, those that talk must not wait. */
+/* Among thousands that are silent, those that talk must not wait.  The clock
+ * is that of the last look at the kernel: exact enough, and for nothing. */
 static void retire(struct epoll *ep, struct item *it)
 {
-	it->idle = 0;
+	if (!it->idle_ns)
+		it->idle_ns = ep->looked_ns;
+	if (ep->looked_ns - it->idle_ns < IDLE_NS)
+		return;
+	it->idle_ns = 0;
 	if (item_arm(it))
 		item_cold(ep, it);
 }
@@ -157,9 +162,8 @@ static int collect(struct epoll *ep, struct epoll_event *evs, int n)
 		ep->hot = it->hot_next; /* circular: it is now the last */
 		ready = item_ready(it);
 		if (ready)
-			it->idle = 0;
-		else if (it->sock->kind == SOCK_LINK &&
-			 ++it->idle > IDLE_LOOKS)
+			it->idle_ns = 0;
+		else if (it->sock->kind == SOCK_LINK)
 			retire(ep, it);
 		if (ready) {
 			evs[got].events = ready;

@@ -21,12 +21,12 @@ struct item {
 	int fd;
 	uint32_t events;
 	epoll_data_t data;
-	bool disabled; /* one-shot, and it fired */
-	bool gone;     /* of a link: taken out by the program, kept for the
-			  next time */
-	unsigned idle; /* times it was looked at in vain */
-	bool edge;     /* registered or modified: report what there is */
-	unsigned seen; /* edge-triggered: as last reported */
+	bool disabled;	  /* one-shot, and it fired */
+	bool gone;	  /* of a link: taken out by the program, kept for the
+			     next time */
+	uint64_t idle_ns; /* since when it is looked at in vain; 0: it is not */
+	bool edge;	  /* registered or modified: report what there is */
+	unsigned seen;	  /* edge-triggered: as last reported */
 	uint32_t seen_tail, seen_full;
 	struct item *hot_next, *hot_prev; /* circular; NULL: cold */
 	struct item *next;		  /* same bucket */
@@ -36,15 +36,15 @@ struct item {
 
 struct epoll {
 	pthread_mutex_t lock;
-	struct sock *sock;   /* whose epoll this is: its number, its watches */
-	_Atomic int bare;    /* threads in the kernel's own wait */
-	int kick_fd;	     /* made them look; -1 */
-	int inner;	     /* instance with links' connections and bells; -1 */
-	unsigned listens;    /* serial of the bell that was added to it last */
-	struct bell *bell;   /* of links that are waited for here; NULL */
-	_Atomic int sleepers; /* threads that watch @sock */
+	struct sock *sock; /* whose epoll this is: its number, its watches */
+	_Atomic int bare;  /* threads in the kernel's own wait */
+	int kick_fd;	   /* made them look; -1 */
+	int inner;	   /* instance with links' connections and bells; -1 */
+	unsigned listens;  /* serial of the bell that was added to it last */
+	struct bell *bell; /* of links that are waited for here; NULL */
+	_Atomic int sleepers;	  /* threads that watch @sock */
 	_Atomic unsigned n_links; /* items of links: inner is to be asked */
-	_Atomic bool waited; /* by this process */
+	_Atomic bool waited;	  /* by this process */
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */

@@ -294,8 +294,7 @@ static int change_link(struct epoll *ep, int op, struct item *it,
 		item_cold(ep, it);
 		return 0;
 	}
-	if (ev->events & EPOLLEXCLUSIVE &&
-	    (!add || ev->events & ~EXCLUSIVE_OK))
+	if (ev->events & EPOLLEXCLUSIVE && (!add || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
 	if (!add && it->events & EPOLLEXCLUSIVE)
 		return -EINVAL;

@@ -255,8 +255,8 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		   s->kind == SOCK_LINK && s->link) {
 		ret = k_ioctl(fd, req, arg); /* is the pointer good? */
 		if (!ret)
-			*(int *)arg = link_count(s, fd, s->link,
-						 req != FIONREAD);
+			*(int *)arg =
+				link_count(s, fd, s->link, req != FIONREAD);
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_SESSION) {
 		ret = count_of(s, fd, req, arg);

@@ -44,8 +44,7 @@ void link_see_switch(struct sock *s, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint64_t at;
 
-	if (h->rx_mode == HOLD_RX_READY &&
-	    link_peer_switched(&l->end, &at)) {
+	if (h->rx_mode == HOLD_RX_READY && link_peer_switched(&l->end, &at)) {
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
 	}
@@ -141,10 +140,9 @@ static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 	if (got & POLLIN)
 		ev |= POLL_INPUT | SOCK_ANY_INPUT;
 	/* output is the kernel's again once the peer has gone: send_over() */
-	if (got & POLLOUT &&
-	    (!by_tx || l->dead || got & (POLLHUP | POLLERR) ||
-	     link_flags(&l->end) & WIRE_LINK_FIN ||
-	     link_peer_flags(&l->end) & WIRE_LINK_CLOSED))
+	if (got & POLLOUT && (!by_tx || l->dead || got & (POLLHUP | POLLERR) ||
+			      link_flags(&l->end) & WIRE_LINK_FIN ||
+			      link_peer_flags(&l->end) & WIRE_LINK_CLOSED))
 		ev |= POLL_OUTPUT;
 	return ev;
 }

@@ -45,10 +45,11 @@ struct link {
 	struct link_lock rx_lock, tx_lock;
 	_Atomic bool settled; /* consented and switched: nothing left to do */
 	_Atomic bool ended;   /* the kernel's connection had something to say */
-	_Atomic bool dead;    /* the peer went without a word: link_see_death() */
-	_Atomic bool spread;  /* the ring took more memory than it needs now */
-	_Atomic uint32_t arrivals; /* times the kernel said that something came */
-	unsigned empties; /* empty reads since the kernel was asked; rx_lock */
+	_Atomic bool dead; /* the peer went without a word: link_see_death() */
+	_Atomic bool spread; /* the ring took more memory than it needs now */
+	_Atomic uint32_t
+		arrivals;  /* times the kernel said that something came */
+	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
 };
@@ -106,8 +107,7 @@ static inline bool link_work_due(struct sock *s)
  * Enter a call that the kernel is to make: false if the link is to be used
  * instead.  *@count is s->k_rx or s->k_tx, raised until link_leave().
  */
-static inline bool link_enter_kernel(struct sock *s, int fd,
-				     _Atomic int *count)
+static inline bool link_enter_kernel(struct sock *s, int fd, _Atomic int *count)
 {
 	if (link_work_due(s))
 		upgrade_work(s, fd);

@@ -311,8 +311,7 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 static bool kernel_failed(struct sock *s, struct link *l)
 {
 	return unlikely(l->ended) &&
-	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) ||
-		l->dead);
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
 /* Must the kernel say what becomes of bytes that are sent now? */

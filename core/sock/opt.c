@@ -105,8 +105,7 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 			ret = link_option(s, name, val, len);
 		if (s)
 			sock_put(s);
-		return ret <= 0 ? ret
-				: k_getsockopt(fd, level, name, val, len);
+		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
 	if (level == SOL_SOCKET && name == SO_ERROR)
 		ret = give_int(pending_error(s), val, len);

@@ -11,7 +11,7 @@
 #include "core/sock/table.h"
 
 #define STACK_FDS 64
-#define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
+#define KERNEL_LOOK_US 50    /* a spinning thread asks the kernel so often */
 #define KERNEL_LOOK_NS 30000 /* ... and one that finds ours ready */
 
 /*
@@ -89,8 +89,7 @@ static void set_fill(struct pollset *set)
 
 	set->n_socks = set->n_kernel = 0;
 	for (i = 0; i < set->n; i++) {
-		struct sock *s =
-			set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
+		struct sock *s = set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
 
 		if (s && s->kind == SOCK_LISTENER)
 			hold_accept(s->hold);
@@ -183,8 +182,8 @@ static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
-	if (ret && (!set->n_kernel ||
-		    sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
+	if (ret &&
+	    (!set->n_kernel || sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
 		return ret;
 	return ask_kernel(set);
 }

@@ -9,7 +9,7 @@
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
 #define TIGHT_LOOKS 100
-#define SPIN_NEAR_NS 2000    /* pause only; then give the CPU away in between */
+#define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
 {

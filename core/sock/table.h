@@ -81,17 +81,18 @@ struct sock {
 	uint32_t spin_us;
 	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
 	_Atomic int rcvlowat;
-	_Atomic int linger;    /* -1: off, else seconds */
-	_Atomic uint32_t full; /* times a send found no room */
-	struct sock *next;     /* pool */
-	_Atomic uint32_t entries;    /* numbers that mean it */
+	_Atomic int linger;	  /* -1: off, else seconds */
+	_Atomic uint32_t full;	  /* times a send found no room */
+	struct sock *next;	  /* pool */
+	_Atomic uint32_t entries; /* numbers that mean it */
 	/* PORT and LINK: see link.h */
 	struct link *_Atomic link;
-	_Atomic uint32_t gen;	     /* which life of this struct it is */
+	_Atomic uint32_t gen; /* which life of this struct it is */
 	_Atomic enum sock_upgrade upgrade;
 	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
-	_Atomic unsigned kept; /* registrations that stay the kernel's */
-	_Atomic uint32_t turns, need_turns; /* exchanges: so far, till an offer */
+	_Atomic unsigned kept;	/* registrations that stay the kernel's */
+	_Atomic uint32_t turns,
+		need_turns; /* exchanges: so far, till an offer */
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
 	struct bell *bell; /* OFFERED: the one that was; referenced */

@@ -31,7 +31,7 @@
 #define RETRY_FACTOR 4	 /* after an offer that came to nothing */
 #define TURNS_MAX 100000 /* ... and then never */
 #define FAILURES_MAX 16
-#define TRIES 4		 /* for a stable reading of a moving counter */
+#define TRIES 4 /* for a stable reading of a moving counter */
 
 /* --- is it worth it? --- */
 
@@ -174,8 +174,7 @@ static void try_offer(struct sock *s, int fd)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-	if (s->client &&
-	    (!offer_attach() || !offer_listener_at(s->rmt_port))) {
+	if (s->client && (!offer_attach() || !offer_listener_at(s->rmt_port))) {
 		if (s->turns == s->need_turns)
 			app_count_kernel(WIRE_WHY_NO_LISTEN);
 		later(s);
@@ -322,8 +321,7 @@ static void settle(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 
 	upgrade_consent(s, fd, l);
-	if (!h->tx_ring &&
-	    link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
+	if (!h->tx_ring && link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
 		link_lock_tx(s, l);
 		upgrade_switch(s, fd, l);
 		link_unlock_tx(s, l);
@@ -495,7 +493,6 @@ static void heard(void *user)
 	sock_put(user);
 }
 
-const struct offer_hooks upgrade_hooks = { .granted = granted,
-					   .refused = refused,
-					   .rung = rung,
-					   .heard = heard };
+const struct offer_hooks upgrade_hooks = {
+	.granted = granted, .refused = refused, .rung = rung, .heard = heard
+};
