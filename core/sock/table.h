@@ -94,7 +94,9 @@ struct sock {
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
 	struct bell *bell; /* OFFERED: the one that was; referenced */
+	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
+	bool unheard; /* nobody listened there when it was to be offered */
 	bool hold_left, hold_shared; /* this process let go; others hold it */
 	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
 	uint32_t ring;		     /* bytes a direction wanted */
