@@ -374,6 +374,8 @@ void link_release(struct sock *s)
 	if (!s->hold_left)
 		link_closing(s, -1);
 	bell_put(s->bell);
+	if (s->port)
+		sock_put(s->port);
 	if (!l)
 		return;
 	upgrade_learned(s, l);

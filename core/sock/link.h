@@ -193,6 +193,10 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
 ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
+/* What lies in the ring, without copy: bytes, 0 if there are none,
+ * -EOPNOTSUPP while the kernel has them, -ECONNRESET if it is spoilt. */
+ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
+		  int *n);
 ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
 /* Bytes to be read, or not yet taken by the peer: FIONREAD, SIOCOUTQ */
 int link_count(struct sock *s, int fd, struct link *l, bool sent);

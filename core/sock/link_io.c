@@ -286,6 +286,29 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	return recv_loop(s, fd, &c, flags, &w);
 }
 
+ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
+		  int *n)
+{
+	struct iovec two[2];
+	ssize_t len = -EOPNOTSUPP;
+	int pieces = 2, i;
+
+	link_lock_rx(s, l);
+	if (s->hold->link.rx_mode == HOLD_RX_RING)
+		len = ring_view(&l->end.rx, two, &pieces);
+	link_unlock_rx(s, l);
+	if (len == -EPROTO)
+		return broken(s, fd);
+	if (len <= 0)
+		return len == -EAGAIN ? 0 : len;
+	*n = MIN(*n, pieces);
+	for (i = 0, len = 0; i < *n; i++) {
+		iov[i] = two[i];
+		len += (ssize_t)two[i].iov_len;
+	}
+	return len;
+}
+
 /* --- sending --- */
 
 /* The kernel sends it: because the switch has not come, or because the peer

@@ -167,13 +167,15 @@ struct sock *sock_new(enum sock_kind kind)
 	s->entries = 0;
 	s->link = NULL;
 	s->bell = NULL;
+	s->port = NULL;
 	s->gen++; /* answers to what it was are not for it */
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;
 	s->kept = 0;
 	s->turns = 0;
 	s->moved = 0;
-	s->sent_last = s->hold_left = s->hold_shared = s->rd_shut = false;
+	s->sent_last = s->unheard = s->hold_left = s->hold_shared = false;
+	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;
 	s->refs = 1;
 	return s;

@@ -96,7 +96,9 @@ struct sock {
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
 	struct bell *bell; /* OFFERED: the one that was; referenced */
+	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
+	bool unheard; /* nobody listened there when it was to be offered */
 	_Atomic bool hold_left; /* this process let go */
 	bool hold_shared;	/* ... and others hold it */
 	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */

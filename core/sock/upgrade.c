@@ -81,6 +81,14 @@ static void later(struct sock *s)
 	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
 }
 
+/* Nobody listens there, which one load tells; or the daemon, which was told a
+ * moment ago that somebody does, has not come to it. */
+static void soon(struct sock *s)
+{
+	s->need_turns = s->turns + MAX(conf_get()->upgrade_turns, 1u);
+	s->need_bytes = s->moved + MAX(conf_get()->upgrade_bytes, 1u);
+}
+
 static void never(struct sock *s, enum wire_ext_why why)
 {
 	s->upgrade = UPGRADE_NEVER;
@@ -174,10 +182,15 @@ static void try_offer(struct sock *s, int fd)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-	if (s->client && (!offer_attach() || !offer_listener_at(s->rmt_port))) {
-		if (s->turns == s->need_turns)
-			app_count_kernel(WIRE_WHY_NO_LISTEN);
+	if (s->client && !offer_attach()) {
 		later(s);
+		return;
+	}
+	if (s->client && !offer_listener_at(s->rmt_port)) {
+		if (!s->unheard)
+			app_count_kernel(WIRE_WHY_NO_LISTEN);
+		s->unheard = true;
+		soon(s);
 		return;
 	}
 	if (shared(s)) {
