@@ -396,11 +396,10 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
-	if (sent && s->hold->link.tx_ring)
-		ring = ring_unread(&l->end.tx);
-	else if (!sent && rx_by_ring(s, l))
+	/* what is sent has arrived: it lies in the peer's memory, where TCP
+	 * would have acknowledged it */
+	if (!sent && rx_by_ring(s, l))
 		ring = ring_used(&l->end.rx);
-	/* after the switch the kernel has nothing but what was before it */
 	return kernel + (int)MAX(ring, (ssize_t)0);
 }
 

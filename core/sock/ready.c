@@ -8,6 +8,7 @@
 #include "core/sock/table.h"
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
+#define TIGHT_LOOKS 100
 #define SPIN_NEAR_NS 2000    /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
@@ -337,6 +338,16 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	}
 }
 
+/* It did not come to sleeping, or something else has woken us: then the peer
+ * need not ring, unless for somebody else who waits for the same link. */
+static void stop_ringing(struct sock *s, const struct watch *mine)
+{
+	pthread_mutex_lock(&watch_lock);
+	if (s->watches == mine && !mine->next && !hold_others(s->hold))
+		link_disarm(&s->link->end);
+	pthread_mutex_unlock(&watch_lock);
+}
+
 /* Registered as a watcher: until it is woken, and off the list again even if
  * the thread is cancelled in its sleep. */
 static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
@@ -351,8 +362,27 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);
 	pthread_cleanup_pop(0);
+	if (s->kind == SOCK_LINK)
+		stop_ringing(s, &ws.watch);
 	watch_del(&ws.watch);
 	return err;
+}
+
+/* The answer to what was just sent is but some cache misses away: look at
+ * nothing else for so long. */
+static bool input_at_once(struct sock *s, unsigned events)
+{
+	const struct link *l = s->link;
+	int i;
+
+	if (s->kind != SOCK_LINK || !s->spin_us || !(events & SOCK_ANY_INPUT))
+		return false;
+	for (i = 0; i < TIGHT_LOOKS; i++) {
+		if (ring_used(&l->end.rx))
+			return s->hold->link.rx_mode == HOLD_RX_RING;
+		cpu_relax();
+	}
+	return false;
 }
 
 int sock_wait(struct sock *s, unsigned events, int timeout_ms)
@@ -360,6 +390,8 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 	struct spin spin;
 	int err = -EAGAIN;
 
+	if (input_at_once(s, events))
+		return 0;
 	spin_start(&spin, s->spin_us);
 	while (err && spin_again(&spin)) {
 		app_poll();

@@ -7,6 +7,8 @@ EXTRA_PROGRAMS += %D%/overhead
 EXTRA_PROGRAMS += %D%/pingpong
 %C%_pingpong_SOURCES = %D%/pingpong.c
 EXTRA_DIST += %D%/syscalls
+# what examples/bench consists of
+EXTRA_DIST += %D%/table %D%/rows.bash %D%/vpp.bash %D%/report.awk %D%/chart.awk
 CLEANFILES += %D%/fifo %D%/overhead %D%/pingpong
 bench: %D%/fifo %D%/overhead preload/libsapi_preload.la
 	%D%/fifo
