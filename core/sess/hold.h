@@ -89,8 +89,9 @@ void hold_own(struct hold *h, uint32_t wrk);
 void hold_accept(struct hold *h);
 bool hold_owner_accepts(const struct hold *h);
 
-/* pthread_mutex_lock() for a robust mutex whose data needs no repair */
-void hold_lock(pthread_mutex_t *lock);
+/* pthread_mutex_lock() for a robust mutex; true if its owner died with it, for
+ * whom it matters */
+bool hold_lock(pthread_mutex_t *lock);
 static inline void hold_unlock(pthread_mutex_t *lock)
 {
 	pthread_mutex_unlock(lock);

@@ -45,6 +45,7 @@ struct epoll {
 	_Atomic int sleepers;	  /* threads that watch @sock */
 	_Atomic unsigned n_links; /* items of links: inner is to be asked */
 	_Atomic bool waited;	  /* by this process */
+	_Atomic bool blind;	  /* something has no bell: sleeps are short */
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */

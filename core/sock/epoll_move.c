@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* epoll_move.c - sockets that leave the kernel's instance for ours, and end */
 #include <errno.h>
+#include <string.h>
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
@@ -34,21 +35,23 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 	pthread_mutex_lock(&ep->lock);
 	if (ep->inner < 0)
 		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	err = ep->inner;
 	if (ep->inner >= 0)
 		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, &ev);
-	if (ep->listens != bell->serial) {
+	if (ep->inner >= 0 && ep->listens != bell->serial &&
+	    (!err || err == -EEXIST)) {
 		ev.events = EPOLLIN | EPOLLET;
 		ev.data.ptr = NULL;
-		if (!err || err == -EEXIST)
-			err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd,
-					  &ev);
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &ev);
 		ep->listens = bell->serial;
 	}
+	if (err < 0 && err != -EEXIST)
+		ep->blind = true;
 	pthread_mutex_unlock(&ep->lock);
 	cancel_back(cancel);
-	if (err && err != -EEXIST)
-		log_warn("epoll %d: a sleeping thread may miss %d",
-			 ep->sock->fd, fd);
+	if (err < 0 && err != -EEXIST)
+		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
+			 strerrorname_np(-err));
 }
 
 void epoll_sock_leaves(struct sock *s, int fd)

@@ -259,6 +259,21 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 	}
 }
 
+/* Without what could wake the thread. */
+static int set_look_on(struct pollset *set, uint64_t end, const sigset_t *mask)
+{
+	int ret;
+
+	do {
+		app_poll();
+		ret = ask_kernel(set);
+		if (ret)
+			return ret;
+		ret = sock_nap(end, mask);
+	} while (!ret);
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 /* The thread was cancelled in its sleep. */
 static void cancelled(void *arg)
 {
@@ -299,6 +314,8 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 		ret = set_sleep(set, end, mask);
 		pthread_cleanup_pop(0);
 		set_watch(set, false);
+	} else if (unlikely(sock_no_bell(ret))) {
+		ret = set_look_on(set, end, mask);
 	}
 	spin_end(&spin); /* the sleep belongs to the wait */
 	return ret;

@@ -385,9 +385,46 @@ static bool input_at_once(struct sock *s, unsigned events)
 	return false;
 }
 
+/* Is it for want of a descriptor or of memory that a thread can't sleep? */
+bool sock_no_bell(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOSPC;
+}
+
+int sock_nap(uint64_t end_ns, const sigset_t *mask)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+	uint64_t now = sock_now_ns();
+	int ret;
+
+	if (end_ns != SOCK_NEVER_NS && now >= end_ns)
+		return -EAGAIN;
+	if (end_ns != SOCK_NEVER_NS && end_ns - now < 1000000)
+		ts.tv_nsec = (long)(end_ns - now);
+	ret = k_ppoll(NULL, 0, &ts, mask);
+	return ret < 0 ? ret : 0;
+}
+
+/* Without what could wake the thread: it looks again in a while. */
+static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
+{
+	int err;
+
+	while (!sock_ready(s, events)) {
+		app_poll();
+		err = sock_nap(end_ns, NULL);
+		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
+			    events & SOCK_NO_RESTART || !restarts()))
+			return err;
+	}
+	return 0;
+}
+
 int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 {
 	struct spin spin;
+	uint64_t end_ns;
 	int err = -EAGAIN;
 
 	if (input_at_once(s, events))
@@ -399,12 +436,14 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 			err = 0;
 	}
 	count_spin(s, !err);
-	if (err)
-		err = sleep_watching(
-			s, events,
-			timeout_ms < 0 ? SOCK_NEVER_NS
-				       : sock_now_ns() + (uint64_t)timeout_ms *
-								 1000000);
+	if (err) {
+		end_ns = timeout_ms < 0 ? SOCK_NEVER_NS
+					: sock_now_ns() + (uint64_t)timeout_ms *
+								  1000000;
+		err = sleep_watching(s, events, end_ns);
+		if (unlikely(sock_no_bell(err)))
+			err = look_on(s, events, end_ns);
+	}
 	spin_end(&spin);
 	return err;
 }

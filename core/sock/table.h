@@ -23,6 +23,7 @@
 #define SOCK_TABLE_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -225,6 +226,10 @@ uint64_t sock_now_ns(void);
 /* When a wait of @timeout ends; NULL or beyond the clock: never. */
 #define SOCK_NEVER_NS UINT64_MAX
 uint64_t sock_end_ns(const struct timespec *timeout);
+/* Where there is no descriptor for a bell: sleep for a moment, not beyond the
+ * end (-EAGAIN), or until a signal. */
+bool sock_no_bell(int err);
+int sock_nap(uint64_t end_ns, const sigset_t *mask);
 static inline bool timespec_ok(const struct timespec *ts)
 {
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
