@@ -206,6 +206,68 @@ TEST(only_who_has_a_link_says_done)
 	end();
 }
 
+/* The child of a server, say, to whom the connection was left. */
+TEST(another_worker_of_the_application_says_done)
+{
+	struct raw child;
+	uint64_t link;
+
+	begin(NULL);
+	CHECK(!raw_add_worker(&child, &d, &a));
+	link = fresh_link(&a, &b);
+	raw_done(&child, link, true);
+	raw_done(&child, link, true); /* the other half is not theirs */
+	CHECK(raw_ext_is_quiet(&child));
+	CHECK(raw_status(&d, "links_now") == 1 &&
+	      raw_status(&d, "rejects") == 1);
+	raw_done(&b, link, false);
+	CHECK(raw_status_is(&d, "links_now", 0));
+	/* where both are, it can't be said whose half is meant */
+	link = fresh_link(&a, &child);
+	raw_done(&a, link, false);
+	raw_done(&a, link, false); /* now there is one */
+	CHECK(raw_status_is(&d, "links_now", 0));
+	link = fresh_link(&a, &a);
+	raw_done(&child, link, false);
+	CHECK(raw_ext_is_quiet(&child));
+	CHECK(raw_status(&d, "links_now") == 1 &&
+	      raw_status(&d, "rejects") == 2);
+	raw_close(&child);
+	end();
+}
+
+/* What a child of its may still read and write */
+TEST(the_links_of_the_dead_are_not_wiped)
+{
+	struct ring_own own[2] = { 0 };
+	struct raw_grant ga, gb;
+	struct link_end x;
+	struct map map;
+	uint64_t other;
+
+	begin(NULL);
+	grants(&ga, &gb);
+	CHECK(!link_seg_attach(&map, ga.seg, ga.g.n_links, ga.g.ring));
+	ga.seg = -1;
+	CHECK(!link_end_init(&x, &map, ga.g.index, ga.g.side, ga.g.ring,
+			     &own[0], &own[1]));
+	link_switch(&x, 5);
+	other = fresh_link(&a, &b);
+	raw_close(&a);
+	CHECK(raw_status_is(&d, "apps", 1));
+	raw_done(&b, gb.g.link, false);
+	CHECK(raw_status_is(&d, "links_now", 1));
+	CHECK(link_flags(&x) & WIRE_LINK_SWITCHED);
+	raw_done(&b, other, false);
+	CHECK(raw_status_is(&d, "link_segments", 0));
+	CHECK(link_flags(&x) & WIRE_LINK_SWITCHED);
+	raw_drop_grant(&ga);
+	raw_drop_grant(&gb);
+	map_close(&map);
+	raw_close(&b);
+	raw_stop(&d);
+}
+
 TEST(segments_grow_and_one_is_kept)
 {
 	static uint64_t link[LINKS];
