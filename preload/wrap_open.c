@@ -6,7 +6,8 @@
 
 EXPORT int socket(int domain, int type, int proto)
 {
-	return fresh(REAL(socket)(domain, type, proto));
+	return sock_opened(fresh(REAL(socket)(domain, type, proto)), domain,
+			   type, proto);
 }
 
 EXPORT int socketpair(int domain, int type, int proto, int fds[2])
@@ -14,8 +15,8 @@ EXPORT int socketpair(int domain, int type, int proto, int fds[2])
 	int r = REAL(socketpair)(domain, type, proto, fds);
 
 	if (!r) {
-		fresh(fds[0]);
-		fresh(fds[1]);
+		sock_opened(fresh(fds[0]), domain, type, proto);
+		sock_opened(fresh(fds[1]), domain, type, proto);
 	}
 	return r;
 }

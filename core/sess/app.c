@@ -8,14 +8,21 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/sess/offer.h"
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
 #define SEND_WAIT_MS 1
 #define SEND_MAX_MS 2000 /* of a full queue: the session layer is stuck */
 
 static struct app apps[APP_N] = {
-	{ .lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1, .app_evfd = -1 },
-	{ .lock = PTHREAD_MUTEX_INITIALIZER, .sock = -1, .app_evfd = -1 },
+	{ .lock = PTHREAD_MUTEX_INITIALIZER,
+	  .sock = -1,
+	  .app_evfd = -1,
+	  .mail = &attach_no_mail },
+	{ .lock = PTHREAD_MUTEX_INITIALIZER,
+	  .sock = -1,
+	  .app_evfd = -1,
+	  .mail = &attach_no_mail },
 };
 static struct wire_stats before_attach; /* counted until there is a place */
 _Atomic unsigned app_epoch;
@@ -278,6 +285,9 @@ void app_poll(void)
 {
 	unsigned i;
 
+	if (unlikely(offer_mail()))
+		offer_poll();
+
 	for (i = 0; i < APP_N; i++) {
 		if (!apps[i].attached ||
 		    (mq_empty(&apps[i].app_mq) && !apps[i].n_zombies))
@@ -347,8 +357,8 @@ int app_send_ctrl(struct app *app, const struct ctrl *c)
 
 /* --- sleeping --- */
 
-unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 1],
-		      uint32_t events[APP_WAIT_EXTRA - 1])
+unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 2],
+		      uint32_t events[APP_WAIT_EXTRA - 2])
 {
 	unsigned i, n = 0;
 
@@ -423,8 +433,8 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 {
 	static const struct timespec reap = { .tv_nsec =
 						      APP_REAP_MS * 1000000 };
-	int fd[APP_WAIT_EXTRA - 1], ret;
-	uint32_t events[APP_WAIT_EXTRA - 1];
+	int fd[APP_WAIT_EXTRA - 2], ret;
+	uint32_t events[APP_WAIT_EXTRA - 2];
 	unsigned i, k;
 
 	k = app_wait_fds(fd, events);
@@ -432,14 +442,17 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 		fds[n + i] = (struct pollfd){ .fd = fd[i],
 					      .events = (short)events[i] };
 	fds[n + k] = (struct pollfd){ .fd = w->evfd, .events = POLLIN };
+	fds[n + k + 1] = (struct pollfd){ .fd = w->inner, .events = POLLIN };
 	if (app_zombies() &&
 	    (!timeout || timeout->tv_sec || timeout->tv_nsec > reap.tv_nsec))
 		timeout = &reap;
-	ret = k_ppoll(fds, n + k + 1, timeout, mask);
+	ret = k_ppoll(fds, n + k + 2, timeout, mask);
 	if (ret < 0)
 		return ret;
 	if (fds[n + k].revents)
 		waiter_woken(w);
+	if (fds[n + k + 1].revents)
+		waiter_heard(w);
 	serve(fds + n, k);
 	for (ret = 0, i = 0; i < n; i++)
 		ret += fds[i].revents != 0;
@@ -511,12 +524,14 @@ void app_fork_prepare(void)
 
 	for (i = 0; i < APP_N; i++)
 		pthread_mutex_lock(&apps[i].lock);
+	offer_fork_prepare();
 }
 
 void app_fork_parent(void)
 {
 	unsigned i;
 
+	offer_fork_parent();
 	for (i = 0; i < APP_N; i++)
 		pthread_mutex_unlock(&apps[i].lock);
 }
@@ -528,6 +543,7 @@ void app_fork_child(void)
 {
 	unsigned i;
 
+	offer_fork_child();
 	for (i = 0; i < APP_N; i++) {
 		struct app *app = &apps[i];
 
@@ -537,6 +553,8 @@ void app_fork_child(void)
 			app->sock = app->app_evfd = -1;
 			app->state = APP_INHERITED;
 			app->attached = false;
+			app->links = false;
+			app->mail = &attach_no_mail;
 			app->retry_at = 0;
 		}
 		app->zombies = NULL;

@@ -30,6 +30,7 @@
 #include "core/sess/session.h"
 #include "core/shm/mq.h"
 #include "core/wire/ext.h"
+#include "core/wire/link.h"
 
 #define APP_REAP_MS 100 /* look for deaths in the family so often */
 #define APP_MAX_SEGS 4096
@@ -69,6 +70,12 @@ struct app {
 	struct app_seg *queue_seg; /* where it is */
 	int app_evfd;
 	struct wire_stats *stats; /* never NULL */
+	bool links;		  /* grants links: page and mail are valid */
+	bool diag;		  /* wants WIRE_SAPI_DIAG first */
+	unsigned links_epoch;	  /* another number with each attachment */
+	_Atomic(const struct wire_page *) page;
+	_Atomic(const struct wire_mail *) mail; /* never NULL */
+	_Atomic uint32_t mail_seen;
 	struct app_seg *segs[APP_MAX_SEGS];
 	unsigned n_segs;
 	struct session *blocks[APP_SESSION_BLOCKS];
@@ -124,14 +131,14 @@ int app_send_ctrl(struct app *app, const struct ctrl *c) MUST_CHECK;
  * by poll(2).  >= 0: look again; -EINTR, -ENOMEM.  *expired: time is up.
  * @fds has room for APP_WAIT_EXTRA more behind @n.
  */
-#define APP_WAIT_EXTRA (1 + 2 * APP_N)
+#define APP_WAIT_EXTRA (2 + 2 * APP_N)
 int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	     const struct timespec *timeout, const sigset_t *mask);
 /* Descriptors that an epoll instance must watch, edge-triggered, to be woken
  * when something comes: fills @fd and @events, returns how many (at most
- * APP_WAIT_EXTRA - 1). */
-unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 1],
-		      uint32_t events[APP_WAIT_EXTRA - 1]);
+ * APP_WAIT_EXTRA - 2). */
+unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 2],
+		      uint32_t events[APP_WAIT_EXTRA - 2]);
 /* Grows when attachments come or go, so that those sets are renewed. */
 extern _Atomic unsigned app_epoch;
 
@@ -148,6 +155,7 @@ int attach_dial(struct app *app) MUST_CHECK;
 int attach_worker(struct app *app) MUST_CHECK;
 void attach_undo(struct app *app);
 int attach_recv_segment(struct app *app, int *fd) MUST_CHECK;
+extern const struct wire_mail attach_no_mail;
 
 /* fork: handlers for core/sock's pthread_atfork() */
 void app_fork_prepare(void);

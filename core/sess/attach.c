@@ -11,11 +11,13 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/sess/app.h"
+#include "core/sess/offer.h"
 
 /* A session layer that does not answer must not hold up the program. */
 #define DIAL_TIMEOUT_MS 2000
 
 static struct wire_stats nobody_reads; /* counters of a stock VPP's app */
+const struct wire_mail attach_no_mail; /* no message ever */
 
 static int make_address(const char *path, struct sockaddr_un *sun,
 			socklen_t *len)
@@ -178,6 +180,41 @@ static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 	return mq_attach(&app->app_mq, &seg->seg, queue, app->app_evfd);
 }
 
+/* Pages of daemons that have gone stay mapped, as a thread may be looking:
+ * some 80 KiB of address space for each restart. */
+static void attach_no_links(struct app *app)
+{
+	app->links = false;
+	app->page = NULL;
+	app->mail = &attach_no_mail;
+}
+
+/* The page and the mail, without which there are no links: no failure. */
+static void take_links(struct app *app, const struct wire_ext_reply *reply,
+		       struct fdbox *box)
+{
+	const struct wire_page *page;
+	const struct wire_mail *mail;
+	int fd;
+
+	if (!app->sapid || !(reply->hello.features & WIRE_EXT_LINKS))
+		return;
+	fd = box->n ? fdbox_take(box, box->n - 1) : -1;
+	mail = map_at(&app->queue_seg->seg.map, reply->hello.mail_off,
+		      sizeof(*mail));
+	if (fd < 0 || map_page(fd, sizeof(*page), (const void **)&page))
+		return;
+	if (!mail || reply->hello.mail_off % 64 ||
+	    page->magic != WIRE_PAGE_MAGIC)
+		return;
+	app->diag = reply->hello.features & WIRE_EXT_DIAG;
+	app->mail_seen = 0;
+	app->mail = mail;
+	app->page = page;
+	app->links_epoch++;
+	app->links = true;
+}
+
 static int take_queues(struct app *app, struct fdbox *box, unsigned i,
 		       uint8_t fd_flags)
 {
@@ -273,6 +310,7 @@ static int attach_request(struct app *app, struct fdbox *box)
 	app->app_index = r->app_index;
 	app->client = r->api_client_handle;
 	app->wrk_index = 0;
+	take_links(app, &reply, box);
 	return 0;
 }
 
@@ -300,6 +338,7 @@ static int worker_request(struct app *app, struct fdbox *box)
 		return err;
 	app->wrk_index = r->wrk_index;
 	app->client = r->api_client_handle;
+	take_links(app, &reply, box);
 	return 0;
 }
 
@@ -326,6 +365,7 @@ static int run(struct app *app, int (*request)(struct app *, struct fdbox *))
 int attach_dial(struct app *app)
 {
 	app->stats = &nobody_reads;
+	attach_no_links(app);
 	/* an earlier attachment's stays mapped: attach_undo() */
 	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
 	app->n_mqs = 0;
@@ -366,6 +406,7 @@ void attach_undo(struct app *app)
 	}
 	app->sock = app->app_evfd = -1;
 	app->stats = &nobody_reads;
+	attach_no_links(app);
 }
 
 /**
@@ -379,9 +420,16 @@ int attach_recv_segment(struct app *app, int *fd)
 	struct fdbox box;
 	ssize_t n;
 
-	n = recv_msg(app, &msg, sizeof(msg), &box);
-	if (n < 0)
-		return (int)n;
+	for (;;) {
+		n = recv_msg(app, &msg, sizeof(msg), &box);
+		if (n < 0)
+			return (int)n;
+		if (n != sizeof(msg) || msg.type < 0x80)
+			break;
+		app->mail_seen++; /* an extension's, which came before */
+		offer_message(app, &msg, &box);
+		fdbox_close(&box);
+	}
 	*fd = n == sizeof(msg) && msg.type == WIRE_SAPI_SEND_FDS
 		      ? fdbox_take(&box, 0)
 		      : -EPROTO;

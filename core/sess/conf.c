@@ -86,6 +86,8 @@ void conf_init(struct conf *conf)
 		.prealloc_fifo_pairs = 8,
 		.session_timeout_ms = 600000,
 		.spin_us = 50,
+		.upgrade_turns = 3,
+		.upgrade_bytes = 64u << 10,
 		.stats = true,
 		.use = CONF_AUTO,
 	};

@@ -247,15 +247,39 @@ static int set_release(struct conf *conf, const char *word)
 	return 0;
 }
 
-static int set_spin(struct conf *conf, const char *word)
+/* Digits and nothing else. */
+static int whole_number(const char *word, uint32_t max, uint32_t *value)
 {
 	uint64_t v;
 	const char *end;
-	int ret = conf_number(word, 1000000, &v, &end);
+	int ret = conf_number(word, max, &v, &end);
 
-	if (ret == 0 && !*end)
-		conf->spin_us = (uint32_t)v;
-	return *end ? -EINVAL : ret;
+	if (*end)
+		return -EINVAL;
+	if (ret == 0)
+		*value = (uint32_t)v;
+	return ret;
+}
+
+static int set_spin(struct conf *conf, const char *word)
+{
+	return whole_number(word, 1000000, &conf->spin_us);
+}
+
+static int set_upgrade(struct conf *conf, const char *word)
+{
+	return whole_number(word, 1000000, &conf->upgrade_turns);
+}
+
+static int set_upgrade_bytes(struct conf *conf, const char *word)
+{
+	bool suffix;
+	uint64_t v;
+	int ret = conf_size(word, UINT32_MAX, &v, &suffix);
+
+	if (ret == 0)
+		conf->upgrade_bytes = (uint32_t)v;
+	return ret;
 }
 
 static int set_stats(struct conf *conf, const char *word)
@@ -284,6 +308,8 @@ static const struct {
 	{ "daemon", set_path },	    { "vpp-release", set_release },
 	{ "default", set_default }, { "spin-us", set_spin },
 	{ "stats", set_stats },	    { "fifo-size", set_fifo },
+	{ "upgrade-after", set_upgrade },
+	{ "upgrade-bytes", set_upgrade_bytes },
 };
 
 static void sapi_statement(struct conf_input *in, char **word, unsigned n)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <time.h>
 
 #include "core/base/kernel.h"
@@ -271,6 +272,7 @@ static int hold_new_locked(struct hold **out)
 	h->ended = 0;
 	h->owner = self;
 	h->marked = family->forks;
+	memset(&h->link, 0, sizeof(h->link));
 	bit_set(h->holders, self);
 	*out = h;
 	return 0;

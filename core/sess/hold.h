@@ -30,8 +30,24 @@
 #include <stdint.h>
 
 #include "core/base/base.h"
+#include "core/shm/ring.h"
 
 #define HOLD_SLOTS 256
+
+/* What a family knows of a link (core/sock/link.h): positions that the peer
+ * can't touch, and which way each direction goes. */
+struct hold_link {
+	struct ring_own tx, rx; /* tx_lock, rx_lock */
+	_Atomic uint32_t tx_ring; /* 1: what is sent goes to the ring */
+	_Atomic uint32_t rx_mode; /* HOLD_RX_* */
+	uint64_t rx_kernel; /* stream bytes read from the kernel; rx_lock */
+	uint64_t rx_switch; /* HOLD_RX_DRAIN: ... and to be read there */
+};
+
+#define HOLD_RX_KERNEL 0u /* not consented */
+#define HOLD_RX_READY 1u  /* consented: the peer may switch */
+#define HOLD_RX_DRAIN 2u  /* it has: the rest from the kernel, then the ring */
+#define HOLD_RX_RING 3u
 
 struct hold {
 	pthread_mutex_t rx_lock;
@@ -46,6 +62,7 @@ struct hold {
 	uint32_t pad1[5];
 	_Atomic uint64_t holders[HOLD_SLOTS / 64];
 	_Atomic uint64_t accepting[HOLD_SLOTS / 64]; /* listeners only */
+	struct hold_link link;
 };
 
 #define HOLD_OWNER_CLOSED 1u /* the owner's program closed it */

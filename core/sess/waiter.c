@@ -2,6 +2,7 @@
 /* waiter.c - one eventfd a thread that sleeps */
 #include "core/sess/waiter.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
@@ -9,7 +10,8 @@
 #include "core/base/kernel.h"
 
 static __thread struct waiter self
-	__attribute__((tls_model("initial-exec"))) = { .evfd = -1 };
+	__attribute__((tls_model("initial-exec"))) = { .evfd = -1,
+						       .inner = -1 };
 static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static int key_error;
@@ -19,7 +21,10 @@ static void thread_ends(void *arg)
 	struct waiter *w = arg;
 
 	private_close(w->evfd);
-	w->evfd = -1;
+	private_close(w->inner);
+	bell_put(w->bell);
+	w->evfd = w->inner = -1;
+	w->bell = NULL;
 }
 
 static void make_key(void)
@@ -82,9 +87,57 @@ void waiter_woken(struct waiter *w)
 	waiter_reset(w);
 }
 
+/* A bell that is in there already, by its serial or as the kernel says, needs
+ * no second place. */
+int waiter_listen(struct waiter *w, struct bell *b)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int ret, cancel;
+
+	if (likely(w->listens == b->serial && w->inner >= 0))
+		return 0;
+	cancel = cancel_off();
+	if (w->inner < 0)
+		w->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	ret = w->inner < 0 ? w->inner
+			   : k_epoll_ctl(w->inner, EPOLL_CTL_ADD, b->evfd, &ev);
+	cancel_back(cancel);
+	if (ret < 0 && ret != -EEXIST)
+		return ret;
+	w->listens = b->serial;
+	return 0;
+}
+
+void waiter_heard(struct waiter *w)
+{
+	struct epoll_event ev[8];
+	int cancel = cancel_off();
+
+	while (k_epoll_pwait(w->inner, ev, ARRAY_SIZE(ev), 0, NULL) ==
+	       (int)ARRAY_SIZE(ev))
+		;
+	cancel_back(cancel);
+}
+
+struct bell *waiter_bell(void)
+{
+	struct waiter *w;
+
+	if (waiter_get(&w))
+		return NULL;
+	if (!w->bell)
+		w->bell = bell_new();
+	return w->bell;
+}
+
+/* An epoll instance is shared with the parent: what we took from it the parent
+ * would miss.  The bell stays open for the links that have it. */
 void waiter_forked(void)
 {
 	private_close(self.evfd);
-	self.evfd = -1;
+	private_close(self.inner);
+	self.evfd = self.inner = -1;
+	self.listens = 0;
+	self.bell = NULL;
 	atomic_store(&self.rung, 0);
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * waiter.h - a thread that may sleep, and the eventfd that wakes it
+ * waiter.h - a thread that may sleep, and what wakes it
  *
  * One per thread, made when the thread first has to wait and closed when it
- * ends.  waiter_ring() may be called by any thread; a ring before the sleep
- * is kept by the eventfd's counter, so none is lost.
+ * ends.  waiter_ring() may be called by any thread of this process; a ring
+ * before the sleep is kept by the eventfd's counter, so none is lost.  Peers
+ * ring bells (bell.h): a thread that waits for a link listens to the link's
+ * bell in an epoll instance of its own.
  */
 #ifndef SESS_WAITER_H
 #define SESS_WAITER_H
@@ -13,10 +15,14 @@
 #include <stdatomic.h>
 
 #include "core/base/base.h"
+#include "core/sess/bell.h"
 
 struct waiter {
 	int evfd; /* high, close-on-exec, non-blocking; -1: none yet */
 	_Atomic int rung;
+	int inner;	    /* epoll instance with bells; -1: none yet */
+	unsigned listens;   /* serial of the bell that was added last */
+	struct bell *bell;  /* this thread's own; NULL: none yet */
 };
 
 /* read(), write() and the like are cancellation points: not while a lock is
@@ -40,6 +46,12 @@ void waiter_ring(struct waiter *w);
 void waiter_reset(struct waiter *w);
 /* The same after a sleep that found the eventfd readable. */
 void waiter_woken(struct waiter *w);
+/* Let @b wake this thread as well, from its w->inner. */
+int waiter_listen(struct waiter *w, struct bell *b) MUST_CHECK;
+/* Take what woke it there, so that it can sleep again. */
+void waiter_heard(struct waiter *w);
+/* The bell of this thread, made if need be; NULL. No reference. */
+struct bell *waiter_bell(void);
 /* In the child of a fork: the parent's eventfd is not ours. */
 void waiter_forked(void);
 

@@ -60,7 +60,8 @@ bool link_peer_switched(const struct link_end *end, uint64_t *at);
 /* --- sleeping and waking --- */
 /* About to sleep: ring bell @bell when something comes; then look again. */
 void link_arm_rx(struct link_end *end, unsigned bell);
-/* ... when there is room for @room bytes or more. */
+/* ... when there is room for @room bytes or more; of two that wait the lesser
+ * counts. */
 void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room);
 /* It is awake anyhow: no need to ring. */
 void link_disarm(struct link_end *end);
@@ -71,6 +72,15 @@ int link_wake_reader(struct link_end *end);
 /* After ring_take(): likewise, if it waits for room and there is enough. */
 int link_wake_writer(struct link_end *end);
 /* Both, after an end of the connection. */
+
+/* Add to a counter of ours, which only we write (with the direction's lock). */
+static inline void link_tally(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* relaxed: a number to look at, which orders nothing */
+	uint64_t was = atomic_load_explicit(counter, memory_order_relaxed);
+
+	atomic_store_explicit(counter, was + n, memory_order_relaxed);
+}
 
 /* The links of this side that were rung; takes them. */
 uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side);

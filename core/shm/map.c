@@ -139,6 +139,32 @@ undo_fd:
 }
 
 /**
+ * map_page() - map a page that is somebody else's to write
+ * @fd:		closed
+ * @size:	bytes
+ * @page:	set on success
+ */
+int map_page(int fd, size_t size, const void **page)
+{
+	struct stat st;
+	void *at;
+	int ret;
+
+	ret = k_fstat(fd, &st);
+	if (!ret)
+		ret = k_fcntl(fd, F_GET_SEALS, 0);
+	if (ret >= 0)
+		ret = ret & F_SEAL_SHRINK && (size_t)st.st_size >= size
+			      ? k_mmap(&at, size, PROT_READ, MAP_SHARED, fd, 0)
+			      : -EPROTO;
+	k_close(fd);
+	if (ret < 0)
+		return ret;
+	*page = at;
+	return 0;
+}
+
+/**
  * map_close() - unmap and close
  * @m:	a map, a zeroed one or one closed before
  */

@@ -36,6 +36,10 @@ int map_create(struct map *m, const char *name, size_t size) MUST_CHECK;
  */
 int map_attach(struct map *m, int fd) MUST_CHECK;
 
+/* Map @size bytes of what only its maker can write, read-only and for good;
+ * closes @fd.  -EPROTO if it is smaller, or not sealed against shrinking. */
+int map_page(int fd, size_t size, const void **page) MUST_CHECK;
+
 /* Unmap and close.  Accepts a zeroed or closed map. */
 void map_close(struct map *m);
 

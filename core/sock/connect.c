@@ -8,6 +8,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -186,6 +187,48 @@ static bool failed_before(struct sock *s)
 	       s->connect_told && !s->error;
 }
 
+/* Is it links or sessions that the rules want for there?  The kernel's
+ * connect() comes first then, and whatever it says goes. */
+static bool by_links(const struct sockaddr *sa, socklen_t len,
+		     struct conf_choice *choice)
+{
+	struct ctrl_addr rmt;
+
+	if (!sa || addr_to_ctrl(sa, len, &rmt))
+		return false;
+	conf_choose(conf_get(), CONF_TCP_CLIENT, sa, NULL, choice);
+	return sock_upgrades(choice);
+}
+
+/* The kernel connects, and what it connects may move later. */
+static int connect_kernel(int fd, const struct sockaddr *sa, socklen_t len,
+			  const struct conf_choice *choice)
+{
+	int err;
+
+	if (choice->require && !link_likely(sa))
+		return -ENETDOWN;
+	err = k_connect(fd, sa, len);
+	if ((!err || err == -EINPROGRESS) && sock_seems_tcp(fd))
+		link_connected(fd, sa, choice);
+	return err;
+}
+
+/* connect(2) again on what the kernel carries: to hear of the outcome, or to
+ * nothing, and then it is another connection that may come. */
+static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
+			socklen_t len)
+{
+	int err = k_connect(fd, sa, len);
+
+	if (!err && sa && len >= sizeof(sa->sa_family) &&
+	    sa->sa_family == AF_UNSPEC) {
+		s->linger = 0;
+		link_disconnected(s, fd);
+	}
+	return err;
+}
+
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
@@ -194,6 +237,11 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	int domain, err;
 
 	s = sock_get_claimed(fd);
+	if (s && s->kind == SOCK_LINK) {
+		err = connect_link(s, fd, sa, len);
+		sock_put(s);
+		return err;
+	}
 	if (s && failed_before(s)) {
 		disconnect(s, fd);
 		sock_put(s);
@@ -208,6 +256,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		sock_put(s);
 		return err;
 	}
+	if (!conf_get()->disabled && by_links(sa, len, &choice))
+		return connect_kernel(fd, sa, len, &choice);
 	if (conf_get()->disabled ||
 	    !wanted(fd, sa, len, &rmt, &domain, &choice))
 		return k_connect(fd, sa, len);

@@ -28,6 +28,7 @@ void sock_note_copy(int from, int to)
 {
 	if (to < 0 || from == to)
 		return;
+	sock_kind_copied(from, to);
 	mark(from);
 	mark(to);
 	any = true;

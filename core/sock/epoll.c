@@ -6,6 +6,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 /*
@@ -29,6 +30,8 @@
 #define LOOK_NS 30000  /* a busy loop asks the kernel so often */
 #define SPIN_LOOK 256  /* spins between two looks at it */
 #define SCAN_ITEMS 256 /* so many cold items are looked at before a sleep */
+#define INNER_EVENTS 64
+#define IDLE_LOOKS 400 /* a hot item that is looked at in vain becomes cold */
 
 /* --- our part --- */
 
@@ -83,7 +86,7 @@ static void oneshot(struct epoll *ep, struct item *it)
 
 	it->disabled = true;
 	/* the kernel's half of a listener must not fire either */
-	if (it->sock->kind != SOCK_SESSION &&
+	if (!sock_is_stream(it->sock) &&
 	    k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &none) < 0)
 		log_debug("epoll %d: %d left it", ep->sock->fd, it->fd);
 }
@@ -97,7 +100,7 @@ static void oneshot_fired(struct epoll *ep, uint64_t data)
 	pthread_mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
-			if (it->sock && it->sock->kind != SOCK_SESSION &&
+			if (it->sock && !sock_is_stream(it->sock) &&
 			    it->events & EPOLLONESHOT && it->data.u64 == data &&
 			    !it->disabled) {
 				it->disabled = true;
@@ -105,6 +108,36 @@ static void oneshot_fired(struct epoll *ep, uint64_t data)
 			}
 out:
 	pthread_mutex_unlock(&ep->lock);
+}
+
+static bool item_pending(struct item *it)
+{
+	unsigned ready;
+
+	if (it->disabled)
+		return false;
+	ready = sock_ready(it->sock, interest(it));
+	return it->events & EPOLLET ? ready && is_fresh(it, ready) : ready;
+}
+
+/* Armed, and nothing to report: this item may be forgotten until it fires. */
+static bool item_arm(struct item *it)
+{
+	bool et = it->events & EPOLLET;
+
+	if (it->disabled)
+		return true;
+	if (sock_arm(it->sock, interest(it), et ? &it->seen_tail : NULL))
+		return false;
+	return !et || !item_pending(it);
+}
+
+/* Among thousands that are silent, those that talk must not wait. */
+static void retire(struct epoll *ep, struct item *it)
+{
+	it->idle = 0;
+	if (item_arm(it))
+		item_cold(ep, it);
 }
 
 /* Fill @evs from the hot items; they go to the back of the list, so that a
@@ -123,27 +156,22 @@ static int collect(struct epoll *ep, struct epoll_event *evs, int n)
 		it = ep->hot;
 		ep->hot = it->hot_next; /* circular: it is now the last */
 		ready = item_ready(it);
+		if (ready)
+			it->idle = 0;
+		else if (it->sock->kind == SOCK_LINK &&
+			 ++it->idle > IDLE_LOOKS)
+			retire(ep, it);
 		if (ready) {
 			evs[got].events = ready;
 			evs[got++].data = it->data;
 			if (it->events & EPOLLONESHOT)
 				oneshot(ep, it);
 		}
-		if (it == last)
+		if (it == last || !ep->hot)
 			break;
 	}
 	pthread_mutex_unlock(&ep->lock);
 	return got;
-}
-
-static bool item_pending(struct item *it)
-{
-	unsigned ready;
-
-	if (it->disabled)
-		return false;
-	ready = sock_ready(it->sock, interest(it));
-	return it->events & EPOLLET ? ready && is_fresh(it, ready) : ready;
 }
 
 /* What poll(2) would say of our part of the instance. */
@@ -178,21 +206,10 @@ static void scan_cold(struct epoll *ep)
 	pthread_mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
-			if (it->sock && !it->hot_next && item_pending(it))
+			if (it->sock && !it->gone && !it->hot_next &&
+			    item_pending(it))
 				item_hot(ep, it);
 	pthread_mutex_unlock(&ep->lock);
-}
-
-/* Armed, and nothing to report: this item may be forgotten until it fires. */
-static bool item_arm(struct item *it)
-{
-	bool et = it->events & EPOLLET;
-
-	if (it->disabled)
-		return true;
-	if (sock_arm(it->sock, interest(it), et ? &it->seen_tail : NULL))
-		return false;
-	return !et || !item_pending(it);
 }
 
 /* Before sleeping: every hot item becomes cold; true if one is ready. */
@@ -234,6 +251,29 @@ static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 	return out;
 }
 
+/* What the links' connections have to say, and who was rung. */
+static void look_inner(struct epoll *ep)
+{
+	struct epoll_event evs[INNER_EVENTS];
+	int i, got, cancel = cancel_off();
+	struct sock *s;
+
+	do {
+		got = k_epoll_pwait(ep->inner, evs, INNER_EVENTS, 0, NULL);
+		for (i = 0; i < got; i++) {
+			s = evs[i].data.ptr;
+			if (!s || !sock_try_hold(s))
+				continue;
+			if (s->kind == SOCK_LINK && s->link)
+				link_alive(s->link, evs[i].events);
+			sock_notify(s);
+			sock_put(s);
+		}
+	} while (got == INNER_EVENTS);
+	offer_look();
+	cancel_back(cancel);
+}
+
 /* The kernel's members, without sleeping, behind @have events of ours. */
 static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 		int n)
@@ -241,6 +281,8 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 	int got, cancel;
 
 	ep->looked_ns = sock_now_ns();
+	if (ep->n_links)
+		look_inner(ep);
 	if (have == n)
 		return have;
 	cancel = cancel_off(); /* only a sleep is prepared for it */
@@ -338,15 +380,17 @@ static void ring_waiter(struct watch *w)
 static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 		      const sigset_t *mask)
 {
-	struct pollfd fds[1 + APP_WAIT_EXTRA];
+	struct pollfd fds[2 + APP_WAIT_EXTRA];
 	struct timespec ts;
 
+	link_tidy();
 	fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = ep->inner, .events = POLLIN };
 	/* everything that is ready was reported before, so whoever fires
 	 * from here on finds this thread's watch and rings it */
 	if (epoll_arm(ep))
 		return 0;
-	return app_wait(w, fds, 1, left(end, &ts), mask);
+	return app_wait(w, fds, 2, left(end, &ts), mask);
 }
 
 struct sleeper {
@@ -360,6 +404,7 @@ static void cancelled(void *arg)
 	struct sleeper *sl = arg;
 
 	watch_del(&sl->watch);
+	sl->es->epoll->sleepers--;
 	sock_put(sl->es);
 }
 
@@ -391,11 +436,13 @@ static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 	got = waiter_get(&sl.watch.waiter);
 	if (got)
 		return got;
+	es->epoll->sleepers++; /* before the last look: ctl_link() */
 	watch_add(&sl.watch, es, ring_waiter);
 	pthread_cleanup_push(cancelled, &sl);
 	got = sleep_rounds(&sl, fd, evs, n, end, mask);
 	pthread_cleanup_pop(0);
 	watch_del(&sl.watch);
+	es->epoll->sleepers--;
 	return got;
 }
 

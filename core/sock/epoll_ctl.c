@@ -8,6 +8,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/sock/epoll.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 /* what may come with EPOLLEXCLUSIVE (epoll_ctl(2)) */
@@ -49,17 +50,17 @@ void item_cold(struct epoll *ep, struct item *it)
 	it->hot_next = it->hot_prev = NULL;
 }
 
-static struct item **slot_of(struct epoll *ep, int fd)
+struct item **item_slot(struct epoll *ep, int fd)
 {
 	return &ep->bucket[(unsigned)fd & (ep->n_buckets - 1)];
 }
 
 /* The registration of @fd for this sock (NULL: the kernel's). */
-static struct item *find(struct epoll *ep, int fd, const struct sock *s)
+struct item *item_find(struct epoll *ep, int fd, const struct sock *s)
 {
 	struct item *it;
 
-	for (it = *slot_of(ep, fd); it; it = it->next)
+	for (it = *item_slot(ep, fd); it; it = it->next)
 		if (it->fd == fd && it->sock == s)
 			return it;
 	return NULL;
@@ -79,8 +80,8 @@ static void grow(struct epoll *ep)
 	while (i-- > 0)
 		for (it = old[i]; it; it = next) {
 			next = it->next;
-			it->next = *slot_of(ep, it->fd);
-			*slot_of(ep, it->fd) = it;
+			it->next = *item_slot(ep, it->fd);
+			*item_slot(ep, it->fd) = it;
 		}
 	free(old);
 }
@@ -95,8 +96,8 @@ static struct item *item_new(struct epoll *ep, int fd)
 		grow(ep);
 	it->ep = ep;
 	it->fd = fd;
-	it->next = *slot_of(ep, fd);
-	*slot_of(ep, fd) = it;
+	it->next = *item_slot(ep, fd);
+	*item_slot(ep, fd) = it;
 	ep->n_notes++;
 	return it;
 }
@@ -104,14 +105,16 @@ static struct item *item_new(struct epoll *ep, int fd)
 static void count_sock(struct epoll *ep, const struct sock *s, int by)
 {
 	ep->n_items += (unsigned)by;
-	if (s->kind != SOCK_SESSION)
+	if (s->kind == SOCK_LINK)
+		ep->n_links += (unsigned)by;
+	else if (s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
 }
 
 /* The watch must be gone, or be going with the sock. */
-static void item_free(struct epoll *ep, struct item *it)
+void item_free(struct epoll *ep, struct item *it)
 {
-	struct item **p = slot_of(ep, it->fd);
+	struct item **p = item_slot(ep, it->fd);
 
 	while (*p != it)
 		p = &(*p)->next;
@@ -126,14 +129,17 @@ static void item_free(struct epoll *ep, struct item *it)
 /* --- waking --- */
 
 /* watch.fire: something happened to the item's sock; watch_lock held */
-static void item_fire(struct watch *w)
+void item_fire(struct watch *w)
 {
 	struct item *it = container_of(w, struct item, watch);
 	struct epoll *ep = it->ep;
 
 	pthread_mutex_lock(&ep->lock);
-	item_hot(ep, it);
+	if (!it->gone)
+		item_hot(ep, it);
 	pthread_mutex_unlock(&ep->lock);
+	if (it->gone)
+		return;
 	/* threads that sleep in it, and instances that it is in */
 	watch_fire(ep->sock);
 }
@@ -209,7 +215,7 @@ static struct sock *instance_create(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->kick_fd = -1;
+	ep->kick_fd = ep->inner = -1;
 	ep->sock = s;
 	s->fd = fd;
 	s->epoll = ep;
@@ -256,6 +262,7 @@ void epoll_free(struct epoll *ep)
 		;
 	if (*p)
 		*p = ep->next;
+	epoll_unkeep_all(ep, NULL);
 	pthread_mutex_unlock(&table_lock);
 	pthread_mutex_lock(&watch_lock);
 	for (i = 0; i < ep->n_buckets; i++)
@@ -265,9 +272,63 @@ void epoll_free(struct epoll *ep)
 		}
 	pthread_mutex_unlock(&watch_lock);
 	private_close(ep->kick_fd);
+	private_close(ep->inner);
+	bell_put(ep->bell);
 	pthread_mutex_destroy(&ep->lock);
 	free(ep->bucket);
 	free(ep);
+}
+
+/* --- links --- */
+
+/* With ep->lock held, and a reference to the item's sock, which keeps it. */
+static int change_link(struct epoll *ep, int op, struct item *it,
+		       const struct epoll_event *ev)
+{
+	bool add = op == EPOLL_CTL_ADD;
+
+	if (it->gone != add)
+		return add ? -EEXIST : -ENOENT;
+	if (op == EPOLL_CTL_DEL) {
+		it->gone = true;
+		item_cold(ep, it);
+		return 0;
+	}
+	if (ev->events & EPOLLEXCLUSIVE &&
+	    (!add || ev->events & ~EXCLUSIVE_OK))
+		return -EINVAL;
+	if (!add && it->events & EPOLLEXCLUSIVE)
+		return -EINVAL;
+	it->events = ev->events;
+	it->data = ev->data;
+	it->gone = it->disabled = false;
+	it->edge = true;
+	item_hot(ep, it);
+	return 0;
+}
+
+/*
+ * A link that the instance knows: no system call, and no lock but the
+ * instance's.  -EAGAIN: it does not.
+ */
+static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
+		    const struct epoll_event *ev)
+{
+	struct item *it;
+	int err = -EAGAIN;
+
+	if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
+		return -EINVAL;
+	pthread_mutex_lock(&ep->lock);
+	it = item_find(ep, fd, s);
+	if (it)
+		err = change_link(ep, op, it, ev);
+	pthread_mutex_unlock(&ep->lock);
+	/* it may be ready, and a thread asleep: this one's store above and the
+	 * sleeper's count before its last look see to it */
+	if (!err && op != EPOLL_CTL_DEL && unlikely(ep->sleepers))
+		sock_notify(ep->sock);
+	return err;
 }
 
 /* --- epoll_ctl --- */
@@ -279,7 +340,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 	struct item *it;
 
 	pthread_mutex_lock(&ep->lock);
-	if (find(ep, fd, s)) {
+	if (item_find(ep, fd, s)) {
 		pthread_mutex_unlock(&ep->lock);
 		return -EEXIST;
 	}
@@ -331,14 +392,14 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	    (op == EPOLL_CTL_MOD || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
 	if (op != EPOLL_CTL_DEL && ev->events & EPOLLONESHOT &&
-	    s->kind != SOCK_SESSION)
+	    !sock_is_stream(s))
 		ep->oneshot_hybrids = true;
 	if (op == EPOLL_CTL_ADD)
 		return add_locked(ep, fd, s, ev);
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
 	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, s);
+	it = item_find(ep, fd, s);
 	pthread_mutex_unlock(&ep->lock);
 	if (!it)
 		return -ENOENT;
@@ -349,8 +410,8 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 }
 
 /* Items with a sock come and go with watch_lock held. */
-static int ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
-		    const struct epoll_event *ev)
+int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev)
 {
 	int err;
 
@@ -367,7 +428,7 @@ static void note_kernel(struct epoll *ep, int op, int fd,
 	struct item *it;
 
 	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, NULL);
+	it = item_find(ep, fd, NULL);
 	if (op == EPOLL_CTL_DEL) {
 		if (it)
 			item_free(ep, it);
@@ -405,7 +466,43 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	}
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
 		accepts_by(ep, s);
-	return ctl_sock(ep, op, fd, s, ev);
+	return epoll_ctl_sock(ep, op, fd, s, ev);
+}
+
+static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
+{
+	int err = -EAGAIN;
+
+	if (!ev && op != EPOLL_CTL_DEL)
+		return -EFAULT;
+	if (s->kind == SOCK_LINK)
+		err = ctl_link(ep, op, fd, s, ev);
+	if (err == -EAGAIN && unlikely(s->kept))
+		err = epoll_ctl_kept(ep, op, fd, s, ev);
+	if (err != -EAGAIN)
+		return err;
+	err = epoll_ctl_sock(ep, op, fd, s, ev);
+	if (!err && op == EPOLL_CTL_ADD && s->kind == SOCK_LINK)
+		epoll_watch_link(ep, s, fd);
+	return err;
+}
+
+/* The kernel's, but not for ever: if it got a link in this moment, the note
+ * came too late for epoll_sock_appears().  The peer must not switch before
+ * that is put right, which s->k_rx sees to. */
+static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
+			struct sock *s, struct epoll_event *ev)
+{
+	int err;
+
+	if (!link_enter_kernel(s, fd, &s->k_rx))
+		return ctl_stream(ep, op, fd, s, ev);
+	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+	if (unlikely(s->link))
+		epoll_appear_in(ep, fd, s);
+	--s->k_rx;
+	return err;
 }
 
 static int ctl(struct epoll *ep, int epfd, int op, int fd,
@@ -414,12 +511,14 @@ static int ctl(struct epoll *ep, int epfd, int op, int fd,
 	struct sock *s = sock_get_claimed(fd);
 	int err;
 
-	if (!s || s->kind != SOCK_SESSION)
+	if (s && s->kind == SOCK_PORT)
+		err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+	else if (s && sock_is_kernels(s))
+		err = ctl_may_link(ep, epfd, op, fd, s, ev);
+	else if (!s || !sock_is_stream(s))
 		err = ctl_kernel(ep, epfd, op, fd, s, ev);
-	else if (!ev && op != EPOLL_CTL_DEL)
-		err = -EFAULT;
 	else
-		err = ctl_sock(ep, op, fd, s, ev);
+		err = ctl_stream(ep, op, fd, s, ev);
 	if (s)
 		sock_put(s);
 	return err;
@@ -458,78 +557,4 @@ int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	err = ctl(es->epoll, epfd, op, fd, ev);
 	sock_put(es);
 	return err;
-}
-
-/* --- sockets that come and go --- */
-
-/* Was @fd really registered?  The note may be older than the descriptor. */
-static bool kernel_has(struct epoll *ep, struct item *it, struct sock *s)
-{
-	struct epoll_event ev = { .events = it->events, .data = it->data };
-
-	/* an exclusive one can't be modified, which says that it is there */
-	if (s->kind == SOCK_LISTENER)
-		return k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev) !=
-		       -ENOENT;
-	return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
-}
-
-static void appear_in(struct epoll *ep, int fd, struct sock *s)
-{
-	struct epoll_event ev = { 0 };
-	struct item *it;
-	bool live = false;
-
-	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, NULL);
-	if (it) {
-		ev.events = it->events;
-		ev.data = it->data;
-		live = kernel_has(ep, it, s);
-		item_free(ep, it);
-	}
-	pthread_mutex_unlock(&ep->lock);
-	if (live && ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
-		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
-}
-
-/**
- * epoll_sock_appears() - A descriptor has become a sock
- *
- * Where it was a member of the kernel's instance it becomes an item of ours.
- * table_lock keeps the instances: another thread may be closing one.
- */
-void epoll_sock_appears(int fd, struct sock *s)
-{
-	struct epoll *ep;
-
-	pthread_mutex_lock(&table_lock);
-	for (ep = epoll_instances; ep; ep = ep->next)
-		appear_in(ep, fd, s);
-	pthread_mutex_unlock(&table_lock);
-}
-
-/* Closing the last number takes a socket out of every instance. */
-void epoll_sock_gone(struct sock *s)
-{
-	struct epoll *ep;
-	struct watch *w;
-	struct item *it;
-
-	for (;;) {
-		pthread_mutex_lock(&watch_lock);
-		for (w = s->watches; w && w->fire != item_fire; w = w->next)
-			;
-		if (w) {
-			watch_unlink(w);
-			it = container_of(w, struct item, watch);
-			ep = it->ep;
-			pthread_mutex_lock(&ep->lock);
-			item_free(ep, it);
-			pthread_mutex_unlock(&ep->lock);
-		}
-		pthread_mutex_unlock(&watch_lock);
-		if (!w)
-			return;
-	}
 }

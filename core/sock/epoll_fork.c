@@ -46,12 +46,30 @@ void epoll_fork_parent(void)
 	unlock_until(NULL);
 }
 
+/* The parent's calls are not ours, but these are no calls. */
+static void still_kept(struct epoll *ep)
+{
+	struct item *it;
+	unsigned i;
+
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next)
+			if (it->kept)
+				it->kept->k_rx++;
+}
+
 void epoll_fork_child(void)
 {
 	struct epoll *ep;
 
 	for (ep = epoll_instances; ep; ep = ep->next) {
-		ep->bare = 0;
+		ep->bare = ep->sleepers = 0;
+		still_kept(ep);
+		/* what we took from it the parent would miss */
+		private_close(ep->inner);
+		ep->inner = -1;
+		ep->listens = 0;
+		ep->bell = NULL;
 		ep->waited = false;
 		ep->sock->unclaimed = ep->n_items;
 		pthread_mutex_unlock(&ep->lock);
@@ -97,6 +115,8 @@ void epoll_claim(struct sock *es)
 	for (i = 0; i < n; i++) {
 		if (list[i]->kind == SOCK_LISTENER)
 			hold_accept(list[i]->hold);
+		if (list[i]->kind == SOCK_LINK)
+			epoll_watch_link(es->epoll, list[i], list[i]->fd);
 		sock_claim(list[i]);
 		sock_put(list[i]);
 	}

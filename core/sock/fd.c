@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -21,6 +22,15 @@ static bool vfork_child(void)
 	return table_pid && getpid() != table_pid;
 }
 
+/* The kernel's close() is the last that a connection hears of us: what it is
+ * to say beside a FIN must be settled before. */
+static void before_close(struct sock *s, int fd)
+{
+	table_renumber(s, fd); /* who sleeps on the sock uses the number */
+	if (s->kind == SOCK_LINK && !s->entries)
+		link_closing(s, fd);
+}
+
 int sock_close(int fd)
 {
 	struct sock *s;
@@ -32,11 +42,11 @@ int sock_close(int fd)
 		return -EBADF; /* as if it were not there */
 	/* the entry first: once the number is free it may mean another */
 	s = table_take(fd);
+	if (s)
+		before_close(s, fd);
 	err = k_close(fd);
-	if (s) {
-		table_renumber(s, fd);
+	if (s)
 		sock_put(s);
-	}
 	return err;
 }
 
@@ -61,6 +71,22 @@ static int copied(int fd, int to)
 	return to;
 }
 
+/* The number that is to be a copy may be a connection's last. */
+static void before_dup(int fd, int to)
+{
+	struct sock *s = sock_get(to), *other;
+
+	if (!s)
+		return;
+	other = sock_get(fd);
+	if (s != other && s->kind == SOCK_LINK && s->entries == 1 &&
+	    k_fcntl(fd, F_GETFD, 0) >= 0)
+		link_closing(s, to);
+	if (other)
+		sock_put(other);
+	sock_put(s);
+}
+
 int sock_dup(int fd)
 {
 	return sock_fcntl(fd, F_DUPFD, 0);
@@ -72,6 +98,8 @@ int sock_dup2(int fd, int to)
 
 	if (private_is(fd) || private_is(to))
 		return -EBADF;
+	if (fd != to && !vfork_child())
+		before_dup(fd, to);
 	ret = k_dup2(fd, to);
 	if (ret < 0 || fd == to || vfork_child())
 		return ret;
@@ -84,6 +112,8 @@ int sock_dup3(int fd, int to, int flags)
 
 	if (private_is(fd) || private_is(to))
 		return -EBADF;
+	if (fd != to && !vfork_child())
+		before_dup(fd, to);
 	ret = k_dup3(fd, to, flags);
 	if (ret < 0 || vfork_child())
 		return ret;
@@ -111,8 +141,8 @@ int sock_close_range(unsigned first, unsigned last, unsigned flags)
 	     fd >= 0 && (unsigned)fd <= last; fd = table_next(fd + 1)) {
 		s = table_take(fd);
 		if (s) {
+			before_close(s, fd);
 			k_close(fd);
-			table_renumber(s, fd);
 			sock_put(s);
 		}
 	}
@@ -134,6 +164,17 @@ static void set_nonblock(struct sock *s, bool on)
 		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
 	else
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+}
+
+/* A link that came meanwhile may have been too early to see the change, or too
+ * late for us: pairs with take_over() of upgrade.c. */
+static void flag_changed(struct sock *s, bool on)
+{
+	if (s->kind != SOCK_LINK)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (s->hold)
+		set_nonblock(s, on);
 }
 
 /* A listener is non-blocking in the kernel for our own sake (open.c); the
@@ -174,6 +215,8 @@ int sock_fcntl(int fd, int cmd, long arg)
 		ret = status_flags(s, fd, cmd, arg);
 	else
 		ret = k_fcntl(fd, cmd, arg);
+	if (cmd == F_SETFL && !ret)
+		flag_changed(s, arg & O_NONBLOCK);
 	sock_put(s);
 	return ret;
 }
@@ -204,6 +247,16 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		ret = s->kind == SOCK_LISTENER ? 0 : k_ioctl(fd, req, arg);
 		if (!ret)
 			set_nonblock(s, *(int *)arg);
+	} else if (req == FIONBIO) {
+		ret = k_ioctl(fd, req, arg);
+		if (!ret)
+			flag_changed(s, *(int *)arg);
+	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
+		   s->kind == SOCK_LINK && s->link) {
+		ret = k_ioctl(fd, req, arg); /* is the pointer good? */
+		if (!ret)
+			*(int *)arg = link_count(s, fd, s->link,
+						 req != FIONREAD);
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_SESSION) {
 		ret = count_of(s, fd, req, arg);

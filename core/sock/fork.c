@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "core/sess/app.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -20,46 +21,79 @@
 
 _Atomic int table_pid;
 
-static void each_hold(void (*fn)(struct hold *h))
+/* Several numbers may mean one sock: what is done twice must be harmless. */
+static void each_sock(void (*fn)(struct sock *s))
 {
 	struct sock *s, *seen = NULL;
 	int fd;
 
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
 		s = table_peek(fd);
-		if (s && s != seen && s->hold)
-			fn(s->hold);
+		if (s && s != seen)
+			fn(s);
 		seen = s;
 	}
 }
 
+static void add_child(struct sock *s)
+{
+	if (s->hold)
+		hold_fork_add(s->hold);
+}
+
+/* A connection that may get a link is held from here on, so that neither
+ * process moves it while the other has it. */
+static void need_hold(struct sock *s)
+{
+	if (s->kind != SOCK_LINK || s->hold)
+		return;
+	if (hold_new(&s->hold)) {
+		s->hold = NULL;
+		s->upgrade = UPGRADE_NEVER;
+	}
+}
+
+/* Calls of the parent's threads. */
+static void no_calls(struct sock *s)
+{
+	s->k_rx = s->k_tx = 0;
+}
+
 static void prepare(void)
 {
+	upgrade_lock();
 	app_fork_prepare();
 	pthread_mutex_lock(&table_lock);
 	pthread_mutex_lock(&watch_lock);
 	epoll_fork_prepare();
+	each_sock(need_hold);
+	link_fork_prepare();
 	if (!hold_fork_prepare())
-		each_hold(hold_fork_add);
+		each_sock(add_child);
 }
 
 static void in_parent(void)
 {
 	hold_fork_parent();
+	link_fork_parent();
 	epoll_fork_parent();
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_unlock(&table_lock);
 	app_fork_parent();
+	upgrade_unlock();
 }
 
 static void in_child(void)
 {
 	table_pid = getpid();
 	hold_fork_child();
+	each_sock(no_calls);
+	link_fork_child();
 	epoll_fork_child();
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_unlock(&table_lock);
 	app_fork_child();
+	upgrade_unlock();
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -7,44 +7,12 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/cursor.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
 #define MAX_IOV IOV_MAX
-
-/* What is left of a vector after some bytes; a small copy, made only when a
- * blocking call has to go on. */
-struct cursor {
-	const struct iovec *iov;
-	int n;
-	size_t skip; /* bytes of iov[0] that are done */
-};
-
-static void advance(struct cursor *c, size_t bytes)
-{
-	bytes += c->skip;
-	while (c->n && bytes >= c->iov->iov_len) {
-		bytes -= c->iov->iov_len;
-		c->iov++;
-		c->n--;
-	}
-	c->skip = bytes;
-}
-
-static ssize_t total_of(const struct iovec *iov, int n)
-{
-	size_t sum = 0;
-	int i;
-
-	if (n < 0 || n > MAX_IOV)
-		return -EINVAL;
-	for (i = 0; i < n; i++) {
-		if (iov[i].iov_len > SSIZE_MAX - sum)
-			return -EINVAL;
-		sum += iov[i].iov_len;
-	}
-	return (ssize_t)sum;
-}
 
 /* The first piece of a cursor if it was cut, so that the vector functions
  * see whole pieces: bytes moved, or the error. */
@@ -225,7 +193,7 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 			done += (size_t)ret;
 			if (done >= enough)
 				return (ssize_t)done;
-			advance(&c, (size_t)ret);
+			cursor_advance(&c, (size_t)ret);
 			continue;
 		}
 		if (ret == -EPROTO)
@@ -265,7 +233,7 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 static ssize_t recv_sock(struct sock *s, const struct iovec *iov, int n,
 			 int flags)
 {
-	ssize_t want = total_of(iov, n), ret;
+	ssize_t want = cursor_total(iov, n), ret;
 	struct app *app = s->sess->app;
 	int err;
 
@@ -370,7 +338,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 		ret = send_once(s, &c);
 		if (ret > 0) {
 			done += (size_t)ret;
-			advance(&c, (size_t)ret);
+			cursor_advance(&c, (size_t)ret);
 			continue;
 		}
 		s->full++;
@@ -392,7 +360,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
 			 int flags)
 {
-	ssize_t want = total_of(iov, n), ret;
+	ssize_t want = cursor_total(iov, n), ret;
 	struct app *app = s->sess->app;
 	int err;
 
@@ -426,28 +394,55 @@ static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
 
 /* --- the families --- */
 
-/* The sock of a descriptor that carries a session, else NULL. */
-static struct sock *session_of(int fd)
+/* The sock of a descriptor whose bytes may be ours to move, else NULL. */
+static struct sock *stream_of(int fd)
 {
 	struct sock *s = sock_get_claimed(fd);
 
-	if (s && s->kind != SOCK_SESSION) {
+	if (s && s->kind != SOCK_SESSION && s->kind != SOCK_LINK) {
 		sock_put(s);
 		return NULL;
 	}
 	return s;
 }
 
+/* Make the kernel's call for a connection that may get a link, unless it has
+ * one: true, and *ret is set. */
+#define RX_BY_KERNEL(s, fd, ret, call)                     \
+	((s)->kind == SOCK_LINK &&                         \
+	 link_enter_kernel(s, fd, &(s)->k_rx) &&           \
+	 (*(ret) = link_leave_rx(s, call), true))
+#define TX_BY_KERNEL(s, fd, ret, call)                     \
+	((s)->kind == SOCK_LINK &&                         \
+	 link_enter_kernel(s, fd, &(s)->k_tx) &&           \
+	 (*(ret) = link_leave_tx(s, call), true))
+
+static ssize_t recv_stream(struct sock *s, int fd, const struct iovec *iov,
+			   int n, int flags)
+{
+	return s->kind == SOCK_LINK ? link_recv(s, fd, iov, n, flags)
+				    : recv_sock(s, iov, n, flags);
+}
+
+static ssize_t send_stream(struct sock *s, int fd, const struct iovec *iov,
+			   int n, int flags)
+{
+	return s->kind == SOCK_LINK ? link_send(s, fd, iov, n, flags)
+				    : send_sock(s, iov, n, flags);
+}
+
 ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 {
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_readv(fd, iov, n);
-	ret = total_of(iov, n); /* read(2) of nothing does not wait */
-	if (ret > 0)
-		ret = recv_sock(s, iov, n, 0);
+	if (!RX_BY_KERNEL(s, fd, &ret, k_readv(fd, iov, n))) {
+		ret = cursor_total(iov, n); /* of nothing: does not wait */
+		if (ret > 0)
+			ret = recv_stream(s, fd, iov, n, 0);
+	}
 	sock_put(s);
 	return ret;
 }
@@ -455,12 +450,13 @@ ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 ssize_t sock_read(int fd, void *buf, size_t len)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_read(fd, buf, len);
-	ret = len ? recv_sock(s, &iov, 1, 0) : 0;
+	if (!RX_BY_KERNEL(s, fd, &ret, k_read(fd, buf, len)))
+		ret = len ? recv_stream(s, fd, &iov, 1, 0) : 0;
 	sock_put(s);
 	return ret;
 }
@@ -469,47 +465,58 @@ ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		      struct sockaddr *addr, socklen_t *alen)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_recvfrom(fd, buf, len, flags, addr, alen);
-	ret = recv_sock(s, &iov, 1, flags);
-	if (ret >= 0 && addr && alen)
-		*alen = 0; /* a stream has no sender's address (recv(2)) */
+	if (!RX_BY_KERNEL(s, fd, &ret,
+			  k_recvfrom(fd, buf, len, flags, addr, alen))) {
+		ret = recv_stream(s, fd, &iov, 1, flags);
+		if (ret >= 0 && addr && alen)
+			*alen = 0; /* a stream has no sender's address */
+	}
 	sock_put(s);
 	return ret;
 }
 
-ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags)
+static ssize_t recv_msg(struct sock *s, int fd, struct msghdr *msg, int flags)
 {
-	struct sock *s = session_of(fd);
 	ssize_t ret;
 
-	if (!s)
-		return k_recvmsg(fd, msg, flags);
-	if (msg->msg_iovlen > MAX_IOV) {
-		ret = -EMSGSIZE;
-	} else {
-		ret = recv_sock(s, msg->msg_iov, (int)msg->msg_iovlen, flags);
-	}
+	if (msg->msg_iovlen > MAX_IOV)
+		return -EMSGSIZE;
+	ret = recv_stream(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
 	if (ret >= 0) {
 		msg->msg_namelen = 0;
 		msg->msg_controllen = 0;
 		msg->msg_flags = flags & MSG_CMSG_CLOEXEC; /* as Linux */
 	}
+	return ret;
+}
+
+ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags)
+{
+	struct sock *s = stream_of(fd);
+	ssize_t ret;
+
+	if (!s)
+		return k_recvmsg(fd, msg, flags);
+	if (!RX_BY_KERNEL(s, fd, &ret, k_recvmsg(fd, msg, flags)))
+		ret = recv_msg(s, fd, msg, flags);
 	sock_put(s);
 	return ret;
 }
 
 ssize_t sock_writev(int fd, const struct iovec *iov, int n)
 {
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_writev(fd, iov, n);
-	ret = send_sock(s, iov, n, 0);
+	if (!TX_BY_KERNEL(s, fd, &ret, k_writev(fd, iov, n)))
+		ret = send_stream(s, fd, iov, n, 0);
 	sock_put(s);
 	return ret;
 }
@@ -517,12 +524,13 @@ ssize_t sock_writev(int fd, const struct iovec *iov, int n)
 ssize_t sock_write(int fd, const void *buf, size_t len)
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_write(fd, buf, len);
-	ret = send_sock(s, &iov, 1, 0);
+	if (!TX_BY_KERNEL(s, fd, &ret, k_write(fd, buf, len)))
+		ret = send_stream(s, fd, &iov, 1, 0);
 	sock_put(s);
 	return ret;
 }
@@ -531,30 +539,35 @@ ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 		    const struct sockaddr *addr, socklen_t alen)
 {
 	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_sendto(fd, buf, len, flags, addr, alen);
-	/* TCP ignores the address of a connected socket */
-	ret = addr && alen > sizeof(struct sockaddr_storage)
-		      ? -EINVAL
-		      : send_sock(s, &iov, 1, flags);
+	if (!TX_BY_KERNEL(s, fd, &ret,
+			  k_sendto(fd, buf, len, flags, addr, alen)))
+		/* TCP ignores the address of a connected socket */
+		ret = addr && alen > sizeof(struct sockaddr_storage)
+			      ? -EINVAL
+			      : send_stream(s, fd, &iov, 1, flags);
 	sock_put(s);
 	return ret;
 }
 
 ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	struct sock *s = session_of(fd);
+	struct sock *s = stream_of(fd);
 	ssize_t ret;
 
 	if (!s)
 		return k_sendmsg(fd, msg, flags);
-	if (msg->msg_iovlen > MAX_IOV)
+	if (TX_BY_KERNEL(s, fd, &ret, k_sendmsg(fd, msg, flags)))
+		;
+	else if (msg->msg_iovlen > MAX_IOV)
 		ret = -EMSGSIZE;
 	else
-		ret = send_sock(s, msg->msg_iov, (int)msg->msg_iovlen, flags);
+		ret = send_stream(s, fd, msg->msg_iov, (int)msg->msg_iovlen,
+				  flags);
 	sock_put(s);
 	return ret;
 }

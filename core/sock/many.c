@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -71,6 +72,21 @@ static ssize_t send_piece(int out, int in, off_t *off, size_t len)
 	return sent;
 }
 
+/* A connection that may have a link: false if it is none. */
+static bool file_to_link(int out, int in, off_t *off, size_t len, ssize_t *ret)
+{
+	struct sock *s = sock_get(out);
+	bool mine = s && s->kind == SOCK_LINK;
+
+	if (mine && link_enter_kernel(s, out, &s->k_tx))
+		*ret = link_leave_tx(s, k_sendfile(out, in, off, len));
+	else if (mine)
+		*ret = link_sendfile(s, out, in, off, len);
+	if (s)
+		sock_put(s);
+	return mine;
+}
+
 ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
 {
 	off_t pos;
@@ -79,6 +95,8 @@ ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
 
 	if (!table_peek(out))
 		return k_sendfile(out, in, off, len);
+	if (file_to_link(out, in, off, len, &ret))
+		return ret;
 	pos = off ? *off : k_lseek(in, 0, SEEK_CUR);
 	if (pos < 0)
 		return pos == -ESPIPE || off ? -EINVAL : pos;

@@ -9,6 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -144,6 +145,18 @@ static int announce(struct app *app, int fd, int domain,
 	return k_fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/*
+ * By upgraded connections, or by a session layer's sessions?  What the
+ * program's vcl.conf names beside sapid is VPP, which knows no links.
+ */
+bool sock_upgrades(const struct conf_choice *choice)
+{
+	if (choice->use != CONF_AUTO)
+		return false;
+	offer_hooks = &upgrade_hooks;
+	return !conf_get()->vpp_socket[0] || offer_attach();
+}
+
 int sock_listen(int fd, int backlog)
 {
 	struct sockaddr_storage ss;
@@ -155,7 +168,7 @@ int sock_listen(int fd, int backlog)
 
 	s = sock_get(fd);
 	if (s) {
-		err = s->kind == SOCK_SESSION ? -EINVAL : k_listen(fd, backlog);
+		err = sock_is_stream(s) ? -EINVAL : k_listen(fd, backlog);
 		sock_put(s);
 		return err;
 	}
@@ -173,6 +186,10 @@ int sock_listen(int fd, int backlog)
 	if (choice.use == CONF_OS) {
 		app_count_kernel(WIRE_WHY_RULE);
 		return 0;
+	}
+	if (sock_upgrades(&choice)) {
+		port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
+		return choice.require && !offer_able() ? -ENETDOWN : 0;
 	}
 	sock_init();
 	app = app_get(choice.use);
@@ -261,6 +278,11 @@ int sock_accept4(int lfd, struct sockaddr *addr, socklen_t *len, int flags)
 	struct sock *l = sock_get_claimed(lfd);
 	int fd, timeout;
 
+	if (l && l->kind == SOCK_PORT) {
+		fd = port_accept(l, lfd, addr, len, flags);
+		sock_put(l);
+		return fd;
+	}
 	if (!l || l->kind != SOCK_LISTENER) {
 		if (l)
 			sock_put(l);
@@ -313,6 +335,20 @@ static int shutdown_session(struct sock *s, int how)
 	return err == -EPIPE ? 0 : err;
 }
 
+/* Counted as a call that sends, so that nobody switches meanwhile. */
+static int shutdown_link(struct sock *s, int fd, int how)
+{
+	int err;
+
+	if (!link_enter_kernel(s, fd, &s->k_tx))
+		return link_shutdown(s, fd, s->link, how);
+	if (how != SHUT_WR)
+		s->rd_shut = true;
+	err = k_shutdown(fd, how);
+	--s->k_tx;
+	return err;
+}
+
 int sock_shutdown(int fd, int how)
 {
 	struct sock *s = sock_get_claimed(fd);
@@ -324,6 +360,8 @@ int sock_shutdown(int fd, int how)
 		err = -EINVAL;
 	else if (s->kind == SOCK_SESSION)
 		err = shutdown_session(s, how);
+	else if (s->kind == SOCK_LINK)
+		err = shutdown_link(s, fd, how);
 	else
 		err = k_shutdown(fd, how);
 	sock_put(s);

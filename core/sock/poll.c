@@ -6,16 +6,23 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
 #define STACK_FDS 64
 #define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
+#define KERNEL_LOOK_NS 30000 /* ... and one that finds ours ready */
 
 /*
  * DOC: One set holds three kinds of descriptor.  The kernel's are polled by
  * the kernel.  A session's are not: its number stands for an unconnected
- * socket there.  A listener and an epoll instance are both.
+ * socket there.  A listener and an epoll instance are both.  Of a link the
+ * kernel tells the end only.
+ *
+ * A connection that may get a link is the kernel's here; while somebody polls
+ * it so, the peer must not leave the kernel's stream (sock.k_rx).  It is kept
+ * in watches[].sock, where socks[] has NULL.
  */
 struct pollset {
 	struct pollfd *fds;  /* the program's */
@@ -23,7 +30,7 @@ struct pollset {
 	struct sock **socks; /* referenced; NULL: the kernel's alone */
 	struct watch *watches;
 	nfds_t n;
-	unsigned n_socks;
+	unsigned n_socks, n_kernel; /* n_kernel: that only the kernel knows */
 	struct waiter *waiter;
 	void *heap; /* where the arrays are, if they are large */
 };
@@ -37,20 +44,53 @@ static void set_put(struct pollset *set)
 {
 	nfds_t i;
 
-	for (i = 0; i < set->n; i++)
-		if (set->socks[i])
+	for (i = 0; i < set->n; i++) {
+		if (set->socks[i]) {
 			sock_put(set->socks[i]);
+		} else if (set->watches[i].sock) {
+			--set->watches[i].sock->k_rx;
+			sock_put(set->watches[i].sock);
+		}
+	}
+}
+
+/* What takes part in this poll for us; NULL: it is the kernel's. */
+static struct sock *part_of(struct pollset *set, nfds_t i)
+{
+	struct sock *s = sock_get_claimed(set->fds[i].fd);
+
+	if (!s || (s->kind != SOCK_PORT && s->kind != SOCK_LINK) ||
+	    sock_is_stream(s))
+		return s;
+	if (s->kind == SOCK_LINK) {
+		++s->k_rx; /* as link_enter_kernel() */
+		if (s->link) {
+			--s->k_rx;
+			return s;
+		}
+		set->watches[i].sock = s;
+	} else {
+		sock_put(s);
+	}
+	return NULL;
+}
+
+static short liveness(struct pollset *set, nfds_t i)
+{
+	struct sock *s = set->socks[i];
+
+	return (short)link_liveness(s, s->link,
+				    (unsigned short)set->fds[i].events);
 }
 
 static void set_fill(struct pollset *set)
 {
 	nfds_t i;
 
-	set->n_socks = 0;
+	set->n_socks = set->n_kernel = 0;
 	for (i = 0; i < set->n; i++) {
-		struct sock *s = set->fds[i].fd >= 0
-					 ? sock_get_claimed(set->fds[i].fd)
-					 : NULL;
+		struct sock *s =
+			set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
 
 		if (s && s->kind == SOCK_LISTENER)
 			hold_accept(s->hold);
@@ -59,6 +99,10 @@ static void set_fill(struct pollset *set)
 		set->kfds[i] = set->fds[i];
 		if (s && s->kind == SOCK_SESSION)
 			set->kfds[i].fd = -1;
+		else if (s && s->kind == SOCK_LINK)
+			set->kfds[i].events = liveness(set, i);
+		else if (set->fds[i].fd >= 0)
+			set->n_kernel++;
 	}
 }
 
@@ -76,6 +120,10 @@ static int set_collect(struct pollset *set, bool kernel)
 			      ? (unsigned short)set->kfds[i].revents
 			      : 0;
 		want = (unsigned short)p->events;
+		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK) {
+			link_alive(set->socks[i]->link, got);
+			got = 0;
+		}
 		if (set->socks[i])
 			got |= sock_ready(set->socks[i], want);
 		p->revents = (short)got;
@@ -89,6 +137,9 @@ static bool set_arm(struct pollset *set)
 	nfds_t i;
 
 	for (i = 0; i < set->n; i++)
+		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK)
+			set->kfds[i].events = liveness(set, i);
+	for (i = 0; i < set->n; i++)
 		if (set->socks[i] &&
 		    sock_arm(set->socks[i], (unsigned short)set->fds[i].events,
 			     NULL))
@@ -96,11 +147,15 @@ static bool set_arm(struct pollset *set)
 	return false;
 }
 
+/* When this thread last asked the kernel. */
+static __thread uint64_t looked_ns __attribute__((tls_model("initial-exec")));
+
 static int ask_kernel(struct pollset *set)
 {
 	static const struct timespec zero;
 	int cancel = cancel_off(), ret; /* only a sleep is prepared for it */
 
+	looked_ns = sock_now_ns();
 	ret = k_ppoll(set->kfds, set->n, &zero, NULL);
 	cancel_back(cancel);
 	return ret < 0 ? ret : set_collect(set, true);
@@ -120,6 +175,30 @@ static void set_watch(struct pollset *set, bool on)
 		set->watches[i].waiter = set->waiter;
 		watch_add(&set->watches[i], set->socks[i], ring_waiter);
 	}
+}
+
+/* Ours alone are looked at without a syscall; others, if they must wait for
+ * ours, not for long. */
+static int look(struct pollset *set)
+{
+	int ret = set_collect(set, false);
+
+	if (ret && (!set->n_kernel ||
+		    sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
+		return ret;
+	return ask_kernel(set);
+}
+
+static int listen_to_bells(struct pollset *set)
+{
+	int err = 0;
+	nfds_t i;
+
+	for (i = 0; i < set->n && !err; i++)
+		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK)
+			err = waiter_listen(set->waiter,
+					    set->socks[i]->link->bell);
+	return err;
 }
 
 static int set_spin(struct pollset *set, struct spin *spin)
@@ -198,17 +277,24 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 	struct spin spin;
 	int ret;
 
-	set_fill(set);
-	if (!set->n_socks && !app_zombies())
-		return k_ppoll(set->fds, set->n, timeout, mask);
 	app_poll();
-	ret = ask_kernel(set);
+	set_fill(set);
+	if (!set->n_socks && !app_zombies()) {
+		pthread_cleanup_push(cancelled, set);
+		ret = k_ppoll(set->fds, set->n, timeout, mask);
+		pthread_cleanup_pop(0);
+		return ret;
+	}
+	ret = look(set);
 	if (ret || (timeout && !timeout->tv_sec && !timeout->tv_nsec))
 		return ret;
 	ret = set_spin(set, &spin);
 	if (!ret)
 		ret = waiter_get(&set->waiter);
+	if (!ret)
+		ret = listen_to_bells(set);
 	if (!ret) {
+		link_tidy();
 		set_watch(set, true);
 		pthread_cleanup_push(cancelled, set);
 		ret = set_sleep(set, end, mask);

@@ -4,9 +4,11 @@
 #include <sched.h>
 #include <time.h>
 
+#include "core/sock/link.h"
 #include "core/sock/table.h"
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
+#define TIGHT_LOOKS 100
 #define SPIN_NEAR_NS 2000    /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
@@ -92,7 +94,9 @@ unsigned sock_ready(struct sock *s, unsigned want)
 	unsigned ready = 0;
 
 	want |= POLLERR | POLLHUP;
-	if (s->kind == SOCK_SESSION)
+	if (s->kind == SOCK_LINK && s->link)
+		ready = link_ready(s, s->link, want);
+	else if (s->kind == SOCK_SESSION)
 		ready = ready_session(s, want);
 	else if (s->kind == SOCK_LISTENER)
 		ready = s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
@@ -103,6 +107,8 @@ unsigned sock_ready(struct sock *s, unsigned want)
 
 uint32_t sock_tail(struct sock *s)
 {
+	if (s->kind == SOCK_LINK)
+		return s->link ? link_rx_tail(s, s->link) : 0;
 	if (s->kind == SOCK_LISTENER)
 		return s->sess->arrived;
 	if (s->kind != SOCK_SESSION || s->sess->state != SESSION_OPEN ||
@@ -132,6 +138,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 {
 	struct session *sess = s->sess;
 
+	if (s->kind == SOCK_LINK)
+		return s->link && link_arm(s, s->link, events, tail);
 	if (s->kind == SOCK_EPOLL)
 		return epoll_arm(s->epoll);
 	if (s->kind != SOCK_SESSION)
@@ -237,6 +245,26 @@ static bool restarts(void)
 	return true;
 }
 
+static void count_sleep(struct sock *s)
+{
+	if (s->kind == SOCK_LINK)
+		link_tally(&s->link->end.mine->sleeps, 1);
+	else
+		app_count(s->sess->app, sleeps, 1);
+}
+
+static void count_spin(struct sock *s, bool won)
+{
+	struct link *l = s->link;
+
+	if (s->kind == SOCK_LINK)
+		link_tally(won ? &l->end.mine->spins_won
+			       : &l->end.mine->spins_lost,
+			   1);
+	else if (won)
+		app_count(s->sess->app, spins_won, 1);
+}
+
 struct wait_state {
 	struct watch watch;
 	struct sock *sock;
@@ -264,6 +292,15 @@ static struct timespec *left(uint64_t end_ns, struct timespec *ts)
 	return ts;
 }
 
+/* What the kernel is to watch while a thread sleeps on @s. */
+static nfds_t kernels_part(struct sock *s, unsigned events, struct pollfd *pfd)
+{
+	*pfd = (struct pollfd){ .fd = s->fd, .events = POLLIN };
+	if (s->kind == SOCK_LINK)
+		pfd->events = (short)link_liveness(s, s->link, events);
+	return s->kind == SOCK_LISTENER || s->kind == SOCK_LINK;
+}
+
 static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		    struct waiter *w)
 {
@@ -272,6 +309,11 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	nfds_t n = 0;
 	int ret;
 
+	if (s->kind == SOCK_LINK) {
+		ret = waiter_listen(w, s->link->bell);
+		if (ret)
+			return ret;
+	}
 	for (;;) {
 		waiter_reset(w);
 		app_poll();
@@ -281,13 +323,12 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			return 0;
 		if (end_ns != SOCK_NEVER_NS && sock_now_ns() >= end_ns)
 			return -EAGAIN;
-		n = 0;
-		if (s->kind == SOCK_LISTENER)
-			fds[n++] = (struct pollfd){ .fd = s->fd,
-						    .events = POLLIN };
-		app_count(s->sess->app, sleeps, 1);
+		n = kernels_part(s, events, fds);
+		count_sleep(s);
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
-		if (ret > 0)
+		if (ret > 0 && s->kind == SOCK_LINK)
+			link_alive(s->link, (unsigned short)fds[0].revents);
+		else if (ret > 0)
 			return 0; /* the kernel's part of a listener */
 		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||
 				      events & SOCK_NO_RESTART || !restarts()))
@@ -295,6 +336,16 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		if (ret < 0 && ret != -EINTR)
 			return ret;
 	}
+}
+
+/* It did not come to sleeping, or something else has woken us: then the peer
+ * need not ring, unless for somebody else who waits for the same link. */
+static void stop_ringing(struct sock *s, const struct watch *mine)
+{
+	pthread_mutex_lock(&watch_lock);
+	if (s->watches == mine && !mine->next && !hold_others(s->hold))
+		link_disarm(&s->link->end);
+	pthread_mutex_unlock(&watch_lock);
 }
 
 /* Registered as a watcher: until it is woken, and off the list again even if
@@ -311,8 +362,27 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);
 	pthread_cleanup_pop(0);
+	if (s->kind == SOCK_LINK)
+		stop_ringing(s, &ws.watch);
 	watch_del(&ws.watch);
 	return err;
+}
+
+/* The answer to what was just sent is but some cache misses away: look at
+ * nothing else for so long. */
+static bool input_at_once(struct sock *s, unsigned events)
+{
+	const struct link *l = s->link;
+	int i;
+
+	if (s->kind != SOCK_LINK || !s->spin_us || !(events & SOCK_ANY_INPUT))
+		return false;
+	for (i = 0; i < TIGHT_LOOKS; i++) {
+		if (ring_used(&l->end.rx))
+			return s->hold->link.rx_mode == HOLD_RX_RING;
+		cpu_relax();
+	}
+	return false;
 }
 
 int sock_wait(struct sock *s, unsigned events, int timeout_ms)
@@ -320,15 +390,16 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 	struct spin spin;
 	int err = -EAGAIN;
 
+	if (input_at_once(s, events))
+		return 0;
 	spin_start(&spin, s->spin_us);
 	while (err && spin_again(&spin)) {
 		app_poll();
 		if (sock_ready(s, events))
 			err = 0;
 	}
-	if (!err)
-		app_count(s->sess->app, spins_won, 1);
-	else
+	count_spin(s, !err);
+	if (err)
 		err = sleep_watching(
 			s, events,
 			timeout_ms < 0 ? SOCK_NEVER_NS

@@ -35,6 +35,9 @@ static inline bool sock_is(int fd)
 /* Is any descriptor ours?  For calls on sets: poll, select, close_range. */
 bool sock_any(void);
 
+/* kind.c: @fd came from socket(), or is -1: returned as it is. */
+int sock_opened(int fd, int domain, int type, int protocol);
+
 /* open.c */
 int sock_listen(int fd, int backlog);
 int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);

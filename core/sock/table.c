@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 #define POOL_BLOCK 64
@@ -95,6 +96,10 @@ static void release(struct sock *s)
 
 	if (s->kind == SOCK_EPOLL) {
 		epoll_free(s->epoll);
+	} else if (s->kind == SOCK_PORT) {
+		port_release(s);
+	} else if (s->kind == SOCK_LINK) {
+		link_release(s);
 	} else {
 		epoll_sock_gone(s);
 		app = s->sess->app;
@@ -159,6 +164,17 @@ struct sock *sock_new(enum sock_kind kind)
 	s->rcvlowat = 1;
 	s->full = 0;
 	s->linger = -1;
+	s->entries = 0;
+	s->link = NULL;
+	s->bell = NULL;
+	s->gen++; /* answers to what it was are not for it */
+	s->upgrade = UPGRADE_IDLE;
+	s->k_rx = s->k_tx = 0;
+	s->kept = 0;
+	s->turns = 0;
+	s->moved = 0;
+	s->sent_last = s->hold_left = s->hold_shared = s->rd_shut = false;
+	s->lcl_port = s->rmt_port = 0;
 	s->refs = 1;
 	return s;
 }
@@ -198,12 +214,16 @@ static int set_entry(int fd, struct sock *s, bool fresh)
 		pthread_mutex_unlock(&table_lock);
 		return -EEXIST;
 	}
-	if (s)
+	if (s) {
 		sock_hold(s);
+		s->entries++;
+	}
 	/* release in the exchange: pairs with the acquire in table_peek() */
 	old = atomic_exchange(&level[n & ((1u << TABLE_BITS) - 1)], s);
 	table_entries += (s != NULL);
 	table_entries -= (old != NULL);
+	if (old)
+		old->entries--;
 	pthread_mutex_unlock(&table_lock);
 	if (old)
 		sock_put(old);
@@ -232,6 +252,8 @@ struct sock *table_take(int fd)
 	level = table_level[n >> TABLE_BITS];
 	old = atomic_exchange(&level[n & ((1u << TABLE_BITS) - 1)], NULL);
 	table_entries -= (old != NULL);
+	if (old)
+		old->entries--;
 	pthread_mutex_unlock(&table_lock);
 	return old;
 }
@@ -256,13 +278,15 @@ void table_renumber(struct sock *s, int fd)
 {
 	int i;
 
-	if (s->kind == SOCK_SESSION || s->fd != fd)
+	if (s->kind == SOCK_SESSION || s->fd != fd || !s->entries)
 		return;
-	for (i = table_next(0); i >= 0; i = table_next(i + 1))
+	pthread_mutex_lock(&table_lock);
+	for (i = table_next(0); i >= 0 && s->entries; i = table_next(i + 1))
 		if (table_peek(i) == s) {
 			s->fd = i;
-			return;
+			break;
 		}
+	pthread_mutex_unlock(&table_lock);
 }
 
 void sock_fresh(int fd)

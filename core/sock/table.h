@@ -38,10 +38,22 @@ enum sock_kind {
 	SOCK_LISTENER, /* listens in the kernel and with the session layer */
 	SOCK_SESSION,  /* a connection of the session layer */
 	SOCK_EPOLL,    /* an epoll instance that has seen epoll_ctl() */
+	SOCK_PORT,     /* listens in the kernel; what it accepts may become a
+			  link */
+	SOCK_LINK,     /* a kernel connection that has a link or may get one */
 };
 
 struct epoll;
 struct sock;
+struct link;
+
+/* How far a kernel connection has come on its way to a link. */
+enum sock_upgrade {
+	UPGRADE_IDLE,	 /* has not proved worth it */
+	UPGRADE_OFFERED, /* an answer will come */
+	UPGRADE_LINKED,	 /* sock.link is set */
+	UPGRADE_NEVER,	 /* the kernel's for good */
+};
 
 /* Who wants to be told that a sock's readiness may have changed. */
 struct watch {
@@ -61,7 +73,7 @@ struct sock {
 	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;
-	_Atomic int fd;	   /* LISTENER, EPOLL: a number for it */
+	_Atomic int fd;	   /* all but SESSION: a number for it */
 	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
 			    */
@@ -72,7 +84,36 @@ struct sock {
 	_Atomic int linger;    /* -1: off, else seconds */
 	_Atomic uint32_t full; /* times a send found no room */
 	struct sock *next;     /* pool */
+	_Atomic uint32_t entries;    /* numbers that mean it */
+	/* PORT and LINK: see link.h */
+	struct link *_Atomic link;
+	_Atomic uint32_t gen;	     /* which life of this struct it is */
+	_Atomic enum sock_upgrade upgrade;
+	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
+	_Atomic unsigned kept; /* registrations that stay the kernel's */
+	_Atomic uint32_t turns, need_turns; /* exchanges: so far, till an offer */
+	_Atomic uint64_t moved, need_bytes; /* likewise */
+	_Atomic uint32_t offer_epoch;
+	struct bell *bell; /* OFFERED: the one that was; referenced */
+	bool client, sent_last;
+	_Atomic bool hold_left; /* this process let go */
+	bool hold_shared;	/* ... and others hold it */
+	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */
+	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
+	uint32_t ring;		     /* bytes a direction wanted */
+	uint64_t since_us;
 };
+
+/* The kernel carries it, wholly: nothing of a call is ours. */
+static inline bool sock_is_kernels(const struct sock *s)
+{
+	return s->kind == SOCK_PORT || (s->kind == SOCK_LINK && !s->link);
+}
+/* Bytes move through shared memory, by a session or by a link. */
+static inline bool sock_is_stream(const struct sock *s)
+{
+	return s->kind == SOCK_SESSION || (s->kind == SOCK_LINK && s->link);
+}
 
 extern struct sock *_Atomic *_Atomic table_level[TABLE_LEVELS];
 extern pthread_mutex_t table_lock, watch_lock;
@@ -204,8 +245,14 @@ int sock_adopt(int fd, struct session *sess, int domain, bool nonblock,
 int sock_int_opt(int fd, int level, int name, int *val);
 /* The domain of a TCP socket of the kernel, or an error. */
 int sock_tcp_domain(int fd);
+/* By links, if the choice is so? */
+bool sock_upgrades(const struct conf_choice *choice);
 /* What the program set while the socket was the kernel's. */
 void sock_take_options(int fd, struct sock *s);
+
+/* kind.c */
+bool sock_seems_tcp(int fd);
+void sock_kind_copied(int from, int to);
 
 /* copy.c */
 void copy_adopt(int fd, struct sock *s);
@@ -218,6 +265,10 @@ int sock_millis(const struct timeval *tv);
 void epoll_sock_appears(int fd, struct sock *s);
 /* @s is about to be recycled: nothing may refer to it. */
 void epoll_sock_gone(struct sock *s);
+/* @fd of @s is closed here, but lives on in another process. */
+void epoll_sock_leaves(struct sock *s, int fd);
+/* The bell of an instance that has @fd, referenced; NULL. */
+struct bell *epoll_bell(int fd);
 void epoll_free(struct epoll *ep);
 void epoll_fork_prepare(void);
 void epoll_fork_parent(void);

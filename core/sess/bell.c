@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bell.c - eventfds by which peers wake this process */
+#include "core/sess/bell.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "core/base/kernel.h"
+#include "core/sess/waiter.h"
+#include "core/wire/offer.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool taken[WIRE_BELLS_MAX];
+static unsigned serials;
+
+static int take_number(void)
+{
+	int i, n = -1;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < WIRE_BELLS_MAX && taken[i]; i++)
+		;
+	if (i < WIRE_BELLS_MAX) {
+		taken[i] = true;
+		n = i;
+		serials++;
+	}
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+static void give_number(unsigned n)
+{
+	pthread_mutex_lock(&lock);
+	taken[n] = false;
+	pthread_mutex_unlock(&lock);
+}
+
+struct bell *bell_new(void)
+{
+	struct bell *b = calloc(1, sizeof(*b));
+	int n = b ? take_number() : -1, cancel;
+
+	if (n < 0)
+		goto undo_bell;
+	b->number = (unsigned)n;
+	b->serial = serials;
+	b->refs = 1;
+	cancel = cancel_off(); /* close(2) in there is a cancellation point */
+	b->evfd = private_fd(k_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	cancel_back(cancel);
+	if (b->evfd < 0)
+		goto undo_number;
+	return b;
+undo_number:
+	give_number(b->number);
+undo_bell:
+	free(b);
+	return NULL;
+}
+
+struct bell *bell_hold(struct bell *b)
+{
+	if (b)
+		b->refs++;
+	return b;
+}
+
+void bell_put(struct bell *b)
+{
+	if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
+		return;
+	private_close(b->evfd);
+	if (b->number < WIRE_BELLS_MAX)
+		give_number(b->number);
+	free(b);
+}
+
+void bell_ring(int evfd)
+{
+	static const uint64_t one = 1;
+	int cancel;
+
+	if (evfd < 0)
+		return;
+	cancel = cancel_off();
+	if (k_write(evfd, &one, sizeof(one)) < 0) {
+		/* full, which no honest process makes it: it is readable */
+	}
+	cancel_back(cancel);
+}
+
+/* Bells that links of the parent have go on to be listened to, under no
+ * number of ours. */
+void bells_forked(void)
+{
+	pthread_mutex_init(&lock, NULL);
+	memset(taken, 0, sizeof(taken));
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* offer.c - offers, grants and what goes with them, on the attach socket */
+#include "core/sess/offer.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/fdbox.h"
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sess/app.h"
+#include "core/sess/offer_seg.h"
+#include "core/wire/offer.h"
+
+/* How long a message that must not be lost may wait for a daemon that does
+ * not read; after that the daemon counts as stuck for a while. */
+#define STUCK_WAIT_MS 20
+#define STUCK_FOR_MS 1000
+
+const struct offer_hooks *offer_hooks;
+static uint64_t stuck_until; /* app.lock */
+
+/* --- which attachment --- */
+
+static bool grants(struct app *app)
+{
+	return app->attached && app->links;
+}
+
+static struct app *able(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++)
+		if (grants(app_nth(i)))
+			return app_nth(i);
+	return NULL;
+}
+
+bool offer_able(void)
+{
+	return able() != NULL;
+}
+
+bool offer_attach(void)
+{
+	struct app *app;
+
+	if (able())
+		return true;
+	app = app_get(CONF_AUTO);
+	if (app)
+		app_put(app);
+	return able() != NULL;
+}
+
+unsigned offer_epoch(void)
+{
+	return app_epoch;
+}
+
+/* The attachment with its lock, or NULL. */
+static struct app *get(void)
+{
+	struct app *app = able();
+
+	if (!app)
+		return NULL;
+	pthread_mutex_lock(&app->lock);
+	if (app->state == APP_ATTACHED && app->links)
+		return app;
+	pthread_mutex_unlock(&app->lock);
+	return NULL;
+}
+
+/* --- the page --- */
+
+static const struct wire_page *page(void)
+{
+	struct app *app = able();
+
+	return app ? app->page : NULL;
+}
+
+bool offer_listener_at(uint16_t port)
+{
+	const struct wire_page *p = page();
+
+	return p && p->listeners[port / 64] >> (port % 64) & 1;
+}
+
+bool offer_waiting(uint16_t a, uint16_t b)
+{
+	const struct wire_page *p = page();
+
+	return p && p->offers[wire_page_slot(a, b)];
+}
+
+/* --- sending --- */
+
+static int send_now(struct app *app, const struct wire_sapi_ext *msg,
+		    const struct fdbox *box)
+{
+	ssize_t n;
+
+	do {
+		n = fdbox_send(app->sock, msg, sizeof(*msg), box, MSG_DONTWAIT);
+	} while (n == -EINTR);
+	return n < 0 ? (int)n : 0;
+}
+
+/* What must arrive, lest the daemon keep something for ever: it reads, or is
+ * stuck, and then it must not cost every close of a connection a wait. */
+static int send_surely(struct app *app, const struct wire_sapi_ext *msg)
+{
+	struct timespec ts = { .tv_nsec = STUCK_WAIT_MS * 1000000 };
+	struct pollfd pfd = { .fd = app->sock, .events = POLLOUT };
+	int err = send_now(app, msg, NULL);
+
+	if (err != -EAGAIN || app_now_ms() < stuck_until)
+		return err;
+	if (k_ppoll(&pfd, 1, &ts, NULL) > 0)
+		err = send_now(app, msg, NULL);
+	if (err == -EAGAIN)
+		stuck_until = app_now_ms() + STUCK_FOR_MS;
+	return err;
+}
+
+int offer_listen(uint16_t port, bool on)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_LISTEN };
+	struct app *app = get();
+	int err, cancel;
+
+	if (!app)
+		return -ENOTCONN;
+	msg.listen.port = htons(port);
+	msg.listen.on = on;
+	cancel = cancel_off();
+	err = send_surely(app, &msg);
+	cancel_back(cancel);
+	pthread_mutex_unlock(&app->lock);
+	return err;
+}
+
+/* The daemon asks the kernel by a socket of our network, once. */
+static int send_diag(struct app *app)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_DIAG };
+	struct fdbox box;
+	int fd, err;
+
+	fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+		      NETLINK_SOCK_DIAG);
+	if (fd < 0)
+		return fd;
+	fdbox_init(&box);
+	err = fdbox_put(&box, fd);
+	if (!err)
+		err = send_now(app, &msg, &box);
+	fdbox_close(&box);
+	if (!err)
+		app->diag = false;
+	return err;
+}
+
+static int send_offer(struct app *app, const struct offer *o)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_OFFER };
+	struct bell *bell = o->bell;
+	struct fdbox box;
+	int err;
+
+	msg.offer.context = o->context;
+	msg.offer.cookie = o->cookie;
+	memcpy(msg.offer.lcl, o->lcl.ip, sizeof(msg.offer.lcl));
+	memcpy(msg.offer.rmt, o->rmt.ip, sizeof(msg.offer.rmt));
+	msg.offer.lcl_port = o->lcl.port;
+	msg.offer.rmt_port = o->rmt.port;
+	msg.offer.ring = o->ring;
+	msg.offer.bell = (uint16_t)bell->number;
+	msg.offer.is_ip4 = o->lcl.is_ip4;
+	fdbox_init(&box);
+	if (bell->given != app->links_epoch) {
+		msg.offer.has_bell = 1;
+		box.fd[box.n++] = bell->evfd; /* lent */
+	}
+	err = send_now(app, &msg, &box);
+	if (!err)
+		bell->given = app->links_epoch;
+	return err;
+}
+
+int offer_make(const struct offer *o)
+{
+	struct app *app = get();
+	int err = 0, cancel;
+
+	if (!app)
+		return -ENOTCONN;
+	cancel = cancel_off();
+	if (app->diag)
+		err = send_diag(app);
+	if (!err)
+		err = send_offer(app, o);
+	cancel_back(cancel);
+	pthread_mutex_unlock(&app->lock);
+	return err;
+}
+
+static void send_done(struct app *app, uint64_t link, bool forget)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_DONE };
+
+	msg.done.link = link;
+	msg.done.forget_seg = forget;
+	if (send_surely(app, &msg))
+		log_info("the daemon was not told of a closed link");
+}
+
+/* Links of an attachment that has gone are nobody's to free but ours. */
+void offer_release(const struct offer_grant *g)
+{
+	struct app *app = get();
+	int cancel = cancel_off();
+
+	if (app && app->links_epoch == g->epoch)
+		send_done(app, g->link, false);
+	seg_put(g);
+	cancel_back(cancel);
+	if (app)
+		pthread_mutex_unlock(&app->lock);
+}
+
+void offer_abandon(const struct offer_grant *g)
+{
+	seg_put(g);
+}
+
+/* --- receiving --- */
+
+/*
+ * What has been received but not handed on: the hooks may close sockets, which
+ * needs app.lock, so they are called without it.  Order among messages for
+ * one connection does not matter: there is but one answer to an offer.
+ */
+struct answer {
+	struct answer *next;
+	uint64_t context;
+	bool granted;
+	enum offer_refusal why;
+	struct offer_grant grant;
+};
+
+static struct answer *answers;
+static pthread_mutex_t answers_lock = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool answered;
+
+static bool answer_add(const struct answer *a)
+{
+	struct answer *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return false;
+	*copy = *a;
+	pthread_mutex_lock(&answers_lock);
+	copy->next = answers;
+	answers = copy;
+	answered = true;
+	pthread_mutex_unlock(&answers_lock);
+	return true;
+}
+
+static struct answer *answer_take(void)
+{
+	struct answer *a;
+
+	pthread_mutex_lock(&answers_lock);
+	a = answers;
+	if (a)
+		answers = a->next;
+	answered = answers != NULL;
+	pthread_mutex_unlock(&answers_lock);
+	return a;
+}
+
+static void on_grant(struct app *app, const struct wire_grant *w,
+		     struct fdbox *box)
+{
+	struct answer a = { .context = w->context, .granted = true };
+	int seg_fd = -1, bell_fd = -1, err;
+
+	if (w->has_seg)
+		seg_fd = fdbox_take(box, 0);
+	if (w->has_bell)
+		bell_fd = fdbox_take(box, w->has_seg ? 1 : 0);
+	a.grant.link = w->link;
+	a.grant.index = w->index;
+	a.grant.side = w->side;
+	a.grant.ring = w->ring;
+	a.grant.epoch = app->links_epoch;
+	err = seg_get(app->links_epoch, w, seg_fd, bell_fd, &a.grant);
+	if (!err && answer_add(&a))
+		return;
+	if (!err)
+		seg_put(&a.grant);
+	log_debug("a link can't be used: %s", strerrorname_np(-err));
+	send_done(app, w->link, true);
+}
+
+void offer_message(struct app *app, const struct wire_sapi *msg,
+		   struct fdbox *box)
+{
+	struct answer a = { 0 };
+	struct wire_sapi_ext ext;
+
+	memcpy(&ext, msg, sizeof(ext));
+	switch (ext.type) {
+	case WIRE_SAPI_GRANT:
+		on_grant(app, &ext.grant, box);
+		break;
+	case WIRE_SAPI_REFUSE:
+		a.context = ext.refuse.context;
+		a.why = ext.refuse.why < OFFER_N_REFUSALS
+				? (enum offer_refusal)ext.refuse.why
+				: OFFER_PROOF;
+		answer_add(&a);
+		break;
+	case WIRE_SAPI_PEER_GONE:
+		seg_peer_gone(app->links_epoch, ext.peer_gone.peer);
+		break;
+	default:
+		log_debug("unknown message %u", ext.type);
+	}
+}
+
+bool offer_mail(void)
+{
+	unsigned i;
+	struct app *app;
+
+	for (i = 0; i < APP_N; i++) {
+		app = app_nth(i);
+		if (app->links && app->mail->sent != app->mail_seen)
+			return true;
+	}
+	return answered;
+}
+
+/* Messages for others do not come between ours: a SEND_FDS is waited for with
+ * the lock held, right after what announces it. */
+static void receive(struct app *app)
+{
+	struct wire_sapi msg;
+	struct fdbox box;
+	uint32_t sent;
+	ssize_t n;
+
+	sent = app->mail->sent;
+	while (app->mail_seen != sent) {
+		n = fdbox_recv(app->sock, &msg, sizeof(msg), &box, MSG_DONTWAIT,
+			       NULL);
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN || n == 0)
+			break;
+		app->mail_seen++;
+		if (n == sizeof(msg) && msg.type >= 0x80)
+			offer_message(app, &msg, &box);
+		fdbox_close(&box);
+	}
+}
+
+static void hand_on(const struct answer *a)
+{
+	int err;
+
+	if (!offer_hooks)
+		return;
+	if (!a->granted) {
+		offer_hooks->refused(a->context, a->why);
+		return;
+	}
+	err = offer_hooks->granted(a->context, &a->grant);
+	if (err) {
+		log_debug("a link is not taken: %s", strerrorname_np(-err));
+		offer_release(&a->grant);
+	}
+}
+
+void offer_poll(void)
+{
+	struct answer *a;
+	struct app *app;
+	int cancel;
+
+	if (likely(!offer_mail()))
+		return;
+	cancel = cancel_off();
+	app = get();
+	if (app) {
+		receive(app);
+		pthread_mutex_unlock(&app->lock);
+	}
+	while ((a = answer_take())) {
+		hand_on(a);
+		free(a);
+	}
+	cancel_back(cancel);
+}
+
+void offer_fork_child(void)
+{
+	answers = NULL; /* the parent's */
+	answered = false;
+	pthread_mutex_init(&answers_lock, NULL);
+	seg_fork_child();
+}

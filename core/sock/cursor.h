@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cursor.h - where a read or a write has come to in the program's buffers */
+#ifndef SOCK_CURSOR_H
+#define SOCK_CURSOR_H
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+/* What is left of a vector after some bytes; a small copy, made only when a
+ * blocking call has to go on. */
+struct cursor {
+	const struct iovec *iov;
+	int n;
+	size_t skip; /* bytes of iov[0] that are done */
+};
+
+static inline void cursor_advance(struct cursor *c, size_t bytes)
+{
+	bytes += c->skip;
+	while (c->n && bytes >= c->iov->iov_len) {
+		bytes -= c->iov->iov_len;
+		c->iov++;
+		c->n--;
+	}
+	c->skip = bytes;
+}
+
+static inline void *cursor_at(const struct cursor *c)
+{
+	return (char *)c->iov->iov_base + c->skip;
+}
+
+static inline size_t cursor_len(const struct cursor *c)
+{
+	return c->iov->iov_len - c->skip;
+}
+
+/* Of the whole vector: bytes, or -EINVAL as from readv(2). */
+static inline ssize_t cursor_total(const struct iovec *iov, int n)
+{
+	size_t sum = 0;
+	int i;
+
+	if (n < 0 || n > IOV_MAX)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		if (iov[i].iov_len > SSIZE_MAX - sum)
+			return -EINVAL;
+		sum += iov[i].iov_len;
+	}
+	return (ssize_t)sum;
+}
+
+#endif /* SOCK_CURSOR_H */

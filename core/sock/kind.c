@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kind.c - what kind of socket a number is, without asking the kernel */
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/sock.h"
+#include "core/sock/table.h"
+
+/*
+ * DOC: connect() must know whether a socket is TCP, which two system calls
+ * would tell; but most sockets were made by a socket() that we saw.  A number
+ * may have come to mean something else where we could not see, so this is a
+ * hint: before anything comes of it, the kernel is asked (upgrade.c).
+ */
+#define KINDS 65536
+
+enum kind { UNKNOWN, TCP, OTHER };
+
+static _Atomic uint8_t kinds[KINDS];
+
+int sock_opened(int fd, int domain, int type, int protocol)
+{
+	bool tcp = (domain == AF_INET || domain == AF_INET6) &&
+		   (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_STREAM &&
+		   (!protocol || protocol == IPPROTO_TCP);
+
+	if (fd >= 0 && fd < KINDS)
+		kinds[fd] = tcp ? TCP : OTHER;
+	return fd;
+}
+
+void sock_kind_copied(int from, int to)
+{
+	if (to >= 0 && to < KINDS)
+		kinds[to] = from >= 0 && from < KINDS ? (uint8_t)kinds[from]
+						      : UNKNOWN;
+}
+
+bool sock_seems_tcp(int fd)
+{
+	if (fd >= 0 && fd < KINDS && kinds[fd] != UNKNOWN)
+		return kinds[fd] == TCP;
+	return sock_tcp_domain(fd) >= 0;
+}

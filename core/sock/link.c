@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link.c - an upgraded connection: readiness, sleeping, its end */
+#include "core/sock/link.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "core/base/log.h"
+#include "core/sess/app.h"
+#include "core/sock/sock.h"
+
+#define POLL_INPUT (POLLIN | POLLRDNORM)
+#define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+
+/* --- locks --- */
+
+/* The family's lock only if there is a family: it is robust, and four times as
+ * dear.  A fork takes every lock (fork.c), so nobody is in between. */
+void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family)
+{
+	pthread_mutex_lock(&lock->mine);
+	if (unlikely(hold_others(s->hold))) {
+		hold_lock(family);
+		lock->both = true;
+	}
+}
+
+/* The others may have gone meanwhile. */
+void link_unlock(struct link_lock *lock, pthread_mutex_t *family)
+{
+	if (unlikely(lock->both)) {
+		lock->both = false;
+		hold_unlock(family);
+	}
+	pthread_mutex_unlock(&lock->mine);
+}
+
+/* --- receiving side --- */
+
+void link_see_switch(struct sock *s, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	uint64_t at;
+
+	if (h->rx_mode == HOLD_RX_READY &&
+	    link_peer_switched(&l->end, &at)) {
+		h->rx_switch = at;
+		h->rx_mode = HOLD_RX_DRAIN;
+	}
+	if (h->rx_mode == HOLD_RX_DRAIN && h->rx_kernel >= h->rx_switch)
+		h->rx_mode = HOLD_RX_RING;
+}
+
+/* Does all that comes from now on come by the ring? */
+static bool rx_by_ring(struct sock *s, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+
+	if (likely(h->rx_mode == HOLD_RX_RING))
+		return true;
+	if (h->rx_mode == HOLD_RX_KERNEL ||
+	    !(link_peer_flags(&l->end) & WIRE_LINK_SWITCHED))
+		return false;
+	link_lock_rx(s, l);
+	link_see_switch(s, l);
+	link_unlock_rx(s, l);
+	return h->rx_mode == HOLD_RX_RING;
+}
+
+/* To ask whether one can write is as good as writing: a program that waits for
+ * that first would wait for ever once the peer has left the kernel's stream. */
+static bool tx_by_ring(struct sock *s, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	int cancel;
+
+	if (likely(h->tx_ring))
+		return true;
+	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY))
+		return false;
+	cancel = cancel_off();
+	link_lock_tx(s, l);
+	upgrade_switch(s, s->fd, l);
+	link_unlock_tx(s, l);
+	cancel_back(cancel);
+	return h->tx_ring;
+}
+
+/* --- readiness --- */
+
+#define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
+
+/* Something has ended, so that the kernel must be asked what. */
+static bool is_ended(struct link *l)
+{
+	return unlikely(l->ended) ||
+	       unlikely(link_peer_flags(&l->end) & PEER_OVER) ||
+	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN);
+}
+
+unsigned link_ask_kernel(struct sock *s, unsigned ask)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = s->fd, .events = (short)ask };
+	int cancel = cancel_off(), n;
+
+	n = k_ppoll(&pfd, 1, &zero, NULL);
+	cancel_back(cancel);
+	if (n <= 0)
+		return 0;
+	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
+		s->link->ended = true;
+	if (pfd.revents & POLLRDHUP && !s->link->dead)
+		link_see_death(s, s->link);
+	return (unsigned short)pfd.revents;
+}
+
+static uint32_t lowat(const struct sock *s, const struct ring *r)
+{
+	uint32_t low = (uint32_t)s->rcvlowat;
+
+	return likely(low <= 1) ? 1 : MIN(low, r->size);
+}
+
+/* A third of the buffer, as the kernel has it. */
+static bool writable(struct link *l)
+{
+	ssize_t room = ring_room(&l->end.tx);
+
+	return room < 0 || (size_t)room >= l->end.tx.size / 3;
+}
+
+/* What the kernel says of the connection, as far as it may. */
+static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
+{
+	unsigned ev = got & (POLLHUP | POLLERR | POLLRDHUP | POLLPRI);
+
+	/* after the switch, input is nothing but the end */
+	if (got & POLLIN)
+		ev |= POLL_INPUT | SOCK_ANY_INPUT;
+	/* output is the kernel's again once the peer has gone: send_over() */
+	if (got & POLLOUT &&
+	    (!by_tx || l->dead || got & (POLLHUP | POLLERR) ||
+	     link_flags(&l->end) & WIRE_LINK_FIN ||
+	     link_peer_flags(&l->end) & WIRE_LINK_CLOSED))
+		ev |= POLL_OUTPUT;
+	return ev;
+}
+
+unsigned link_ready(struct sock *s, struct link *l, unsigned want)
+{
+	bool by_rx = rx_by_ring(s, l), by_tx = true, over = is_ended(l);
+	unsigned ev = 0, ask = over ? POLLIN | POLLRDHUP | POLLOUT : 0;
+	ssize_t used;
+
+	if (want & (POLL_INPUT | SOCK_ANY_INPUT | POLLRDHUP)) {
+		used = by_rx ? ring_used(&l->end.rx) : 0;
+		if (unlikely(used < 0))
+			return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT |
+			       POLLERR | POLLHUP;
+		if (used > 0)
+			ev |= SOCK_ANY_INPUT;
+		if ((size_t)used >= lowat(s, &l->end.rx))
+			ev |= POLL_INPUT;
+		if (!by_rx)
+			ask |= POLLIN | POLLRDHUP;
+	}
+	if (want & POLL_OUTPUT) {
+		by_tx = tx_by_ring(s, l);
+		if (!by_tx)
+			ask |= POLLOUT;
+		else if (writable(l))
+			ev |= POLL_OUTPUT;
+	}
+	if (unlikely(ask))
+		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
+	if (unlikely(s->error))
+		ev |= POLLERR;
+	return ev;
+}
+
+uint32_t link_rx_tail(struct sock *s, struct link *l)
+{
+	(void)s;
+	return ring_tail(&l->end.rx) + l->arrivals;
+}
+
+/* Level-triggered: bytes that are too few or that nobody asked for are no
+ * reason to stay awake. */
+static bool arm_input(struct sock *s, struct link *l, unsigned events,
+		      const uint32_t *tail)
+{
+	link_arm_rx(&l->end, l->bell->number);
+	if (tail)
+		return link_rx_tail(s, l) != *tail;
+	return link_ready(s, l, events);
+}
+
+bool link_arm(struct sock *s, struct link *l, unsigned events,
+	      const uint32_t *tail)
+{
+	if (events & (POLL_INPUT | POLLRDHUP | SOCK_ANY_INPUT) &&
+	    arm_input(s, l, events, tail))
+		return true;
+	if (events & POLL_OUTPUT && tx_by_ring(s, l) && !writable(l)) {
+		link_arm_tx(&l->end, l->bell->number, l->end.tx.size / 3);
+		if (writable(l))
+			return true;
+	}
+	return !tail && link_ready(s, l, events);
+}
+
+/* A hang-up and an error the kernel tells unasked; the peer's FIN only until
+ * it is known, or the sleeper would not sleep any more. */
+unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
+{
+	unsigned ask = 0;
+
+	if (s->hold->link.rx_mode != HOLD_RX_RING &&
+	    events & (POLL_INPUT | SOCK_ANY_INPUT))
+		ask |= POLLIN;
+	if (!l->ended)
+		ask |= POLLRDHUP;
+	if (events & POLL_OUTPUT && !s->hold->link.tx_ring)
+		ask |= POLLOUT;
+	return ask;
+}
+
+void link_alive(struct link *l, unsigned revents)
+{
+	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
+		l->ended = true;
+	if (revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+		l->arrivals++;
+}
+
+/* --- the end --- */
+
+/*
+ * Who closes or shuts down says so in the link before the kernel does (FIN).
+ * Who is killed, or just exits, does not: then nobody will take what is in the
+ * ring, or read any more.  TCP would have reset the connection if something
+ * was left unread, which the kernel does not know: so we do it here.
+ */
+bool link_see_death(struct sock *s, struct link *l)
+{
+	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN))
+		return false;
+	/* the kernel's word before the flag: they were given in the other
+	 * order */
+	if (!upgrade_has_fin(s->fd) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+	    atomic_exchange(&l->dead, true))
+		return l->dead;
+	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
+		s->error = ECONNRESET;
+		k_shutdown(s->fd, SHUT_RDWR);
+	}
+	return true;
+}
+
+/*
+ * The kernel does not tell the peer of a death after the FIN.  If it has
+ * nothing left to send, let it: a reset ends just what the peer may still
+ * write.  link_closing() takes it back.
+ */
+static void reset_on_death(struct sock *s, int fd)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	struct hold_link *h = &s->hold->link;
+	int queued;
+
+	if (h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
+	    !k_ioctl(fd, SIOCOUTQ, &queued) && !queued)
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+static void no_reset(struct sock *s, int fd)
+{
+	struct linger lg = { .l_onoff = s->linger >= 0,
+			     .l_linger = s->linger >= 0 ? s->linger : 0 };
+
+	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+}
+
+int link_shutdown(struct sock *s, int fd, struct link *l, int how)
+{
+	int err;
+
+	if (how != SHUT_RD) {
+		/* with the lock, so that whoever is sending is done */
+		link_lock_tx(s, l);
+		link_set_flags(&l->end, WIRE_LINK_FIN);
+		err = k_shutdown(fd, how);
+		if (!err)
+			reset_on_death(s, fd);
+		link_unlock_tx(s, l);
+	} else {
+		err = k_shutdown(fd, how);
+	}
+	/* the kernel wakes the peer, which sleeps on it as well; our own
+	 * threads see that the kernel has something to say */
+	l->ended = true;
+	sock_notify(s);
+	return err;
+}
+
+/* Bytes that nobody will read: then TCP resets, as it does for its own. */
+static bool has_unread(struct sock *s, struct link *l)
+{
+	return s->hold->link.rx_mode != HOLD_RX_KERNEL &&
+	       ring_used(&l->end.rx) > 0;
+}
+
+/* The last process lets go. */
+static void link_over(struct sock *s, int fd, struct link *l)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
+
+	/* what the peer puts from here on, it sees is in vain; a writer that
+	 * waits for room must hear of it: the kernel may not have a word to
+	 * say */
+	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
+	link_ring(l, link_wake_writer(&l->end));
+	if (s->linger == 0 || has_unread(s, l)) {
+		link_set_flags(&l->end, WIRE_LINK_RESET);
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	} else if (shut) {
+		no_reset(s, fd);
+	}
+}
+
+static void let_go(struct sock *s, int fd)
+{
+	if (!s->hold)
+		return;
+	if (!hold_drop(s->hold)) {
+		s->hold_shared = true;
+		epoll_sock_leaves(s, fd);
+	} else if (s->link) {
+		link_over(s, fd, s->link);
+	}
+}
+
+void link_closing(struct sock *s, int fd)
+{
+	s->hold_left = true; /* before the look: take_grant() */
+	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
+		return;
+	upgrade_lock();
+	let_go(s, fd);
+	upgrade_unlock();
+}
+
+static void link_free(struct link *l)
+{
+	offer_set_user(&l->grant, NULL);
+	link_unlist(l);
+	bell_put(l->bell);
+	pthread_mutex_destroy(&l->rx_lock.mine);
+	pthread_mutex_destroy(&l->tx_lock.mine);
+	free(l);
+}
+
+/* The sock is nobody's any more.  Where libc closed the descriptor behind our
+ * back, this is the first we hear of it. */
+void link_release(struct sock *s)
+{
+	struct link *l = s->link;
+	struct offer_grant g;
+
+	epoll_sock_gone(s);
+	if (!s->hold_left)
+		link_closing(s, -1);
+	bell_put(s->bell);
+	if (!l)
+		return;
+	upgrade_learned(s, l);
+	g = l->grant;
+	link_untidy(s);
+	link_free(l);
+	/* a process that shares it goes on by the same memory */
+	if (s->hold_shared)
+		offer_abandon(&g);
+	else
+		offer_release(&g);
+}
+
+int link_count(struct sock *s, int fd, struct link *l, bool sent)
+{
+	ssize_t ring = 0;
+	int kernel = 0;
+
+	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
+		kernel = 0;
+	/* what is sent has arrived: it lies in the peer's memory, where TCP
+	 * would have acknowledged it */
+	if (!sent && rx_by_ring(s, l))
+		ring = ring_used(&l->end.rx);
+	return kernel + (int)MAX(ring, (ssize_t)0);
+}
+
+/* --- giving memory back --- */
+
+/*
+ * A ring that a burst has spread over many pages is worth a look when a thread
+ * of its producer goes to sleep.  If the consumer has not emptied it by then,
+ * the producer is rung when it has.
+ */
+#define TIDY_MAX 64
+
+static struct sock *untidy[TIDY_MAX];
+static _Atomic unsigned n_untidy;
+static pthread_mutex_t untidy_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void link_spread(struct sock *s, struct link *l)
+{
+	pthread_mutex_lock(&untidy_lock);
+	if (!l->spread && n_untidy < TIDY_MAX) {
+		l->spread = true;
+		untidy[n_untidy++] = s;
+	}
+	pthread_mutex_unlock(&untidy_lock);
+}
+
+static void untidy_del(unsigned i)
+{
+	untidy[i]->link->spread = false;
+	untidy[i] = untidy[--n_untidy];
+}
+
+void link_untidy(struct sock *s)
+{
+	unsigned i;
+
+	if (!s->link->spread)
+		return;
+	pthread_mutex_lock(&untidy_lock);
+	for (i = 0; i < n_untidy; i++)
+		if (untidy[i] == s) {
+			untidy_del(i);
+			break;
+		}
+	pthread_mutex_unlock(&untidy_lock);
+}
+
+/* untidy_lock keeps the link: link_release() takes it first.  A thread that
+ * is sending is not waited for. */
+static bool tidy_one(struct sock *s, struct link *l)
+{
+	bool tidy = false;
+
+	if (hold_others(s->hold) || pthread_mutex_trylock(&l->tx_lock.mine))
+		return false;
+	if (!ring_unread(&l->end.tx))
+		tidy = ring_give_back(&l->end.tx);
+	else if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED)
+		tidy = true;
+	else
+		link_arm_tx(&l->end, l->bell->number, l->end.tx.size);
+	pthread_mutex_unlock(&l->tx_lock.mine);
+	return tidy;
+}
+
+void link_tidy(void)
+{
+	unsigned i;
+
+	if (likely(!n_untidy))
+		return;
+	pthread_mutex_lock(&untidy_lock);
+	for (i = 0; i < n_untidy;)
+		if (tidy_one(untidy[i], untidy[i]->link))
+			untidy_del(i);
+		else
+			i++;
+	pthread_mutex_unlock(&untidy_lock);
+}
+
+/* --- fork --- */
+
+/* Every link of the process, in a list: numbers don't tell, since a thread may
+ * use a sock whose last number is being closed. */
+static struct link *links;
+static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void link_list(struct link *l)
+{
+	pthread_mutex_lock(&links_lock);
+	l->next = links;
+	l->prev = &links;
+	if (l->next)
+		l->next->prev = &l->next;
+	links = l;
+	pthread_mutex_unlock(&links_lock);
+}
+
+void link_unlist(struct link *l)
+{
+	pthread_mutex_lock(&links_lock);
+	*l->prev = l->next;
+	if (l->next)
+		l->next->prev = l->prev;
+	pthread_mutex_unlock(&links_lock);
+}
+
+void link_fork_prepare(void)
+{
+	struct link *l;
+
+	pthread_mutex_lock(&links_lock);
+	for (l = links; l; l = l->next) {
+		pthread_mutex_lock(&l->rx_lock.mine);
+		pthread_mutex_lock(&l->tx_lock.mine);
+	}
+	pthread_mutex_lock(&untidy_lock); /* after tx_lock: link_spread() */
+}
+
+static void unlock_all(void)
+{
+	struct link *l;
+
+	for (l = links; l; l = l->next) {
+		pthread_mutex_unlock(&l->tx_lock.mine);
+		pthread_mutex_unlock(&l->rx_lock.mine);
+	}
+	pthread_mutex_unlock(&untidy_lock);
+	pthread_mutex_unlock(&links_lock);
+}
+
+void link_fork_parent(void)
+{
+	unlock_all();
+}
+
+/* The parent tidies; its threads' calls in the kernel are not the child's. */
+void link_fork_child(void)
+{
+	n_untidy = 0;
+	unlock_all();
+}

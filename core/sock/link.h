@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - kernel connections whose bytes may move to shared memory
+ *
+ * DOC: A SOCK_LINK begins as a connection of the kernel that somebody who
+ * might be ours is at the other end of.  While sock.link is NULL every call is
+ * the kernel's; all that is done is to count exchanges.  When it has proved
+ * worth it, an offer is made (upgrade.c), and if both ends offer, the daemon
+ * grants a link and sock.link is set for the rest of the socket's life.
+ *
+ * Each direction then leaves the kernel by itself:
+ *
+ *	receiving: HOLD_RX_KERNEL -> READY, when no thread of ours is in a call
+ *	of the kernel's any more that would not look at the ring (k_rx); by this
+ *	the peer may switch.  -> DRAIN, when we see that it has: there are
+ *	rx_switch - rx_kernel bytes to be had from the kernel.  -> RING.
+ *	sending: when the peer is READY and no call of ours is sending by the
+ *	kernel (k_tx), with tx_lock: switch_at is published, and what follows
+ *	goes to the ring.
+ *
+ * The kernel's connection stays: whatever the end of the stream, an error or a
+ * hang-up is, it is the kernel that says so, once the ring is empty.
+ *
+ * Locks: link.rx_lock and link.tx_lock guard the hold's half of a direction
+ * among threads, those of the hold among the processes that share it.  They
+ * are held for the length of a copy and of calls that do not block.  Neither
+ * is taken with any other lock held.
+ */
+#ifndef SOCK_LINK_H
+#define SOCK_LINK_H
+
+#include "core/base/kernel.h"
+#include "core/sess/offer.h"
+#include "core/sock/table.h"
+
+struct link_lock {
+	pthread_mutex_t mine; /* this process's threads */
+	bool both;	      /* the family's is held, too */
+};
+
+struct link {
+	struct link_end end;
+	struct offer_grant grant;
+	struct bell *bell; /* ours, that the peer rings; referenced */
+	struct link_lock rx_lock, tx_lock;
+	_Atomic bool settled; /* consented and switched: nothing left to do */
+	_Atomic bool ended;   /* the kernel's connection had something to say */
+	_Atomic bool dead;    /* the peer went without a word: link_see_death() */
+	_Atomic bool spread;  /* the ring took more memory than it needs now */
+	_Atomic uint32_t arrivals; /* times the kernel said that something came */
+	unsigned empties; /* empty reads since the kernel was asked; rx_lock */
+	unsigned failures; /* attempts to leave the kernel */
+	struct link *next, **prev; /* of the process; link.c */
+};
+
+/* --- port.c: listeners and what they accept --- */
+/* @fd listens in the kernel: it may get links.  */
+void port_listens(int fd, int domain, const struct sockaddr *sa,
+		  const struct conf_choice *choice);
+int port_accept(struct sock *port, int fd, struct sockaddr *addr,
+		socklen_t *len, int flags);
+void port_release(struct sock *s);
+/* Is there a daemon, and a program of ours that listens on the port of @sa?
+ * Then a connection will get a link, but for limits. */
+bool link_likely(const struct sockaddr *sa);
+/* @fd was connected, or is being connected, to @sa by the kernel. */
+void link_connected(int fd, const struct sockaddr *sa,
+		    const struct conf_choice *choice);
+
+/* It is not connected any more: connect(2) to nothing. */
+void link_disconnected(struct sock *s, int fd);
+
+/* --- upgrade.c: from the kernel to the link --- */
+extern const struct offer_hooks upgrade_hooks;
+/* What is due: answers, an offer, consent, the switch. */
+void upgrade_work(struct sock *s, int fd);
+bool upgrade_due_offer(struct sock *s);
+/* May the other end send by the link from here on? Does so if it can. */
+void upgrade_consent(struct sock *s, int fd, struct link *l);
+/* May we?  With tx_lock and the hold's; true if what is sent goes there. */
+bool upgrade_switch(struct sock *s, int fd, struct link *l);
+/* Thresholds, as learned from connections to that port that have ended. */
+void upgrade_learn(struct sock *s);
+void upgrade_learned(struct sock *s, struct link *l);
+/* Grants do not happen meanwhile.  Before all other locks. */
+void upgrade_lock(void);
+void upgrade_unlock(void);
+/* Has the kernel had the peer's FIN? */
+bool upgrade_has_fin(int fd);
+
+static inline bool link_work_due(struct sock *s)
+{
+	struct link *l = s->link;
+
+	if (likely(l))
+		return unlikely(!l->settled);
+	if (s->upgrade == UPGRADE_NEVER)
+		return false;
+	return offer_mail() ||
+	       (s->upgrade == UPGRADE_IDLE && upgrade_due_offer(s)) ||
+	       (s->upgrade == UPGRADE_OFFERED &&
+		s->offer_epoch != offer_epoch());
+}
+
+/*
+ * Enter a call that the kernel is to make: false if the link is to be used
+ * instead.  *@count is s->k_rx or s->k_tx, raised until link_leave().
+ */
+static inline bool link_enter_kernel(struct sock *s, int fd,
+				     _Atomic int *count)
+{
+	if (link_work_due(s))
+		upgrade_work(s, fd);
+	if (s->link)
+		return false;
+	/* the count before the second look: pairs with upgrade_consent(),
+	 * which sets the link before it looks at the count */
+	++*count;
+	if (likely(!s->link))
+		return true;
+	--*count;
+	return false;
+}
+
+static inline ssize_t link_leave_rx(struct sock *s, ssize_t n)
+{
+	--s->k_rx;
+	if (n > 0) {
+		s->sent_last = false;
+		s->moved += (uint64_t)n;
+	}
+	return n;
+}
+
+static inline ssize_t link_leave_tx(struct sock *s, ssize_t n)
+{
+	--s->k_tx;
+	if (n > 0) {
+		if (!s->sent_last)
+			s->turns++;
+		s->sent_last = true;
+		s->moved += (uint64_t)n;
+	}
+	return n;
+}
+
+/* --- link.c: the state of one that is there --- */
+void link_list(struct link *l);
+void link_unlist(struct link *l);
+void link_release(struct sock *s);
+/* The last number of @s in this process is about to be closed, as @fd. */
+void link_closing(struct sock *s, int fd);
+unsigned link_ready(struct sock *s, struct link *l, unsigned want);
+bool link_arm(struct sock *s, struct link *l, unsigned events,
+	      const uint32_t *tail);
+uint32_t link_rx_tail(struct sock *s, struct link *l);
+/* poll(2) of the kernel's connection, without waiting. */
+unsigned link_ask_kernel(struct sock *s, unsigned ask);
+/* What a sleeper asks the kernel about it: POLL* bits. */
+unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
+/* ... and what it has heard. */
+void link_alive(struct link *l, unsigned revents);
+int link_shutdown(struct sock *s, int fd, struct link *l, int how);
+/* The kernel has a FIN that the peer did not announce: true if it is dead. */
+bool link_see_death(struct sock *s, struct link *l);
+/* Write the peer's bell if @bell says that it is to be. */
+static inline void link_ring(struct link *l, int bell)
+{
+	if (unlikely(bell >= 0))
+		bell_ring(l->grant.bell_fd);
+}
+void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family);
+void link_unlock(struct link_lock *lock, pthread_mutex_t *family);
+#define link_lock_rx(s, l) link_lock(s, &(l)->rx_lock, &(s)->hold->rx_lock)
+#define link_unlock_rx(s, l) link_unlock(&(l)->rx_lock, &(s)->hold->rx_lock)
+#define link_lock_tx(s, l) link_lock(s, &(l)->tx_lock, &(s)->hold->tx_lock)
+#define link_unlock_tx(s, l) link_unlock(&(l)->tx_lock, &(s)->hold->tx_lock)
+/* DRAIN or RING if the peer has switched; rx_lock held */
+void link_see_switch(struct sock *s, struct link *l);
+/* A burst has gone by the ring; threads that are about to sleep give back what
+ * it left; and the link is about to go. */
+void link_spread(struct sock *s, struct link *l);
+void link_tidy(void);
+void link_untidy(struct sock *s);
+
+/* Nobody is in the middle of a copy while the process is forked. */
+void link_fork_prepare(void);
+void link_fork_parent(void);
+void link_fork_child(void);
+
+/* --- link_io.c --- */
+ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
+		  int flags);
+ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
+		  int flags);
+ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
+/* Bytes to be read, or not yet taken by the peer: FIONREAD, SIOCOUTQ */
+int link_count(struct sock *s, int fd, struct link *l, bool sent);
+
+#endif /* SOCK_LINK_H */

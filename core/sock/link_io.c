@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_io.c - bytes of an upgraded connection */
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/sess/app.h"
+#include "core/sock/cursor.h"
+#include "core/sock/link.h"
+#include "core/sock/sock.h"
+
+/*
+ * DOC: The stream of a direction comes from the kernel up to the switch, then
+ * from the ring.  Its end is the kernel's to tell, and only once the ring is
+ * empty: the kernel's FIN may overtake bytes of the ring that were put before
+ * it, so the ring is looked at again after the kernel was asked.
+ */
+
+#define EMPTIES_MAX 256 /* non-blocking reads until the kernel is asked */
+#define FILE_PIECE 65536u
+
+static unsigned partial(size_t done)
+{
+	return done ? SOCK_NO_RESTART : 0;
+}
+
+static uint64_t end_of(int timeout_ms)
+{
+	return timeout_ms ? app_now_ms() + (uint64_t)timeout_ms : UINT64_MAX;
+}
+
+/* --- receiving; with rx_lock --- */
+
+static ssize_t ring_get(struct ring *r, const struct cursor *c, size_t want,
+			int flags)
+{
+	ssize_t n, got;
+	size_t done = 0;
+	int i;
+
+	if (likely(!(flags & (MSG_PEEK | MSG_TRUNC))))
+		return c->n == 1 ? ring_take(r, cursor_at(c), cursor_len(c))
+				 : ring_takev(r, c->iov, c->n, c->skip);
+	if (!(flags & MSG_PEEK)) /* TCP: drop, don't copy */
+		return ring_drop(r, want);
+	if (flags & MSG_TRUNC) { /* count, don't copy */
+		n = ring_used(r);
+		return n > 0 ? (ssize_t)MIN(want, (size_t)n) : n ? n : -EAGAIN;
+	}
+	for (i = 0; i < c->n; i++) {
+		got = ring_peek(r, done, c->iov[i].iov_base, c->iov[i].iov_len);
+		if (got < 0)
+			return done ? (ssize_t)done : got;
+		done += (size_t)got;
+		if ((size_t)got < c->iov[i].iov_len)
+			break;
+	}
+	return done ? (ssize_t)done : -EAGAIN;
+}
+
+/* Not beyond @max bytes, which is what the kernel still has to give. */
+static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
+			  uint64_t max, int flags)
+{
+	struct hold_link *h = &s->hold->link;
+	int cancel = cancel_off(); /* there is a lock held */
+	ssize_t n;
+
+	flags = (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT;
+	n = k_recvfrom(fd, cursor_at(c),
+		       (size_t)MIN((uint64_t)cursor_len(c), max), flags, NULL,
+		       NULL);
+	cancel_back(cancel);
+	if (n > 0 && !(flags & MSG_PEEK))
+		h->rx_kernel += (uint64_t)n;
+	return n;
+}
+
+/* End of file, but for a peer that died with something unread. */
+static ssize_t end_of_dead(struct sock *s, struct link *l)
+{
+	int err = link_see_death(s, l) ? atomic_exchange(&s->error, 0) : 0;
+
+	return -err;
+}
+
+/* The ring is empty; has the kernel anything to say?  As from recv(2). */
+static ssize_t ask_end(struct sock *s, int fd, struct link *l,
+		       const struct cursor *c, size_t want, int flags)
+{
+	int cancel = cancel_off();
+	ssize_t n, again;
+
+	n = k_recvfrom(fd, cursor_at(c), cursor_len(c),
+		       MSG_DONTWAIT | (flags & MSG_PEEK), NULL, NULL);
+	cancel_back(cancel);
+	if (n == -EAGAIN || n == -EINTR)
+		return -EAGAIN;
+	again = ring_get(&l->end.rx, c, want, flags);
+	if (again == -EAGAIN)
+		return n ? n : end_of_dead(s, l);
+	/* it was put before the end; an error comes only once */
+	if (n < 0)
+		s->error = (int)-n;
+	return again;
+}
+
+static bool may_be_over(struct link *l)
+{
+	if (unlikely(l->ended || ++l->empties >= EMPTIES_MAX ||
+		     link_peer_flags(&l->end) &
+			     (WIRE_LINK_FIN | WIRE_LINK_CLOSED))) {
+		l->empties = 0;
+		return true;
+	}
+	return false;
+}
+
+static ssize_t from_ring(struct sock *s, int fd, struct link *l,
+			 const struct cursor *c, size_t want, int flags)
+{
+	ssize_t n = ring_get(&l->end.rx, c, want, flags);
+	int err;
+
+	if (likely(n > 0)) {
+		l->empties = 0;
+		return n;
+	}
+	if (n != -EAGAIN)
+		return n;
+	if (unlikely(s->error)) {
+		err = atomic_exchange(&s->error, 0);
+		if (err)
+			return -err;
+	}
+	return may_be_over(l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
+}
+
+/* Before the switch, or up to it. */
+static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
+			   const struct cursor *c, size_t want, int flags)
+{
+	struct hold_link *h = &s->hold->link;
+	uint64_t max = UINT64_MAX;
+	ssize_t n;
+
+	if (h->rx_mode == HOLD_RX_DRAIN)
+		max = h->rx_switch - h->rx_kernel;
+	n = kernel_get(s, fd, c, max, flags);
+	if (n > 0 || n == -EAGAIN || n == -EINTR ||
+	    h->rx_mode == HOLD_RX_KERNEL)
+		return n;
+	/* an end; but the peer may have switched before it */
+	link_see_switch(s, l);
+	if (h->rx_mode != HOLD_RX_RING)
+		return n ? n : end_of_dead(s, l);
+	if (n < 0)
+		s->error = (int)-n;
+	return from_ring(s, fd, l, c, want, flags);
+}
+
+static ssize_t recv_once(struct sock *s, int fd, struct link *l,
+			 const struct cursor *c, size_t want, int flags)
+{
+	struct hold_link *h = &s->hold->link;
+	int bell = -1;
+	ssize_t n;
+
+	link_lock_rx(s, l);
+	if (unlikely(h->rx_mode != HOLD_RX_RING))
+		link_see_switch(s, l);
+	if (likely(h->rx_mode == HOLD_RX_RING)) {
+		n = from_ring(s, fd, l, c, want, flags);
+		if (likely(n > 0) && !(flags & MSG_PEEK)) {
+			bell = link_wake_writer(&l->end);
+			link_tally(&l->end.mine->rx_msgs, 1);
+		}
+	} else {
+		n = from_kernel(s, fd, l, c, want, flags);
+	}
+	link_unlock_rx(s, l);
+	link_ring(l, bell);
+	return n;
+}
+
+/* The peer wrote nonsense: to the program, as if the network had broken. */
+static ssize_t broken(struct sock *s, int fd)
+{
+	k_shutdown(fd, SHUT_RDWR);
+	s->link->ended = true;
+	sock_notify(s);
+	return -ECONNRESET;
+}
+
+/* MSG_PEEK | MSG_WAITALL is rare: look again in a while. */
+static bool peek_on(struct link *l, size_t got, size_t enough, uint64_t end)
+{
+	static const struct timespec ts = { .tv_nsec = 1000000 };
+
+	return got < enough && got < l->end.rx.size && app_now_ms() < end &&
+	       k_ppoll(NULL, 0, &ts, NULL) >= 0;
+}
+
+struct recv_want {
+	size_t total, enough;
+	int timeout;
+	uint64_t end;
+	bool nonblock;
+};
+
+static void want_init(struct recv_want *w, struct sock *s, size_t total,
+		      int flags)
+{
+	w->total = total;
+	w->nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	w->enough = flags & MSG_WAITALL
+			    ? total
+			    : MIN(total, (size_t)MAX(s->rcvlowat, 1));
+	w->timeout = s->rcvtimeo_ms;
+	w->end = end_of(w->timeout);
+}
+
+static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
+			 const struct recv_want *w)
+{
+	struct link *l = s->link;
+	size_t done = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (unlikely(!l->settled))
+			upgrade_work(s, fd);
+		n = recv_once(s, fd, l, c, w->total - done, flags);
+		if (n > 0 && flags & MSG_PEEK) {
+			if (w->nonblock ||
+			    !peek_on(l, (size_t)n, w->enough, w->end))
+				return n;
+			continue;
+		}
+		if (n > 0) {
+			done += (size_t)n;
+			if (done >= w->enough)
+				return (ssize_t)done;
+			cursor_advance(c, (size_t)n);
+			continue;
+		}
+		if (n == -EPROTO)
+			n = broken(s, fd);
+		if (n != -EAGAIN && n != -EINTR)
+			return done ? (ssize_t)done : n;
+		n = w->nonblock ? -EAGAIN
+				: sock_wait(s, SOCK_ANY_INPUT | partial(done),
+					    w->timeout ? w->timeout : -1);
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+	}
+}
+
+/* recv(2) of nothing: waits for something, and takes nothing. */
+static ssize_t recv_nothing(struct sock *s, int flags)
+{
+	int timeout = s->rcvtimeo_ms;
+
+	if (sock_ready(s, SOCK_ANY_INPUT | POLLIN))
+		return 0;
+	if (flags & MSG_DONTWAIT || sock_nonblock(s))
+		return -EAGAIN;
+	return sock_wait(s, SOCK_ANY_INPUT, timeout ? timeout : -1);
+}
+
+ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
+		  int flags)
+{
+	struct cursor c = { .iov = iov, .n = n };
+	struct recv_want w;
+	ssize_t total = cursor_total(iov, n);
+
+	if (unlikely(total < 0))
+		return total;
+	if (unlikely(flags & (MSG_OOB | MSG_ERRQUEUE)))
+		return k_recvfrom(fd, NULL, 0, flags, NULL, NULL);
+	if (unlikely(!total))
+		return recv_nothing(s, flags);
+	cursor_advance(&c, 0); /* past empty pieces */
+	want_init(&w, s, (size_t)total, flags);
+	return recv_loop(s, fd, &c, flags, &w);
+}
+
+/* --- sending --- */
+
+/* The kernel sends it: because the switch has not come, or because the peer
+ * has gone and the kernel knows what that means for who sends. */
+static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
+			 int flags)
+{
+	struct iovec iov = { .iov_base = cursor_at(c),
+			     .iov_len = cursor_len(c) };
+	struct msghdr msg = { .msg_iov = c->skip ? &iov : (void *)c->iov,
+			      .msg_iovlen = c->skip ? 1 : (size_t)c->n };
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	ssize_t n;
+
+	if (unlikely(err))
+		return -err;
+	n = k_sendmsg(fd, &msg, flags);
+	if (n == -EAGAIN)
+		s->full++;
+	return n;
+}
+
+static bool kernel_failed(struct sock *s, struct link *l)
+{
+	return unlikely(l->ended) &&
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) ||
+		l->dead);
+}
+
+/* Must the kernel say what becomes of bytes that are sent now? */
+static bool send_over(struct sock *s, struct link *l)
+{
+	return unlikely(link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
+	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN) ||
+	       kernel_failed(s, l);
+}
+
+static ssize_t to_ring(struct sock *s, struct link *l, const struct cursor *c,
+		       int *bell)
+{
+	ssize_t n;
+
+	n = c->n == 1 ? ring_put(&l->end.tx, cursor_at(c), cursor_len(c))
+		      : ring_putv(&l->end.tx, c->iov, c->n, c->skip);
+	if (likely(n > 0)) {
+		*bell = link_wake_reader(&l->end);
+		link_tally(&l->end.mine->tx_msgs, 1);
+		link_tally(&l->end.mine->tx_bytes, (uint64_t)n);
+		if (unlikely(ring_is_spread(&l->end.tx) && !l->spread))
+			link_spread(s, l);
+	}
+	return n;
+}
+
+/* One attempt: bytes, or what went wrong; -EAGAIN: *wait says whether it is
+ * the ring that is full. */
+static ssize_t send_once(struct sock *s, int fd, struct link *l,
+			 const struct cursor *c, int flags, bool *ring)
+{
+	int bell = -1;
+	ssize_t n;
+
+	*ring = false;
+	link_lock_tx(s, l);
+	if (likely(s->hold->link.tx_ring || upgrade_switch(s, fd, l))) {
+		if (likely(!send_over(s, l))) {
+			*ring = true;
+			n = to_ring(s, l, c, &bell);
+			link_unlock_tx(s, l);
+			link_ring(l, bell);
+			return n;
+		}
+		link_unlock_tx(s, l);
+		return by_kernel(s, fd, c, flags);
+	}
+	++s->k_tx; /* before the lock goes: pairs with upgrade_switch() */
+	link_unlock_tx(s, l);
+	n = by_kernel(s, fd, c, flags);
+	--s->k_tx;
+	return n;
+}
+
+static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
+			 int flags)
+{
+	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), ring;
+	struct link *l = s->link;
+	int timeout = s->sndtimeo_ms;
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < want) {
+		n = send_once(s, fd, l, c, flags, &ring);
+		if (likely(n > 0)) {
+			done += (size_t)n;
+			cursor_advance(c, (size_t)n);
+			continue;
+		}
+		if (n == -EPROTO)
+			n = broken(s, fd);
+		if (n == -EAGAIN && ring) {
+			s->full++;
+			n = nonblock ? -EAGAIN
+				     : sock_wait(s, POLLOUT | partial(done),
+						 timeout ? timeout : -1);
+		}
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
+		  int flags)
+{
+	struct cursor c = { .iov = iov, .n = n };
+	ssize_t total = cursor_total(iov, n);
+	struct link *l = s->link;
+
+	if (unlikely(total < 0))
+		return total;
+	if (unlikely(!l->settled))
+		upgrade_work(s, fd);
+	if (unlikely(flags & MSG_OOB && s->hold->link.tx_ring))
+		return -EOPNOTSUPP;
+	if (unlikely(!total))
+		return by_kernel(s, fd, &c, flags);
+	cursor_advance(&c, 0); /* past empty pieces */
+	return send_loop(s, fd, &c, (size_t)total, flags);
+}
+
+/* --- files --- */
+
+/* From the file straight into the ring: what was read is sent, so nothing is
+ * read in vain.  0: the file's end. */
+static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
+			 off_t *off, size_t len)
+{
+	int pieces, bell = -1, cancel;
+	struct iovec view[2];
+	ssize_t n, room;
+
+	if (send_over(s, l))
+		return k_sendfile(fd, in, off, len);
+	cancel = cancel_off();
+	link_lock_tx(s, l);
+	room = ring_space(&l->end.tx, MIN(len, (size_t)FILE_PIECE), view,
+			  &pieces);
+	n = room;
+	if (room > 0)
+		n = k_pread(in, view[0].iov_base, view[0].iov_len, *off);
+	if (room > 0 && n > 0) {
+		ring_publish(&l->end.tx, (size_t)n);
+		bell = link_wake_reader(&l->end);
+		link_tally(&l->end.mine->tx_bytes, (uint64_t)n);
+		*off += n;
+	}
+	if (n > 0 && unlikely(ring_is_spread(&l->end.tx) && !l->spread))
+		link_spread(s, l);
+	link_unlock_tx(s, l);
+	cancel_back(cancel);
+	link_ring(l, bell);
+	return n;
+}
+
+static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
+{
+	int timeout = s->sndtimeo_ms;
+	struct link *l = s->link;
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len) {
+		n = file_once(s, fd, l, in, off, len - done);
+		if (n == -EAGAIN) {
+			s->full++;
+			n = sock_nonblock(s)
+				    ? -EAGAIN
+				    : sock_wait(s, POLLOUT | partial(done),
+						timeout ? timeout : -1);
+			if (!n)
+				continue;
+		}
+		if (n <= 0)
+			return done ? (ssize_t)done : n;
+		done += (size_t)n;
+	}
+	link_tally(&l->end.mine->tx_msgs, 1);
+	return (ssize_t)done;
+}
+
+ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len)
+{
+	off_t pos = off ? *off : k_lseek(in, 0, SEEK_CUR);
+	struct link *l = s->link;
+	bool ring;
+	ssize_t n;
+
+	if (!l->settled)
+		upgrade_work(s, fd);
+	link_lock_tx(s, l);
+	ring = s->hold->link.tx_ring || upgrade_switch(s, fd, l);
+	if (!ring)
+		++s->k_tx;
+	link_unlock_tx(s, l);
+	if (!ring) {
+		n = k_sendfile(fd, in, off, len);
+		--s->k_tx;
+		return n;
+	}
+	if (pos < 0)
+		return pos == -ESPIPE || off ? -EINVAL : pos;
+	n = file_loop(s, fd, in, &pos, MIN(len, (size_t)0x7ffff000));
+	if (off)
+		*off = pos;
+	else if (k_lseek(in, pos, SEEK_SET) < 0)
+		return -EIO;
+	return n;
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* upgrade.c - a kernel connection on its way to a link */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sess/app.h"
+#include "core/sock/link.h"
+#include "core/sock/sock.h"
+
+/*
+ * DOC: Stream positions are the kernel's own (TCP_INFO), read when a direction
+ * leaves it.  Counting what passes through our calls would miss what libc or
+ * a raw syscall moved, and sockets whose beginning we did not see.  Of the
+ * kernel's counters, bytes_acked includes the SYN of an active open and
+ * bytes_received the peer's FIN: so none is read after a FIN, and what was
+ * sent is taken from two of them that must agree.
+ */
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+
+#define RETRY_FACTOR 4	 /* after an offer that came to nothing */
+#define TURNS_MAX 100000 /* ... and then never */
+#define FAILURES_MAX 16
+#define TRIES 4		 /* for a stable reading of a moving counter */
+
+/* --- is it worth it? --- */
+
+/* By the server's port: connections there tend to be long or short. */
+#define LEARN_PORTS 1024
+#define LEARN_MAX 5 /* times two, each */
+static _Atomic uint8_t learned[LEARN_PORTS];
+
+static _Atomic uint8_t *learned_of(const struct sock *s)
+{
+	return &learned[(s->client ? s->rmt_port : s->lcl_port) % LEARN_PORTS];
+}
+
+void upgrade_learn(struct sock *s)
+{
+	const struct conf *conf = conf_get();
+
+	s->need_turns = conf->upgrade_turns << *learned_of(s);
+	s->need_bytes = (uint64_t)conf->upgrade_bytes << *learned_of(s);
+}
+
+/* A link that was closed soon was not worth its making; one that was used is
+ * worth it the sooner the next time. */
+void upgrade_learned(struct sock *s, struct link *l)
+{
+	_Atomic uint8_t *shift = learned_of(s);
+	uint64_t msgs = l->end.mine->tx_msgs + l->end.mine->rx_msgs;
+
+	if (msgs < s->need_turns && *shift < LEARN_MAX)
+		++*shift;
+	else if (msgs > 16 * (uint64_t)s->need_turns && *shift)
+		--*shift;
+}
+
+bool upgrade_due_offer(struct sock *s)
+{
+	if (!s->client)
+		return offer_waiting(s->lcl_port, s->rmt_port);
+	return s->turns >= s->need_turns || s->moved >= s->need_bytes;
+}
+
+/* Not now: when it has gone on for some time more. */
+static void later(struct sock *s)
+{
+	s->need_turns = (s->turns + 1) * RETRY_FACTOR;
+	s->need_bytes = (s->moved + 1) * RETRY_FACTOR;
+	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
+}
+
+static void never(struct sock *s, enum wire_ext_why why)
+{
+	s->upgrade = UPGRADE_NEVER;
+	app_count_kernel(why);
+}
+
+/* --- offering --- */
+
+static uint64_t context_of(const struct sock *s, int fd)
+{
+	return (uint64_t)s->gen << 32 | (uint32_t)fd;
+}
+
+static int cookie_of(int fd, uint64_t *cookie)
+{
+	socklen_t len = sizeof(*cookie);
+
+	return k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
+}
+
+static int addresses(int fd, struct offer *o)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	int err;
+
+	err = k_getsockname(fd, (struct sockaddr *)&ss, &len);
+	if (!err)
+		err = addr_to_ctrl((struct sockaddr *)&ss, len, &o->lcl);
+	if (err)
+		return err;
+	len = sizeof(ss);
+	err = k_getpeername(fd, (struct sockaddr *)&ss, &len);
+	return err ? err : addr_to_ctrl((struct sockaddr *)&ss, len, &o->rmt);
+}
+
+/* Whoever waits for the socket in an epoll instance listens to that one's
+ * bell; else this thread will be the one that waits. */
+static struct bell *bell_for(int fd)
+{
+	struct bell *b = epoll_bell(fd);
+
+	return b ? b : bell_hold(waiter_bell());
+}
+
+static bool same_host(const struct offer *o)
+{
+	return (o->lcl.is_ip4 == o->rmt.is_ip4 &&
+		!memcmp(o->lcl.ip, o->rmt.ip, sizeof(o->lcl.ip))) ||
+	       addr_is_local(&o->rmt);
+}
+
+static void offer_it(struct sock *s, int fd)
+{
+	struct offer o = { .context = context_of(s, fd), .ring = s->ring };
+	int err;
+
+	if (sock_tcp_domain(fd) < 0) {
+		never(s, WIRE_WHY_KIND);
+		return;
+	}
+	if (addresses(fd, &o) || cookie_of(fd, &o.cookie)) {
+		later(s); /* not connected yet, or not any more */
+		return;
+	}
+	if (s->client && !same_host(&o)) {
+		never(s, WIRE_WHY_REMOTE);
+		return;
+	}
+	o.bell = bell_for(fd);
+	if (!o.bell) {
+		later(s);
+		return;
+	}
+	bell_put(s->bell); /* of an offer that nobody answered */
+	s->bell = o.bell;
+	s->upgrade = UPGRADE_OFFERED;
+	s->offer_epoch = offer_epoch();
+	err = offer_make(&o);
+	if (err)
+		later(s);
+}
+
+/* A process that shares the connection may be reading from the kernel. */
+static bool shared(struct sock *s)
+{
+	return s->hold && hold_shared(s->hold);
+}
+
+static void try_offer(struct sock *s, int fd)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	if (s->client &&
+	    (!offer_attach() || !offer_listener_at(s->rmt_port))) {
+		if (s->turns == s->need_turns)
+			app_count_kernel(WIRE_WHY_NO_LISTEN);
+		later(s);
+		return;
+	}
+	if (shared(s)) {
+		later(s);
+		return;
+	}
+	pthread_mutex_lock(&lock); /* one thread offers it, once */
+	if (s->upgrade == UPGRADE_IDLE)
+		offer_it(s, fd);
+	pthread_mutex_unlock(&lock);
+}
+
+/* --- stream positions --- */
+
+static int info_of(int fd, struct tcp_info *ti)
+{
+	socklen_t len = sizeof(*ti);
+
+	memset(ti, 0, sizeof(*ti));
+	return k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, ti, &len);
+}
+
+/* <netinet/tcp.h> and <linux/tcp.h> can't meet */
+#define TCP_IS_ESTABLISHED 1
+#define TCP_IS_CLOSE_WAIT 8
+#define TCP_IS_LAST_ACK 9
+#define TCP_IS_CLOSING 11
+
+bool upgrade_has_fin(int fd)
+{
+	struct tcp_info ti;
+
+	if (info_of(fd, &ti))
+		return false;
+	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
+	       ti.tcpi_state == TCP_IS_LAST_ACK ||
+	       ti.tcpi_state == TCP_IS_CLOSING;
+}
+
+/* What has been read from the kernel; no thread of ours may be reading. */
+static int position_read(int fd, uint64_t *at)
+{
+	struct tcp_info ti;
+	int i, before, after, err;
+
+	for (i = 0; i < TRIES; i++) {
+		err = k_ioctl(fd, SIOCINQ, &before);
+		if (!err)
+			err = info_of(fd, &ti);
+		if (!err)
+			err = k_ioctl(fd, SIOCINQ, &after);
+		if (err)
+			return err;
+		if (ti.tcpi_state != TCP_IS_ESTABLISHED)
+			return -ENOTCONN;
+		if (before != after)
+			continue; /* more has come in between */
+		*at = ti.tcpi_bytes_received - (uint64_t)before;
+		return 0;
+	}
+	return -EAGAIN;
+}
+
+/* What has been written to the kernel; nobody may be writing. */
+static int position_written(int fd, uint64_t *at)
+{
+	struct tcp_info ti;
+	uint64_t sent, acked;
+	int i, err, queued;
+
+	for (i = 0; i < TRIES; i++) {
+		err = info_of(fd, &ti);
+		if (!err)
+			err = k_ioctl(fd, SIOCOUTQ, &queued);
+		if (err)
+			return err;
+		if (ti.tcpi_state != TCP_IS_ESTABLISHED)
+			return -ENOTCONN;
+		sent = ti.tcpi_bytes_sent - ti.tcpi_bytes_retrans +
+		       ti.tcpi_notsent_bytes;
+		acked = ti.tcpi_bytes_acked + (uint64_t)queued;
+		/* acknowledgements may have come between the two calls, so
+		 * acked may be short; it counts the SYN of who connected */
+		if (sent == acked || sent + 1 == acked) {
+			*at = sent;
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+/* --- consent and switch --- */
+
+/* With the locks of receiving held. */
+static void consent_locked(struct sock *s, int fd, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	uint64_t at;
+
+	if (h->rx_mode != HOLD_RX_KERNEL || s->k_rx || hold_others(s->hold))
+		return;
+	if (position_read(fd, &at)) {
+		l->failures++;
+		return;
+	}
+	h->rx_kernel = at;
+	h->rx_mode = HOLD_RX_READY;
+	link_set_flags(&l->end, WIRE_LINK_RX_READY);
+}
+
+void upgrade_consent(struct sock *s, int fd, struct link *l)
+{
+	if (s->hold->link.rx_mode != HOLD_RX_KERNEL || s->k_rx)
+		return;
+	link_lock_rx(s, l);
+	consent_locked(s, fd, l);
+	link_unlock_rx(s, l);
+}
+
+bool upgrade_switch(struct sock *s, int fd, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	uint64_t at;
+
+	if (h->tx_ring)
+		return true;
+	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY) || s->k_tx ||
+	    hold_others(s->hold) || link_flags(&l->end) & WIRE_LINK_FIN)
+		return false;
+	if (position_written(fd, &at)) {
+		l->failures++;
+		return false;
+	}
+	h->tx_ring = 1;
+	link_switch(&l->end, at);
+	return true;
+}
+
+static void settle(struct sock *s, int fd, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+
+	upgrade_consent(s, fd, l);
+	if (!h->tx_ring &&
+	    link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
+		link_lock_tx(s, l);
+		upgrade_switch(s, fd, l);
+		link_unlock_tx(s, l);
+	}
+	/* a connection that is closing stays where it is */
+	if ((h->rx_mode != HOLD_RX_KERNEL && h->tx_ring) ||
+	    l->failures >= FAILURES_MAX)
+		l->settled = true;
+}
+
+void upgrade_work(struct sock *s, int fd)
+{
+	int cancel = cancel_off();
+	struct link *l;
+
+	offer_poll();
+	l = s->link;
+	/* an attachment that has gone answers no more */
+	if (s->upgrade == UPGRADE_OFFERED && s->offer_epoch != offer_epoch())
+		later(s);
+	if (l)
+		settle(s, fd, l);
+	else if (s->upgrade == UPGRADE_IDLE && upgrade_due_offer(s))
+		try_offer(s, fd);
+	cancel_back(cancel);
+}
+
+/* --- answers --- */
+
+static int link_new(struct sock *s, const struct offer_grant *g,
+		    struct link **out)
+{
+	struct link *l = calloc(1, sizeof(*l));
+	int err;
+
+	if (!l)
+		return -ENOMEM;
+	l->grant = *g;
+	pthread_mutex_init(&l->rx_lock.mine, NULL);
+	pthread_mutex_init(&l->tx_lock.mine, NULL);
+	memset(&s->hold->link, 0, sizeof(s->hold->link));
+	err = link_end_init(&l->end, offer_map(g->seg), g->index, g->side,
+			    g->ring, &s->hold->link.tx, &s->hold->link.rx);
+	if (err) {
+		free(l);
+		return err;
+	}
+	*out = l;
+	return 0;
+}
+
+/* The program's own flags and options, which the kernel has kept so far.  A
+ * thread that changes the flag meanwhile does so in the kernel first, and then
+ * in the hold if there is one (fd.c). */
+static void take_over(struct sock *s, int fd)
+{
+	int flags, now = k_fcntl(fd, F_GETFL, 0);
+
+	do {
+		flags = now;
+		if (flags >= 0 && flags & O_NONBLOCK)
+			atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
+		else
+			atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+		now = k_fcntl(fd, F_GETFL, 0);
+	} while (now != flags);
+	sock_take_options(fd, s);
+}
+
+/*
+ * Grants on the one hand, closing and forking on the other, exclude each
+ * other: before all other locks.
+ */
+static pthread_mutex_t grant_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void upgrade_lock(void)
+{
+	pthread_mutex_lock(&grant_lock);
+}
+
+void upgrade_unlock(void)
+{
+	pthread_mutex_unlock(&grant_lock);
+}
+
+/* grant_lock held */
+static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
+{
+	struct link *l;
+	uint64_t cookie;
+	int err = 0;
+
+	if (s->hold_left || s->rd_shut || cookie_of(fd, &cookie) || shared(s))
+		return -ESTALE;
+	if (!s->hold)
+		err = hold_new(&s->hold);
+	if (!err)
+		err = link_new(s, g, &l);
+	if (err)
+		return err;
+	l->bell = s->bell; /* the peer has this one, whoever waits now */
+	s->bell = NULL;
+	take_over(s, fd);
+	l->end.mine->upgrade_us = sock_now_ns() / 1000 - s->since_us;
+	link_list(l);
+	offer_set_user(g, s);
+	/* no consent, by any thread, before registrations have moved */
+	s->k_rx++;
+	s->link = l; /* before the count is looked at: link_enter_kernel() */
+	s->upgrade = UPGRADE_LINKED;
+	epoll_sock_appears(fd, s);
+	s->k_rx--;
+	settle(s, fd, l);
+	return 0;
+}
+
+static struct sock *answered(uint64_t context, int *fd)
+{
+	struct sock *s;
+
+	*fd = (int)(uint32_t)context;
+	s = sock_get(*fd);
+	if (s && s->kind == SOCK_LINK && s->gen == context >> 32 &&
+	    s->upgrade == UPGRADE_OFFERED)
+		return s;
+	if (s)
+		sock_put(s);
+	return NULL;
+}
+
+static int granted(uint64_t context, const struct offer_grant *g)
+{
+	int fd, err;
+	struct sock *s = answered(context, &fd);
+
+	if (!s)
+		return -ENOENT;
+	upgrade_lock();
+	err = take_grant(s, fd, g);
+	upgrade_unlock();
+	if (err)
+		later(s);
+	sock_put(s);
+	return err;
+}
+
+static void refused(uint64_t context, enum offer_refusal why)
+{
+	int fd;
+	struct sock *s = answered(context, &fd);
+
+	if (!s)
+		return;
+	if (why == OFFER_EXPIRED || why == OFFER_LIMIT || why == OFFER_MEMORY)
+		later(s);
+	else
+		never(s, WIRE_WHY_REFUSED);
+	sock_put(s);
+}
+
+static bool rung(void *user)
+{
+	return sock_try_hold(user);
+}
+
+static void heard(void *user)
+{
+	sock_notify(user);
+	sock_put(user);
+}
+
+const struct offer_hooks upgrade_hooks = { .granted = granted,
+					   .refused = refused,
+					   .rung = rung,
+					   .heard = heard };
