@@ -23,10 +23,7 @@ static void attach(struct raw *r)
 
 static void begin(const char *conf)
 {
-	if (conf)
-		raw_start_conf(&d, conf);
-	else
-		raw_start(&d, NULL);
+	raw_start_patient(&d, conf);
 	attach(&a);
 	attach(&b);
 }
@@ -384,7 +381,7 @@ TEST(both_die_and_nothing_is_left)
 	struct raw c;
 	int before, i;
 
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	attach(&c);
 	CHECK(raw_ext_is_quiet(&c));
 	before = raw_count_fds(&d);
