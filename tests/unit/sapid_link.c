@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/unit/rawlink.h"
@@ -500,6 +501,44 @@ TEST(who_never_reads_is_detached)
 		n = recv(a.sock, buf, sizeof(buf), 0);
 	} while (n > 0);
 	get_gone(&b, gb.g.peer);
+	end();
+}
+
+/* Bells are descriptors: who sends one when the daemon can't take any more did
+ * nothing wrong. What it offered stays in the kernel. */
+TEST(a_daemon_without_descriptors_detaches_nobody)
+{
+	struct rlimit few, many;
+	struct wire_offer o = { .has_bell = 1 };
+	struct wire_sapi_ext msg;
+	unsigned answers = 0;
+	struct fdbox box;
+	uint8_t type;
+	int bell;
+
+	begin(NULL);
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, NULL, &many));
+	few = many;
+	few.rlim_cur = 40;
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, &few, NULL));
+	fresh_link(&a, &b);
+	bell = raw_bell();
+	for (o.bell = 1; o.bell < 60; o.bell++)
+		raw_send_offer(&a, &o, bell);
+	close(bell);
+	CHECK(send(a.sock, &(struct wire_sapi){ .type = WIRE_SAPI_CERT },
+		   sizeof(struct wire_sapi), 0) > 0);
+	do {
+		type = raw_recv_ext(&a, &msg, &box, RAW_WAIT_MS);
+		answers += type == WIRE_SAPI_REFUSE;
+	} while (type == WIRE_SAPI_REFUSE);
+	CHECK(type == WIRE_SAPI_CERT_REPLY);
+	CHECK(answers > 5 && answers < 40);
+	fresh_link(&b, &a); /* needs none */
+	raw_close(&a);
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, &many, NULL));
+	attach(&a);
+	fresh_link(&a, &b);
 	end();
 }
 
