@@ -242,7 +242,7 @@ EXPORT int sapi_getinfo(int s, struct sapi_info *info)
 		tx = 0;
 	if (rc)
 		return rc;
-	i.transport = sock_is(s) ? SAPI_SHM : SAPI_KERNEL;
+	i.transport = sock_is_shared(s) ? SAPI_SHM : SAPI_KERNEL;
 	i.rx_queued = (uint32_t)rx;
 	i.tx_queued = (uint32_t)tx;
 	i.size = MIN(info->size, sizeof(i));

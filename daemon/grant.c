@@ -261,13 +261,19 @@ void grant_message(struct worker *w, const struct wire_done *msg)
 {
 	struct half *h = half_of(grant_find(msg->link), w);
 	struct trunk *t;
+	unsigned end;
 
 	if (!h || msg->forget_seg > 1) {
 		sapid.count.rejects++;
 		return;
 	}
 	t = h->grant->trunk;
-	if (msg->forget_seg)
-		t->known[bond_index(t->bond, w->peer)] = false;
+	if (msg->forget_seg) {
+		end = bond_index(t->bond, w->peer);
+		t->known[end] = false;
+		/* it may have had no room for a bell either */
+		memset(t->bond->end[end].bells, 0,
+		       sizeof(t->bond->end[end].bells));
+	}
 	half_done(h);
 }

@@ -421,10 +421,12 @@ int attach_recv_segment(struct app *app, int *fd)
 	ssize_t n;
 
 	for (;;) {
+		msg.type = 0;
 		n = recv_msg(app, &msg, sizeof(msg), &box);
-		if (n < 0)
+		/* -EPROTO: descriptors were lost */
+		if (n < 0 && n != -EPROTO)
 			return (int)n;
-		if (n != sizeof(msg) || msg.type < 0x80)
+		if ((n >= 0 && n != sizeof(msg)) || msg.type < 0x80)
 			break;
 		app->mail_seen++; /* an extension's, which came before */
 		offer_message(app, &msg, &box);

@@ -153,8 +153,7 @@ static int send_diag(struct app *app)
 	struct fdbox box;
 	int fd, err;
 
-	fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-		      NETLINK_SOCK_DIAG);
+	fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return fd;
 	fdbox_init(&box);
@@ -305,10 +304,15 @@ static void on_grant(struct app *app, const struct wire_grant *w,
 	err = seg_get(app->links_epoch, w, seg_fd, bell_fd, &a.grant);
 	if (!err && answer_add(&a))
 		return;
-	if (!err)
+	if (!err) {
 		seg_put(&a.grant);
+		err = -ENOMEM;
+	}
 	log_debug("a link can't be used: %s", strerrorname_np(-err));
 	send_done(app, w->link, true);
+	a.granted = false;
+	a.why = OFFER_MEMORY;
+	answer_add(&a);
 }
 
 void offer_message(struct app *app, const struct wire_sapi *msg,
@@ -361,6 +365,7 @@ static void receive(struct app *app)
 
 	sent = app->mail->sent;
 	while (app->mail_seen != sent) {
+		msg.type = 0;
 		n = fdbox_recv(app->sock, &msg, sizeof(msg), &box, MSG_DONTWAIT,
 			       NULL);
 		if (n == -EINTR)
@@ -368,7 +373,9 @@ static void receive(struct app *app)
 		if (n == -EAGAIN || n == 0)
 			break;
 		app->mail_seen++;
-		if (n == sizeof(msg) && msg.type >= 0x80)
+		/* -EPROTO: descriptors were lost, which is for who wants them
+		 * to complain of */
+		if ((n == sizeof(msg) || n == -EPROTO) && msg.type >= 0x80)
 			offer_message(app, &msg, &box);
 		fdbox_close(&box);
 	}

@@ -398,24 +398,29 @@ int link_wake_writer(struct link_end *end)
  * link_seg_rung() - the links of @side that were rung
  * @seg:	the segment
  * @side:	mine
+ * @mine:	links of which it is: of the others it is the peer's
  *
  * Return: a bit each, by index; they are taken.
  */
-uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side)
+uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine)
 {
 	/* acquire: pairs with the release in ring_bell() */
-	return atomic_exchange_explicit(&seg->side[side].ready, 0,
-					memory_order_acquire);
+	return atomic_fetch_and_explicit(&seg->side[side].ready, ~mine,
+					 memory_order_acquire) &
+	       mine;
 }
 
 /**
  * link_seg_any_rung() - would link_seg_rung() find any?
  * @seg:	the segment
  * @side:	mine
+ * @mine:	as there
  */
-bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side)
+bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side,
+		       uint64_t mine)
 {
 	/* relaxed: link_seg_rung() follows */
-	return atomic_load_explicit(&seg->side[side].ready,
-				    memory_order_relaxed) != 0;
+	return (atomic_load_explicit(&seg->side[side].ready,
+				     memory_order_relaxed) &
+		mine) != 0;
 }

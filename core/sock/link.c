@@ -20,10 +20,22 @@
  * dear.  A fork takes every lock (fork.c), so nobody is in between. */
 void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family)
 {
+	struct link *l = s->link;
+
 	pthread_mutex_lock(&lock->mine);
-	if (unlikely(hold_others(s->hold))) {
-		hold_lock(family);
-		lock->both = true;
+	if (likely(!hold_others(s->hold)))
+		return;
+	lock->both = true;
+	if (likely(!hold_lock(family)))
+		return;
+	/* a process died in the middle of a copy: the peer must see what it
+	 * did, or one waits for bytes and the other for room */
+	if (family == &s->hold->tx_lock) {
+		ring_repair(&l->end.tx, true);
+		link_ring(l, link_wake_reader(&l->end));
+	} else {
+		ring_repair(&l->end.rx, false);
+		link_ring(l, link_wake_writer(&l->end));
 	}
 }
 
@@ -44,8 +56,7 @@ void link_see_switch(struct sock *s, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint64_t at;
 
-	if (h->rx_mode == HOLD_RX_READY &&
-	    link_peer_switched(&l->end, &at)) {
+	if (h->rx_mode == HOLD_RX_READY && link_peer_switched(&l->end, &at)) {
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
 	}
@@ -112,6 +123,8 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
 		s->link->ended = true;
+	if (pfd.revents & POLLRDHUP && !s->link->dead)
+		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
 }
 
@@ -131,14 +144,17 @@ static bool writable(struct link *l)
 }
 
 /* What the kernel says of the connection, as far as it may. */
-static unsigned from_kernel(unsigned got, bool by_rx, bool by_tx, bool own_fin)
+static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 {
 	unsigned ev = got & (POLLHUP | POLLERR | POLLRDHUP | POLLPRI);
 
-	(void)by_rx; /* there, input is nothing but the end */
+	/* after the switch, input is nothing but the end */
 	if (got & POLLIN)
 		ev |= POLL_INPUT | SOCK_ANY_INPUT;
-	if (got & POLLOUT && (!by_tx || own_fin || got & (POLLHUP | POLLERR)))
+	/* output is the kernel's again once the peer has gone: send_over() */
+	if (got & POLLOUT && (!by_tx || l->dead || got & (POLLHUP | POLLERR) ||
+			      link_flags(&l->end) & WIRE_LINK_FIN ||
+			      link_peer_flags(&l->end) & WIRE_LINK_CLOSED))
 		ev |= POLL_OUTPUT;
 	return ev;
 }
@@ -169,8 +185,9 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ev |= POLL_OUTPUT;
 	}
 	if (unlikely(ask))
-		ev |= from_kernel(link_ask_kernel(s, ask), by_rx, by_tx,
-				  link_flags(&l->end) & WIRE_LINK_FIN);
+		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
+	if (unlikely(s->error))
+		ev |= POLLERR;
 	return ev;
 }
 
@@ -231,6 +248,53 @@ void link_alive(struct link *l, unsigned revents)
 
 /* --- the end --- */
 
+/*
+ * Who closes or shuts down says so in the link before the kernel does (FIN).
+ * Who is killed, or just exits, does not: then nobody will take what is in the
+ * ring, or read any more.  TCP would have reset the connection if something
+ * was left unread, which the kernel does not know: so we do it here.
+ */
+bool link_see_death(struct sock *s, struct link *l)
+{
+	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN))
+		return false;
+	/* the kernel's word before the flag: they were given in the other
+	 * order */
+	if (!upgrade_has_fin(s->fd) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+	    atomic_exchange(&l->dead, true))
+		return l->dead;
+	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
+		s->error = ECONNRESET;
+		k_shutdown(s->fd, SHUT_RDWR);
+	}
+	return true;
+}
+
+/*
+ * The kernel does not tell the peer of a death after the FIN.  If it has
+ * nothing left to send, let it: a reset ends just what the peer may still
+ * write.  link_closing() takes it back.
+ */
+static void reset_on_death(struct sock *s, int fd)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	struct hold_link *h = &s->hold->link;
+	int queued;
+
+	if (h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
+	    !k_ioctl(fd, SIOCOUTQ, &queued) && !queued)
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+static void no_reset(struct sock *s, int fd)
+{
+	struct linger lg = { .l_onoff = s->linger >= 0,
+			     .l_linger = s->linger >= 0 ? s->linger : 0 };
+
+	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+}
+
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
@@ -240,6 +304,8 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 		link_lock_tx(s, l);
 		link_set_flags(&l->end, WIRE_LINK_FIN);
 		err = k_shutdown(fd, how);
+		if (!err)
+			reset_on_death(s, fd);
 		link_unlock_tx(s, l);
 	} else {
 		err = k_shutdown(fd, how);
@@ -258,28 +324,45 @@ static bool has_unread(struct sock *s, struct link *l)
 	       ring_used(&l->end.rx) > 0;
 }
 
-void link_closing(struct sock *s, int fd)
+/* The last process lets go. */
+static void link_over(struct sock *s, int fd, struct link *l)
 {
 	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
-	struct hold *hold = s->hold;
-	struct link *l = s->link;
-	bool reset;
+	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
 
-	if (!hold)
+	/* what the peer puts from here on, it sees is in vain; a writer that
+	 * waits for room must hear of it: the kernel may not have a word to
+	 * say */
+	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
+	link_ring(l, link_wake_writer(&l->end));
+	if (s->linger == 0 || has_unread(s, l)) {
+		link_set_flags(&l->end, WIRE_LINK_RESET);
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	} else if (shut) {
+		no_reset(s, fd);
+	}
+}
+
+static void let_go(struct sock *s, int fd)
+{
+	if (!s->hold)
 		return;
-	s->hold_left = true;
-	if (!hold_drop(hold)) {
+	if (!hold_drop(s->hold)) {
 		s->hold_shared = true;
 		epoll_sock_leaves(s, fd);
-		return;
+	} else if (s->link) {
+		link_over(s, fd, s->link);
 	}
-	if (!l)
+}
+
+void link_closing(struct sock *s, int fd)
+{
+	s->hold_left = true; /* before the look: take_grant() */
+	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
 		return;
-	reset = s->linger == 0 || has_unread(s, l);
-	if (reset && s->linger != 0)
-		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED |
-					(reset ? WIRE_LINK_RESET : 0));
+	upgrade_lock();
+	let_go(s, fd);
+	upgrade_unlock();
 }
 
 static void link_free(struct link *l)
@@ -303,6 +386,8 @@ void link_release(struct sock *s)
 	if (!s->hold_left)
 		link_closing(s, -1);
 	bell_put(s->bell);
+	if (s->port)
+		sock_put(s->port);
 	if (!l)
 		return;
 	upgrade_learned(s, l);
@@ -323,11 +408,10 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
-	if (sent && s->hold->link.tx_ring)
-		ring = ring_unread(&l->end.tx);
-	else if (!sent && rx_by_ring(s, l))
+	/* what is sent has arrived: it lies in the peer's memory, where TCP
+	 * would have acknowledged it */
+	if (!sent && rx_by_ring(s, l))
 		ring = ring_used(&l->end.rx);
-	/* after the switch the kernel has nothing but what was before it */
 	return kernel + (int)MAX(ring, (ssize_t)0);
 }
 

@@ -76,6 +76,14 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 	return n;
 }
 
+/* End of file, but for a peer that died with something unread. */
+static ssize_t end_of_dead(struct sock *s, struct link *l)
+{
+	int err = link_see_death(s, l) ? atomic_exchange(&s->error, 0) : 0;
+
+	return -err;
+}
+
 /* The ring is empty; has the kernel anything to say?  As from recv(2). */
 static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		       const struct cursor *c, size_t want, int flags)
@@ -90,7 +98,7 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		return -EAGAIN;
 	again = ring_get(&l->end.rx, c, want, flags);
 	if (again == -EAGAIN)
-		return n;
+		return n ? n : end_of_dead(s, l);
 	/* it was put before the end; an error comes only once */
 	if (n < 0)
 		s->error = (int)-n;
@@ -145,7 +153,7 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	/* an end; but the peer may have switched before it */
 	link_see_switch(s, l);
 	if (h->rx_mode != HOLD_RX_RING)
-		return n;
+		return n ? n : end_of_dead(s, l);
 	if (n < 0)
 		s->error = (int)-n;
 	return from_ring(s, fd, l, c, want, flags);
@@ -278,6 +286,29 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	return recv_loop(s, fd, &c, flags, &w);
 }
 
+ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
+		  int *n)
+{
+	struct iovec two[2];
+	ssize_t len = -EOPNOTSUPP;
+	int pieces = 2, i;
+
+	link_lock_rx(s, l);
+	if (s->hold->link.rx_mode == HOLD_RX_RING)
+		len = ring_view(&l->end.rx, two, &pieces);
+	link_unlock_rx(s, l);
+	if (len == -EPROTO)
+		return broken(s, fd);
+	if (len <= 0)
+		return len == -EAGAIN ? 0 : len;
+	*n = MIN(*n, pieces);
+	for (i = 0, len = 0; i < *n; i++) {
+		iov[i] = two[i];
+		len += (ssize_t)two[i].iov_len;
+	}
+	return len;
+}
+
 /* --- sending --- */
 
 /* The kernel sends it: because the switch has not come, or because the peer
@@ -289,8 +320,11 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			     .iov_len = cursor_len(c) };
 	struct msghdr msg = { .msg_iov = c->skip ? &iov : (void *)c->iov,
 			      .msg_iovlen = c->skip ? 1 : (size_t)c->n };
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
 	ssize_t n;
 
+	if (unlikely(err))
+		return -err;
 	n = k_sendmsg(fd, &msg, flags);
 	if (n == -EAGAIN)
 		s->full++;
@@ -300,7 +334,7 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 static bool kernel_failed(struct sock *s, struct link *l)
 {
 	return unlikely(l->ended) &&
-	       link_ask_kernel(s, 0) & (POLLERR | POLLHUP);
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
 /* Must the kernel say what becomes of bytes that are sent now? */

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "core/sess/app.h"
+#include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -49,10 +50,34 @@ int sock_attach(const struct sock_options *o)
  */
 int sock_detach(void)
 {
-	if (table_entries)
+	if (table_entries && app_any())
 		return -EBUSY;
 	app_leave();
 	return 0;
+}
+
+bool sock_is_shared(int fd)
+{
+	struct sock *s = sock_get(fd);
+	bool is = s && (s->kind == SOCK_LISTENER || sock_is_stream(s));
+
+	if (s)
+		sock_put(s);
+	return is;
+}
+
+static ssize_t view_session(struct sock *s, struct iovec *iov, int *n)
+{
+	ssize_t len;
+
+	hold_lock(&s->hold->rx_lock);
+	len = fifo_view(&s->sess->rx, iov, n);
+	hold_unlock(&s->hold->rx_lock);
+	if (len < 0) {
+		session_break(s->sess);
+		len = -ECONNRESET;
+	}
+	return len;
 }
 
 /* The bytes that are there: their number, 0 if another thread took them,
@@ -62,15 +87,10 @@ static ssize_t view(int fd, struct iovec *iov, int *n)
 	struct sock *s = sock_get_claimed(fd);
 	ssize_t len = -EOPNOTSUPP;
 
-	if (s && s->kind == SOCK_SESSION) {
-		hold_lock(&s->hold->rx_lock);
-		len = fifo_view(&s->sess->rx, iov, n);
-		hold_unlock(&s->hold->rx_lock);
-		if (len < 0) {
-			session_break(s->sess);
-			len = -ECONNRESET;
-		}
-	}
+	if (s && s->kind == SOCK_SESSION)
+		len = view_session(s, iov, n);
+	else if (s && s->kind == SOCK_LINK && s->link)
+		len = link_view(s, fd, s->link, iov, n);
 	if (s)
 		sock_put(s);
 	return len;
@@ -95,7 +115,7 @@ ssize_t sock_recv_view(int fd, struct iovec *iov, int *n)
 
 	do {
 		*n = 0;
-		if (!sock_is(fd))
+		if (!sock_is_shared(fd))
 			return -EOPNOTSUPP;
 		len = sock_recvfrom(fd, &first, 1, MSG_PEEK, NULL, NULL);
 		if (len <= 0)
@@ -121,7 +141,7 @@ int sock_recv_done(int fd, size_t len)
 
 	if (!len)
 		return 0;
-	if (!sock_is(fd))
+	if (!sock_is_shared(fd))
 		return -EOPNOTSUPP;
 	n = sock_recvfrom(fd, NULL, len, MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
 	if (n < 0 && n != -EAGAIN)

@@ -62,8 +62,7 @@ void port_listens(int fd, int domain, const struct sockaddr *sa,
 
 void port_release(struct sock *s)
 {
-	if (s->offer_epoch == offer_epoch() &&
-	    offer_listen(s->lcl_port, false))
+	if (s->offer_epoch == offer_epoch() && offer_listen(s->lcl_port, false))
 		log_debug("port %u stays announced", s->lcl_port);
 }
 
@@ -86,8 +85,10 @@ static struct sock *candidate(int fd, const struct sockaddr *sa,
 	return s;
 }
 
-/* An accepted connection: the client's offer will show in the page. */
-static void accepted(const struct sock *port, int fd, const struct sockaddr *sa)
+/* An accepted connection: the client's offer will show in the page.  It makes
+ * one only while the port is announced, which it is as long as a connection
+ * from there is open: many a server closes its listener after one. */
+static void accepted(struct sock *port, int fd, const struct sockaddr *sa)
 {
 	struct sock *s;
 
@@ -98,6 +99,8 @@ static void accepted(const struct sock *port, int fd, const struct sockaddr *sa)
 		return;
 	s->client = false;
 	s->lcl_port = port->lcl_port;
+	sock_hold(port);
+	s->port = port;
 	if (table_set(fd, s))
 		log_debug("descriptor %d stays the kernel's", fd);
 	sock_put(s);

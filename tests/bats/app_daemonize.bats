@@ -7,7 +7,10 @@ load helpers
 
 python=/usr/bin/python3
 
-setup_file() { start_sapid; }
+setup_file() {
+  start_sapid
+  way session
+}
 teardown_file() { stop_sapid; }
 setup() { pidfile=$BATS_TEST_TMPDIR/pid; }
 teardown() {
@@ -37,7 +40,7 @@ stop_daemon() {
 # shellcheck disable=SC2034 # of wait_port
 server_log=/dev/null
 
-# carried N COMMAND...: it made N connections, and the daemon N sessions
+# carried N COMMAND...: it made N connections, and all went by shared memory
 carried() {
   local before n=$1
   before=$(sessions)
@@ -55,6 +58,16 @@ carried() {
   carried 1 redis-cli -p "$port" set a 1
   carried 1 redis-cli -p "$port" get a
   [ "$(cat "$BATS_TEST_TMPDIR/out")" = 1 ]
+}
+
+@test "daemonize: redis, by links" {
+  need redis-server redis-benchmark
+  way link
+  free_port
+  daemonize redis-server --port "$port" --bind 127.0.0.1 --save "" \
+    --appendonly no --dir "$BATS_TEST_TMPDIR" --daemonize yes \
+    --pidfile "$pidfile"
+  carried 5 redis-benchmark -p "$port" -q -n 2000 -c 5 -t set
 }
 
 @test "daemonize: memcached" {

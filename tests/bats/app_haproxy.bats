@@ -44,5 +44,5 @@ END
 }
 
 @test "haproxy: in front of a server, by connection and by request" {
-  each_pair behind_proxy
+  each_pair_and_way behind_proxy
 }

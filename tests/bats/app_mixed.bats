@@ -2,8 +2,9 @@
 bats_require_minimum_version 1.5.0
 load helpers
 
-# What the programs see of a daemon that is not there, or no longer: nothing,
-# or an error as of a broken network, but never a standstill.
+# What the programs see of a daemon that is not there, or no longer: nothing, or,
+# of sessions of the session layer, an error as of a broken network; but never a
+# standstill.
 
 python=/usr/bin/python3
 
@@ -78,10 +79,14 @@ redis_pair() {
   stop_sapid
 }
 
-# killed SIGNAL: the daemon goes while a connection is in use
+some_carried() { [ "$(sessions)" -gt 0 ]; }
+
+# killed SIGNAL WAY HOW: the daemon goes while a connection is in use, which ends
+# with words like HOW
 killed() {
   local client
   start_sapid
+  way "$2"
   free_port
   serve shm "$python" "$BATS_TEST_TMPDIR/server.py" "$port"
   wait_port "$port"
@@ -89,12 +94,14 @@ killed() {
     "$BATS_TEST_TMPDIR/gone"
   client=$server
   within 20 grep -q connected "$server_log"
+  within 20 some_carried
   kill "-$1" "$SAPID_PID"
   within 10 gone "$SAPID_PID"
   touch "$BATS_TEST_TMPDIR/gone"
   within 30 gone "$client"
   cat "$server_log"
   [ "$(wc -l < "$server_log")" = 2 ]
+  grep -qx "$3" "$server_log"
   # the server serves on, whoever comes
   for mode in bare shm; do
     as "$mode" timeout 60 "$python" "$BATS_TEST_TMPDIR/client.py" "$port" \
@@ -104,12 +111,20 @@ killed() {
   stop_all
 }
 
-@test "mixed: the daemon is killed" {
-  killed KILL
+@test "mixed: the daemon is killed, and links go on" {
+  killed KILL link "went on"
 }
 
-@test "mixed: the daemon is stopped" {
-  killed TERM
+@test "mixed: the daemon ends, and links go on" {
+  killed TERM link "went on"
+}
+
+@test "mixed: the daemon is killed, and sessions end" {
+  killed KILL session ".*"
+}
+
+@test "mixed: the daemon ends, and sessions end" {
+  killed TERM session ".*"
 }
 
 @test "mixed: the daemon comes back and is found" {

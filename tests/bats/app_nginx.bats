@@ -58,7 +58,7 @@ large() {
 
 @test "nginx: a file of 50 MiB, by sendfile and by write" {
   need_preloaded curl --version
-  each_pair large
+  each_pair_and_way large
 }
 
 many() {
@@ -74,7 +74,7 @@ many() {
 
 @test "nginx: many small files, with keep-alive and without" {
   need_preloaded curl --version
-  each_pair many
+  each_pair_and_way many
 }
 
 loaded() {

@@ -85,7 +85,7 @@ END
 }
 
 @test "python: fifty clients of an asyncio echo server" {
-  each_pair asyncio_echo
+  each_pair_and_way asyncio_echo
 }
 
 threads_echo() {

@@ -32,7 +32,7 @@ benchmark() {
 }
 
 @test "redis: every test of redis-benchmark" {
-  each_pair benchmark
+  each_pair_and_way benchmark
 }
 
 pipelined() {
@@ -92,7 +92,7 @@ blocked() {
 }
 
 @test "redis: a client that waits is woken by another" {
-  each_pair blpop
+  each_pair_and_way blpop
 }
 
 large_value() {
@@ -136,5 +136,5 @@ saved() {
 }
 
 @test "redis: a snapshot by a forked child under load" {
-  each_pair save_under_load
+  each_pair_and_way save_under_load
 }

@@ -38,7 +38,7 @@ socat_exec() {
 
 @test "socat: a child for each connection echoes by cat" {
   need socat
-  each_pair socat_exec
+  each_pair_and_way socat_exec
 }
 
 nc_file() {

@@ -14,10 +14,20 @@ start_server() {
   port=$(sed -n 's/^port //p' "$server_log")
 }
 
-@test "every function of sapi.h behaves over shared memory as over the kernel" {
+# api WAY
+api() {
+  way "$1"
   # a process holds its lock in hold.c for life: to TSan half of a dead-lock
-  TSAN_OPTIONS=detect_deadlocks=0 API_SHM=1 "$top_builddir/tests/unit/api" > "$BATS_TEST_TMPDIR/log" ||
+  TSAN_OPTIONS=detect_deadlocks=0 API_SHM=$1 "$top_builddir/tests/unit/api" > "$BATS_TEST_TMPDIR/log" ||
     { cat "$BATS_TEST_TMPDIR/log"; false; }
+}
+
+@test "every function of sapi.h behaves over shared memory as over the kernel" {
+  api session
+}
+
+@test "every function of sapi.h behaves over links as over the kernel" {
+  api link
 }
 
 @test "echo_server gives back what echo_client sends" {

@@ -8,9 +8,9 @@ setup_file() { start_sapid; }
 teardown_file() { stop_sapid; }
 teardown() { kill -CONT "$SAPID_PID"; }
 
-# The queue to the daemon is full long before four hundred connections have
-# been closed.
-@test "a stopped daemon: data go on, closing and connecting take a bounded time" {
+# stopped: four hundred connections through shared memory.  The queue to the
+# daemon is full long before they have been closed.
+stopped() {
   need "$python"
   before=$(sessions)
   run -0 as shm timeout 60 "$python" - "$SAPID_PID" << 'END'
@@ -20,7 +20,6 @@ pairs = []
 for i in range(400):
     c = socket.create_connection(l.getsockname(), 10)
     pairs.append((c, l.accept()[0]))
-os.kill(int(sys.argv[1]), signal.SIGSTOP)
 longest = 0
 def timed(what):
     global longest
@@ -31,6 +30,12 @@ def talk():
     for c, s in pairs:
         c.sendall(b"there")
         assert s.recv(5, socket.MSG_WAITALL) == b"there"
+        s.sendall(b"back")
+        assert c.recv(4, socket.MSG_WAITALL) == b"back"
+for i in range(4):
+    talk()
+longest = 0
+os.kill(int(sys.argv[1]), signal.SIGSTOP)
 timed(talk)
 assert longest < 5, longest
 for c, s in pairs:
@@ -48,4 +53,13 @@ END
   echo "$output"
   kill -CONT "$SAPID_PID"
   [ "$(sessions)" -ge $((before + 400)) ]
+}
+
+@test "a stopped daemon: links go on, closing and connecting take a bounded time" {
+  stopped
+}
+
+@test "a stopped daemon: sessions go on, closing and connecting take a bounded time" {
+  way session
+  stopped
 }

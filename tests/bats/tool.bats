@@ -449,8 +449,8 @@ EOF
     [ ! -e "$place/port" ] || break
     sleep 0.05
   done
-  before=$("$SAPI" status --json | jq .totals.sessions_total)
+  before=$("$SAPI" status --json | jq .totals.links_total)
   run -0 timeout 60 "$SAPI" run --require python3 "$place/client.py" "$(cat "$place/port")"
   wait "$server"
-  [ "$("$SAPI" status --json | jq .totals.sessions_total)" -gt "$before" ]
+  [ "$("$SAPI" status --json | jq .totals.links_total)" -gt "$before" ]
 }

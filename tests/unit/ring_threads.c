@@ -36,7 +36,7 @@ static void sleep_on(int side)
 
 	CHECK(poll(&p, 1, 10000) == 1); /* else: a lost wake-up */
 	CHECK(eventfd_read(bell[side], &n) == 0);
-	(void)link_seg_rung(rig.end[side].seg, (unsigned)side);
+	(void)link_seg_rung(rig.end[side].seg, (unsigned)side, UINT64_MAX);
 }
 
 static size_t some_bytes(uint64_t *state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table.c - what looking up a descriptor costs: ns, best of many slices */
+/* lookup.c - what looking up a descriptor costs: ns, best of many slices */
 #include "core/sock/table.h"
 
 #include <stdio.h>
