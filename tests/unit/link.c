@@ -346,6 +346,30 @@ TEST(a_writer_is_rung_when_there_is_room_enough)
 	link_rig_close(&r);
 }
 
+TEST(of_two_writers_the_lesser_room_counts)
+{
+	struct link_rig r;
+	struct link_end *w, *c;
+
+	link_rig_open(&r, RING);
+	w = &r.end[0];
+	c = &r.end[1];
+	CHECK(ring_put(&w->tx, buf, RING) == RING);
+	link_arm_tx(w, 7, 3000);
+	link_arm_tx(w, 7, RING);
+	CHECK(ring_drop(&c->rx, 3000) == 3000);
+	CHECK(link_wake_writer(c) == 7);
+	/* and then it is forgotten */
+	link_arm_tx(w, 7, RING);
+	CHECK(link_wake_writer(c) == -1);
+	link_arm_tx(w, 7, 3001);
+	CHECK(link_wake_writer(c) == -1);
+	CHECK(ring_drop(&c->rx, 1) == 1);
+	CHECK(link_wake_writer(c) == 7);
+	CHECK(w->mine->room_wanted == 0);
+	link_rig_close(&r);
+}
+
 /* It would wait for ever for room that nobody makes. */
 TEST(a_writer_is_rung_when_the_reader_closes)
 {
