@@ -358,6 +358,7 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	err = waiter_get(&ws.watch.waiter);
 	if (err)
 		return err;
+	link_tidy();
 	watch_add(&ws.watch, s, ring_waiter);
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);
