@@ -3,6 +3,7 @@
 #include "core/sock/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+#define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
 
 /* --- locks --- */
 
@@ -69,6 +71,23 @@ static bool rx_by_ring(struct sock *s, struct link *l)
 	return h->rx_mode == HOLD_RX_RING;
 }
 
+/* Bytes to be read, @by_rx by the ring alone: before that, up to the switch, some
+ * are the kernel's and the others behind them in the ring. */
+static ssize_t rx_used(struct sock *s, struct link *l, bool by_rx)
+{
+	ssize_t ring;
+	int kernel;
+
+	if (likely(by_rx))
+		return ring_used(&l->end.rx);
+	if (s->hold->link.rx_mode != HOLD_RX_DRAIN)
+		return 0;
+	ring = ring_used(&l->end.rx);
+	if (ring <= 0 || k_ioctl(s->fd, SIOCINQ, &kernel) < 0)
+		return ring;
+	return ring + kernel;
+}
+
 /* To ask whether one can write is as good as writing: a program that waits for
  * that first would wait for ever once the peer has left the kernel's stream. */
 static bool tx_by_ring(struct sock *s, struct link *l)
@@ -90,14 +109,37 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* --- readiness --- */
 
-#define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
-
 /* Something has ended, so that the kernel must be asked what. */
 static bool is_ended(struct link *l)
 {
 	return unlikely(l->ended) ||
 	       unlikely(link_peer_flags(&l->end) & PEER_OVER) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN);
+}
+
+/* The end of a peer that has not said it: its process has been killed, or has
+ * begun another program. */
+static bool is_dead(struct sock *s, struct link *l)
+{
+	return !(link_peer_flags(&l->end) & PEER_OVER) &&
+	       !(s->hold->flags & HOLD_RD_SHUT);
+}
+
+/* To a level nothing, to an edge an arrival: the end comes once.  A peer that
+ * dies with bytes unread resets the connection; its kernel knows of none. */
+static void heard_end(struct sock *s, struct link *l)
+{
+	l->ended = true;
+	if (l->over || atomic_exchange(&l->over, true))
+		return;
+	l->arrivals++;
+	if (!is_dead(s, l))
+		return;
+	l->dead = true;
+	if (!s->hold->link.tx_ring || ring_tail(&l->end.tx) == *l->end.tx.head)
+		return;
+	s->error = ECONNRESET;
+	k_shutdown(s->fd, SHUT_WR);
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -111,7 +153,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	if (n <= 0)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		s->link->ended = true;
+		heard_end(s, s->link);
 	return (unsigned short)pfd.revents;
 }
 
@@ -150,7 +192,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	ssize_t used;
 
 	if (want & (POLL_INPUT | SOCK_ANY_INPUT | POLLRDHUP)) {
-		used = by_rx ? ring_used(&l->end.rx) : 0;
+		used = rx_used(s, l, by_rx);
 		if (unlikely(used < 0))
 			return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT |
 			       POLLERR | POLLHUP;
@@ -168,6 +210,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		else if (writable(l))
 			ev |= POLL_OUTPUT;
 	}
+	if (unlikely(s->error))
+		ev |= POLLERR;
 	if (unlikely(ask))
 		ev |= from_kernel(link_ask_kernel(s, ask), by_rx, by_tx,
 				  link_flags(&l->end) & WIRE_LINK_FIN);
@@ -176,7 +220,10 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 
 uint32_t link_rx_tail(struct sock *s, struct link *l)
 {
-	(void)s;
+	/* the end counts from when the kernel has it, and is to be in the
+	 * position that is read before the readiness */
+	if (unlikely(link_peer_flags(&l->end) & PEER_OVER) && !l->over)
+		link_ask_kernel(s, POLLRDHUP);
 	return ring_tail(&l->end.rx) + l->arrivals;
 }
 
@@ -221,11 +268,11 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 	return ask;
 }
 
-void link_alive(struct link *l, unsigned revents)
+void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		l->ended = true;
-	if (revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+		heard_end(s, l);
+	else if (revents & POLLIN && s->hold->link.rx_mode != HOLD_RX_RING)
 		l->arrivals++;
 }
 
@@ -235,6 +282,8 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
 
+	if (how != SHUT_WR)
+		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
@@ -282,8 +331,28 @@ void link_closing(struct sock *s, int fd)
 					(reset ? WIRE_LINK_RESET : 0));
 }
 
+/* As in the kernel, a call that has begun keeps the connection: it goes on with
+ * a copy of the number, and closes it in link_release(). */
+void link_closing_unless(struct sock *s, int fd, uint32_t refs)
+{
+	int copy, cancel;
+
+	if (s->link && s->refs > refs) {
+		cancel = cancel_off();
+		copy = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		cancel_back(cancel);
+		if (copy >= 0) {
+			s->link->orphan = copy;
+			s->fd = copy;
+			return;
+		}
+	}
+	link_closing(s, fd);
+}
+
 static void link_free(struct link *l)
 {
+	private_close(l->orphan);
 	offer_set_user(&l->grant, NULL);
 	link_unlist(l);
 	bell_put(l->bell);
@@ -301,7 +370,7 @@ void link_release(struct sock *s)
 
 	epoll_sock_gone(s);
 	if (!s->hold_left)
-		link_closing(s, -1);
+		link_closing(s, l ? l->orphan : -1);
 	bell_put(s->bell);
 	if (s->port)
 		sock_put(s->port);
@@ -323,11 +392,13 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	ssize_t ring = 0;
 	int kernel = 0;
 
+	if (!sent)
+		rx_by_ring(s, l);
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
 	if (sent && s->hold->link.tx_ring)
 		ring = ring_unread(&l->end.tx);
-	else if (!sent && rx_by_ring(s, l))
+	else if (!sent && s->hold->link.rx_mode >= HOLD_RX_DRAIN)
 		ring = ring_used(&l->end.rx);
 	/* after the switch the kernel has nothing but what was before it */
 	return kernel + (int)MAX(ring, (ssize_t)0);
@@ -469,6 +540,12 @@ void link_fork_parent(void)
 /* The parent tidies; its threads' calls in the kernel are not the child's. */
 void link_fork_child(void)
 {
+	struct link *l;
+
+	for (l = links; l; l = l->next) {
+		private_close(l->orphan);
+		l->orphan = -1;
+	}
 	n_untidy = 0;
 	unlock_all();
 }

@@ -80,6 +80,12 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	struct sock *s = sock_get(fd);
 	int ret;
 
+	if (s && s->kind == SOCK_LINK && unlikely(s->error) &&
+	    level == SOL_SOCKET && name == SO_ERROR) {
+		ret = give_int(atomic_exchange(&s->error, 0), val, len);
+		sock_put(s);
+		return ret;
+	}
 	if (!s || s->kind != SOCK_SESSION) {
 		if (s)
 			sock_put(s);
