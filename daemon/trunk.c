@@ -142,6 +142,10 @@ void trunk_put(struct trunk *trunk, unsigned index)
 		bond_put(bond);
 		return;
 	}
+	/* of a worker that has gone a child may go on by the same memory, and
+	 * nobody is to get it again */
+	if (bond_is_broken(bond))
+		return;
 	link_seg_wipe(&trunk->map, index, trunk->ring);
 	if (!trunk->used)
 		drop_spare(trunk);

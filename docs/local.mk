@@ -1,1 +1,1 @@
-EXTRA_DIST += %D%/decisions.md
+EXTRA_DIST += %D%/decisions.md %D%/performance.md

@@ -1,4 +1,4 @@
-EXTRA_DIST += %D%/quickstart
+EXTRA_DIST += %D%/quickstart %D%/bench %D%/measure.bash
 # The native API, used as a program outside would: see tests/bats/install.bats
 noinst_PROGRAMS += %D%/echo_server %D%/echo_client %D%/epoll_server
 %C%_echo_server_SOURCES = %D%/echo_server.c

@@ -1,4 +1,4 @@
-# setup.bash - what tests/run, .ci/run and examples/quickstart share
+# setup.bash - what tests/run, .ci/run and the scripts in examples share
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # $top is the caller's
 #
@@ -171,10 +171,11 @@ wait_port() {
   return 1
 }
 
-# start_daemon BUILD: a sapid of ours; $under runs a command through it
+# start_daemon BUILD [COMMAND...]: a sapid of ours, or run by COMMAND (setpriv
+# ...) as somebody else; $under runs a command through it
 start_daemon() {
   mkfifo "$work/ready"
-  "$1/daemon/sapid" --run-dir "$work/run" --ready-fd 4 4> "$work/ready" \
+  "${@:2}" "$1/daemon/sapid" --run-dir "$work/run" --ready-fd 4 4> "$work/ready" \
     > "$work/log.sapid" 2>&1 < /dev/null 3>&- &
   cleanup ended "$!"
   # it writes a line; end of file, if it died instead

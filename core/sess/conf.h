@@ -71,7 +71,7 @@ struct conf {
 	uint32_t session_timeout_ms;
 	uint32_t vpp_release; /* "26.06" as 2606; 0: find out */
 	uint32_t spin_us;
-	uint32_t fifo_size; /* of a link; 0: the larger of rx and tx */
+	uint32_t fifo_size;	/* of a link; 0: the larger of rx and tx */
 	uint32_t upgrade_turns; /* exchanges before a link is offered */
 	uint32_t upgrade_bytes; /* or bytes, both ways */
 	bool stats;

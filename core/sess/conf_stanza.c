@@ -305,9 +305,12 @@ static const struct {
 	const char *name;
 	int (*set)(struct conf *conf, const char *word);
 } sapi_key[] = {
-	{ "daemon", set_path },	    { "vpp-release", set_release },
-	{ "default", set_default }, { "spin-us", set_spin },
-	{ "stats", set_stats },	    { "fifo-size", set_fifo },
+	{ "daemon", set_path },
+	{ "vpp-release", set_release },
+	{ "default", set_default },
+	{ "spin-us", set_spin },
+	{ "stats", set_stats },
+	{ "fifo-size", set_fifo },
 	{ "upgrade-after", set_upgrade },
 	{ "upgrade-bytes", set_upgrade_bytes },
 };

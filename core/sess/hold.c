@@ -55,10 +55,12 @@ static void robust_init(pthread_mutex_t *m)
 	pthread_mutexattr_destroy(&attr);
 }
 
-void hold_lock(pthread_mutex_t *lock)
+bool hold_lock(pthread_mutex_t *lock)
 {
-	if (unlikely(pthread_mutex_lock(lock) == EOWNERDEAD))
-		pthread_mutex_consistent(lock);
+	if (likely(pthread_mutex_lock(lock) != EOWNERDEAD))
+		return false;
+	pthread_mutex_consistent(lock);
+	return true;
 }
 
 static uint64_t now_ms(void)

@@ -37,7 +37,7 @@
 /* What a family knows of a link (core/sock/link.h): positions that the peer
  * can't touch, and which way each direction goes. */
 struct hold_link {
-	struct ring_own tx, rx; /* tx_lock, rx_lock */
+	struct ring_own tx, rx;	  /* tx_lock, rx_lock */
 	_Atomic uint32_t tx_ring; /* 1: what is sent goes to the ring */
 	_Atomic uint32_t rx_mode; /* HOLD_RX_* */
 	uint64_t rx_kernel; /* stream bytes read from the kernel; rx_lock */
@@ -89,8 +89,9 @@ void hold_own(struct hold *h, uint32_t wrk);
 void hold_accept(struct hold *h);
 bool hold_owner_accepts(const struct hold *h);
 
-/* pthread_mutex_lock() for a robust mutex whose data needs no repair */
-void hold_lock(pthread_mutex_t *lock);
+/* pthread_mutex_lock() for a robust mutex; true if its owner died with it, for
+ * whom it matters */
+bool hold_lock(pthread_mutex_t *lock);
 static inline void hold_unlock(pthread_mutex_t *lock)
 {
 	pthread_mutex_unlock(lock);

@@ -153,8 +153,7 @@ static int send_diag(struct app *app)
 	struct fdbox box;
 	int fd, err;
 
-	fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-		      NETLINK_SOCK_DIAG);
+	fd = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return fd;
 	fdbox_init(&box);

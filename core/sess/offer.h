@@ -106,8 +106,9 @@ void offer_release(const struct offer_grant *g);
 void offer_left(void);
 /* Give up the link without a word, in a process that only inherited it. */
 void offer_abandon(const struct offer_grant *g);
-/* Look at what was rung and tell; cheap if nothing was.  True if something. */
-bool offer_look(void);
+/* Look at what was rung and tell; cheap if nothing was.  True if something.
+ * @bell: one has been heard */
+bool offer_look(bool bell);
 
 /* fork: after app.lock, before the locks of core/sock */
 void offer_fork_prepare(void);

@@ -37,8 +37,10 @@ struct offer_seg {
 	struct map map;
 	uint32_t id, ring;
 	unsigned n_links, links; /* links: held by us */
+	bool family;		 /* a forked process has it, too */
 	struct peer *peer;
 	void *user[2][WIRE_LINKS_MAX];
+	uint64_t mine[2]; /* bits of those that are set */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -255,8 +257,14 @@ void seg_peer_gone(unsigned epoch, uint32_t id)
 
 void offer_set_user(const struct offer_grant *g, void *user)
 {
+	uint64_t bit = UINT64_C(1) << g->index;
+
 	pthread_mutex_lock(&lock);
 	g->seg->user[g->side][g->index] = user;
+	if (user)
+		g->seg->mine[g->side] |= bit;
+	else
+		g->seg->mine[g->side] &= ~bit;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -265,17 +273,21 @@ const struct map *offer_map(const struct offer_seg *seg)
 	return &seg->map;
 }
 
-/* With the lock: who was rung, into @who. */
-static unsigned rung_of(struct offer_seg *seg, unsigned side, void **who)
+/* With the lock: who was rung, into @who.  In a family another process may
+ * have taken the marks, as we take those that are for it: so whoever hears a
+ * bell looks at all. */
+static unsigned rung_of(struct offer_seg *seg, unsigned side, bool bell,
+			void **who)
 {
 	struct wire_link_seg *shm = map_at(&seg->map, 0, sizeof(*shm));
 	unsigned i, n = 0;
-	uint64_t rung;
+	uint64_t rung = 0;
 	void *user;
 
-	if (!link_seg_any_rung(shm, side))
-		return 0;
-	rung = link_seg_rung(shm, side);
+	if (link_seg_any_rung(shm, side, seg->mine[side]))
+		rung = link_seg_rung(shm, side, seg->mine[side]);
+	if (unlikely(seg->family) && bell)
+		rung = seg->mine[side];
 	while (rung) {
 		i = (unsigned)__builtin_ctzll(rung);
 		rung &= rung - 1;
@@ -286,7 +298,7 @@ static unsigned rung_of(struct offer_seg *seg, unsigned side, void **who)
 	return n;
 }
 
-static unsigned look_at(unsigned i, void *who[2 * WIRE_LINKS_MAX])
+static unsigned look_at(unsigned i, bool bell, void *who[2 * WIRE_LINKS_MAX])
 {
 	struct offer_seg *seg;
 	unsigned n = 0;
@@ -294,21 +306,21 @@ static unsigned look_at(unsigned i, void *who[2 * WIRE_LINKS_MAX])
 	pthread_mutex_lock(&lock);
 	seg = segs[i];
 	if (seg && seg->links) {
-		n = rung_of(seg, 0, who);
-		n += rung_of(seg, 1, who + n);
+		n = rung_of(seg, 0, bell, who);
+		n += rung_of(seg, 1, bell, who + n);
 	}
 	pthread_mutex_unlock(&lock);
 	return n;
 }
 
-bool offer_look(void)
+bool offer_look(bool bell)
 {
 	void *who[2 * WIRE_LINKS_MAX];
 	unsigned i, k, n;
 	bool any = false;
 
 	for (i = 0; i < n_segs; i++) {
-		n = look_at(i, who);
+		n = look_at(i, bell, who);
 		any |= n > 0;
 		for (k = 0; k < n; k++)
 			offer_hooks->heard(who[k]);
@@ -318,7 +330,12 @@ bool offer_look(void)
 
 void offer_fork_prepare(void)
 {
+	unsigned i;
+
 	pthread_mutex_lock(&lock);
+	for (i = 0; i < n_segs; i++)
+		if (segs[i] && segs[i]->links)
+			segs[i]->family = true;
 }
 
 void offer_fork_parent(void)

@@ -20,9 +20,9 @@
 struct waiter {
 	int evfd; /* high, close-on-exec, non-blocking; -1: none yet */
 	_Atomic int rung;
-	int inner;	    /* epoll instance with bells; -1: none yet */
-	unsigned listens;   /* serial of the bell that was added last */
-	struct bell *bell;  /* this thread's own; NULL: none yet */
+	int inner;	   /* epoll instance with bells; -1: none yet */
+	unsigned listens;  /* serial of the bell that was added last */
+	struct bell *bell; /* this thread's own; NULL: none yet */
 };
 
 /* read(), write() and the like are cancellation points: not while a lock is

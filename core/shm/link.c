@@ -15,7 +15,7 @@
  * Bytes:  the producer stores tail (or a flag), fence, looks at armed_rx.
  *         the consumer stores armed_rx, fence, looks at tail and flags.
  * Room:   the consumer stores head, fence, looks at armed_tx, room_wanted.
- *         the producer stores room_wanted, armed_tx, fence, looks at head.
+ *         the producer stores armed_tx, room_wanted, fence, looks at head.
  *
  * One of the two fences comes first, and the side whose fence is second sees
  * what the other stored before its own.  So the sleeper finds on its second
@@ -278,17 +278,27 @@ void link_arm_rx(struct link_end *end, unsigned bell)
  * @bell:	to be rung then
  * @room:	bytes, at least; what is more than the ring means an empty one
  *
- * The caller looks once more before it sleeps.
+ * If two wait, the lesser room counts, until it is rung.  The caller looks
+ * once more before it sleeps.
  */
 void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room)
 {
-	/* relaxed: before armed_tx, which is acquired on the other side */
-	atomic_store_explicit(&end->mine->room_wanted, MIN(room, end->tx.size),
-			      memory_order_relaxed);
-	/* release: of room_wanted.  The fence: partner of the one in
-	 * link_wake_writer() */
-	atomic_store_explicit(&end->mine->armed_tx, bell + 1,
-			      memory_order_release);
+	uint32_t was;
+
+	/* seq_cst, before room_wanted is looked at: a waker that forgets that
+	 * takes armed_tx next, so it rings, or has done so before */
+	atomic_exchange_explicit(&end->mine->armed_tx, bell + 1,
+				 memory_order_seq_cst);
+	room = MAX(MIN(room, end->tx.size), 1u);
+	/* relaxed: the fence, partner of the one in link_wake_writer() */
+	was = atomic_load_explicit(&end->mine->room_wanted,
+				   memory_order_relaxed);
+	/* 0: forgotten.  A peer may write nonsense here, but not for ever. */
+	while ((!was || was > room) &&
+	       !atomic_compare_exchange_weak_explicit(
+		       &end->mine->room_wanted, &was, room,
+		       memory_order_relaxed, memory_order_relaxed))
+		;
 	full_fence();
 }
 
@@ -321,9 +331,9 @@ bool link_is_armed_rx(const struct link_end *end)
 /* Take the bell of the other end from @armed, and mark the link for it. */
 static int ring_bell(struct link_end *end, _Atomic uint32_t *armed)
 {
-	/* acquire: as in the load before, of what is armed now */
+	/* release: of room_wanted, see link_wake_writer() */
 	uint32_t bell =
-		atomic_exchange_explicit(armed, 0, memory_order_acquire);
+		atomic_exchange_explicit(armed, 0, memory_order_release);
 
 	/* taken by another thread, or nonsense */
 	if (bell - 1 >= WIRE_BELLS_MAX)
@@ -366,9 +376,9 @@ int link_wake_writer(struct link_end *end)
 
 	/* partner of the one in link_arm_tx() */
 	full_fence();
-	/* acquire: of room_wanted, which was stored before */
+	/* relaxed: the exchange follows */
 	if (likely(!atomic_load_explicit(&end->peer->armed_tx,
-					 memory_order_acquire)))
+					 memory_order_relaxed)))
 		return -1;
 	used = ring_tail(&end->rx) - end->rx.own->head;
 	/* If we have closed, any room is enough: it is to see that.  relaxed:
@@ -378,6 +388,9 @@ int link_wake_writer(struct link_end *end)
 	     end->rx.size - used < atomic_load_explicit(&end->peer->room_wanted,
 							memory_order_relaxed)))
 		return -1;
+	/* relaxed: before the exchange, which releases it; who arms in between
+	 * is rung, who arms after it finds this */
+	atomic_store_explicit(&end->peer->room_wanted, 0, memory_order_relaxed);
 	return ring_bell(end, &end->peer->armed_tx);
 }
 
@@ -385,24 +398,29 @@ int link_wake_writer(struct link_end *end)
  * link_seg_rung() - the links of @side that were rung
  * @seg:	the segment
  * @side:	mine
+ * @mine:	links of which it is: of the others it is the peer's
  *
  * Return: a bit each, by index; they are taken.
  */
-uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side)
+uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine)
 {
 	/* acquire: pairs with the release in ring_bell() */
-	return atomic_exchange_explicit(&seg->side[side].ready, 0,
-					memory_order_acquire);
+	return atomic_fetch_and_explicit(&seg->side[side].ready, ~mine,
+					 memory_order_acquire) &
+	       mine;
 }
 
 /**
  * link_seg_any_rung() - would link_seg_rung() find any?
  * @seg:	the segment
  * @side:	mine
+ * @mine:	as there
  */
-bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side)
+bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side,
+		       uint64_t mine)
 {
 	/* relaxed: link_seg_rung() follows */
-	return atomic_load_explicit(&seg->side[side].ready,
-				    memory_order_relaxed) != 0;
+	return (atomic_load_explicit(&seg->side[side].ready,
+				     memory_order_relaxed) &
+		mine) != 0;
 }

@@ -60,7 +60,8 @@ bool link_peer_switched(const struct link_end *end, uint64_t *at);
 /* --- sleeping and waking --- */
 /* About to sleep: ring bell @bell when something comes; then look again. */
 void link_arm_rx(struct link_end *end, unsigned bell);
-/* ... when there is room for @room bytes or more. */
+/* ... when there is room for @room bytes or more; of two that wait the lesser
+ * counts. */
 void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room);
 /* It is awake anyhow: no need to ring. */
 void link_disarm(struct link_end *end);
@@ -81,9 +82,11 @@ static inline void link_tally(_Atomic uint64_t *counter, uint64_t n)
 	atomic_store_explicit(counter, was + n, memory_order_relaxed);
 }
 
-/* The links of this side that were rung; takes them. */
-uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side);
+/* Those of the links @mine, a bit each, of which I am @side, that were rung;
+ * takes them.  (Of others in the same segment the peer may be that side.) */
+uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine);
 /* Is there any? One load. */
-bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side);
+bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side,
+		       uint64_t mine);
 
 #endif /* SHM_LINK_H */

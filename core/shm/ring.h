@@ -26,7 +26,8 @@
 /* Plain words: guarded by the end's lock of this direction.  All zero is how
  * a link begins. */
 struct ring_own {
-	uint32_t tail, base; /* producer: as published */
+	uint32_t tail, base; /* producer: as published; a consumer's base is
+				what it saw last */
 	uint32_t head;	     /* consumer: as published */
 	uint32_t seen;	     /* producer: head when last looked at */
 	uint32_t limit;	     /* producer: may put up to here without a look */

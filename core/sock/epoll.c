@@ -31,7 +31,7 @@
 #define SPIN_LOOK 256  /* spins between two looks at it */
 #define SCAN_ITEMS 256 /* so many cold items are looked at before a sleep */
 #define INNER_EVENTS 64
-#define IDLE_LOOKS 400 /* a hot item that is looked at in vain becomes cold */
+#define IDLE_NS 20000000 /* a hot item that was silent so long becomes cold */
 
 /* --- our part --- */
 
@@ -132,10 +132,15 @@ static bool item_arm(struct item *it)
 	return !et || !item_pending(it);
 }
 
-/* Among thousands that are silent, those that talk must not wait. */
+/* Among thousands that are silent, those that talk must not wait.  The clock
+ * is that of the last look at the kernel: exact enough, and for nothing. */
 static void retire(struct epoll *ep, struct item *it)
 {
-	it->idle = 0;
+	if (!it->idle_ns)
+		it->idle_ns = ep->looked_ns;
+	if (ep->looked_ns - it->idle_ns < IDLE_NS)
+		return;
+	it->idle_ns = 0;
 	if (item_arm(it))
 		item_cold(ep, it);
 }
@@ -157,9 +162,8 @@ static int collect(struct epoll *ep, struct epoll_event *evs, int n)
 		ep->hot = it->hot_next; /* circular: it is now the last */
 		ready = item_ready(it);
 		if (ready)
-			it->idle = 0;
-		else if (it->sock->kind == SOCK_LINK &&
-			 ++it->idle > IDLE_LOOKS)
+			it->idle_ns = 0;
+		else if (it->sock->kind == SOCK_LINK)
 			retire(ep, it);
 		if (ready) {
 			evs[got].events = ready;
@@ -256,12 +260,14 @@ static void look_inner(struct epoll *ep)
 {
 	struct epoll_event evs[INNER_EVENTS];
 	int i, got, cancel = cancel_off();
+	bool bell = false;
 	struct sock *s;
 
 	do {
 		got = k_epoll_pwait(ep->inner, evs, INNER_EVENTS, 0, NULL);
 		for (i = 0; i < got; i++) {
 			s = evs[i].data.ptr;
+			bell |= !s;
 			if (!s || !sock_try_hold(s))
 				continue;
 			if (s->kind == SOCK_LINK && s->link)
@@ -270,7 +276,7 @@ static void look_inner(struct epoll *ep)
 			sock_put(s);
 		}
 	} while (got == INNER_EVENTS);
-	offer_look();
+	offer_look(bell);
 	cancel_back(cancel);
 }
 
@@ -377,6 +383,32 @@ static void ring_waiter(struct watch *w)
 	waiter_ring(w->waiter);
 }
 
+static void heat_all(struct epoll *ep)
+{
+	struct item *it;
+	unsigned i;
+
+	pthread_mutex_lock(&ep->lock);
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next)
+			if (it->sock && !it->gone)
+				item_hot(ep, it);
+	pthread_mutex_unlock(&ep->lock);
+}
+
+/* There was no descriptor for what could wake us. */
+static int sleep_blind(struct epoll *ep, struct waiter *w, struct pollfd *fds,
+		       uint64_t end, const sigset_t *mask)
+{
+	uint64_t soon = sock_now_ns() + 1000000;
+	struct timespec ts;
+	int got;
+
+	got = app_wait(w, fds, 2, left(MIN(end, soon), &ts), mask);
+	heat_all(ep);
+	return got;
+}
+
 static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 		      const sigset_t *mask)
 {
@@ -390,6 +422,8 @@ static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 	 * from here on finds this thread's watch and rings it */
 	if (epoll_arm(ep))
 		return 0;
+	if (unlikely(ep->blind))
+		return sleep_blind(ep, w, fds, end, mask);
 	return app_wait(w, fds, 2, left(end, &ts), mask);
 }
 
@@ -427,6 +461,23 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 	return got;
 }
 
+/* Not even a descriptor for this thread's waiter. */
+static int look_on(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+		   uint64_t end, const sigset_t *mask)
+{
+	int got;
+
+	do {
+		app_poll();
+		heat_all(ep);
+		got = look_both(ep, fd, evs, n);
+		if (got)
+			return got;
+		got = sock_nap(end, mask);
+	} while (!got);
+	return got == -EAGAIN ? 0 : got;
+}
+
 static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 		     uint64_t end, const sigset_t *mask)
 {
@@ -435,7 +486,7 @@ static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 
 	got = waiter_get(&sl.watch.waiter);
 	if (got)
-		return got;
+		return look_on(es->epoll, fd, evs, n, end, mask);
 	es->epoll->sleepers++; /* before the last look: ctl_link() */
 	watch_add(&sl.watch, es, ring_waiter);
 	pthread_cleanup_push(cancelled, &sl);

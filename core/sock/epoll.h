@@ -16,15 +16,17 @@ struct item {
 	struct watch watch; /* of @sock */
 	struct epoll *ep;
 	struct sock *sock; /* no reference: epoll_sock_gone() comes first */
+	struct sock *kept; /* a link's, whose registration is the kernel's till
+			      it is armed again; likewise */
 	int fd;
 	uint32_t events;
 	epoll_data_t data;
-	bool disabled; /* one-shot, and it fired */
-	bool gone;     /* of a link: taken out by the program, kept for the
-			  next time */
-	unsigned idle; /* times it was looked at in vain */
-	bool edge;     /* registered or modified: report what there is */
-	unsigned seen; /* edge-triggered: as last reported */
+	bool disabled;	  /* one-shot, and it fired */
+	bool gone;	  /* of a link: taken out by the program, kept for the
+			     next time */
+	uint64_t idle_ns; /* since when it is looked at in vain; 0: it is not */
+	bool edge;	  /* registered or modified: report what there is */
+	unsigned seen;	  /* edge-triggered: as last reported */
 	uint32_t seen_tail, seen_full;
 	struct item *hot_next, *hot_prev; /* circular; NULL: cold */
 	struct item *next;		  /* same bucket */
@@ -34,15 +36,16 @@ struct item {
 
 struct epoll {
 	pthread_mutex_t lock;
-	struct sock *sock;   /* whose epoll this is: its number, its watches */
-	_Atomic int bare;    /* threads in the kernel's own wait */
-	int kick_fd;	     /* made them look; -1 */
-	int inner;	     /* instance with links' connections and bells; -1 */
-	unsigned listens;    /* serial of the bell that was added to it last */
-	struct bell *bell;   /* of links that are waited for here; NULL */
-	_Atomic int sleepers; /* threads that watch @sock */
+	struct sock *sock; /* whose epoll this is: its number, its watches */
+	_Atomic int bare;  /* threads in the kernel's own wait */
+	int kick_fd;	   /* made them look; -1 */
+	int inner;	   /* instance with links' connections and bells; -1 */
+	unsigned listens;  /* serial of the bell that was added to it last */
+	struct bell *bell; /* of links that are waited for here; NULL */
+	_Atomic int sleepers;	  /* threads that watch @sock */
 	_Atomic unsigned n_links; /* items of links: inner is to be asked */
-	_Atomic bool waited; /* by this process */
+	_Atomic bool waited;	  /* by this process */
+	_Atomic bool blind;	  /* something has no bell: sleeps are short */
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
@@ -61,7 +64,22 @@ extern struct epoll *epoll_instances; /* table_lock */
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
+/* A note that the kernel has @fd: it is moved, or kept for a while. */
+void epoll_appear_in(struct epoll *ep, int fd, struct sock *s);
+int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev);
+/* Forget what is kept, of @s or of all; with table_lock */
+void epoll_unkeep_all(struct epoll *ep, const struct sock *s);
+int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev);
+/* watch.fire of items */
+void item_fire(struct watch *w);
 /* with ep->lock held */
+/* The registration of @fd for this sock (NULL: the kernel's). */
+struct item *item_find(struct epoll *ep, int fd, const struct sock *s);
+struct item **item_slot(struct epoll *ep, int fd);
+/* The watch must be gone, or be going with the sock. */
+void item_free(struct epoll *ep, struct item *it);
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);
 /* The first item has come: threads in the kernel's own wait must look. */

@@ -18,8 +18,6 @@
 
 struct epoll *epoll_instances;
 
-static void appear_in(struct epoll *ep, int fd, struct sock *s);
-
 /* --- items; ep->lock held --- */
 
 void item_hot(struct epoll *ep, struct item *it)
@@ -52,17 +50,17 @@ void item_cold(struct epoll *ep, struct item *it)
 	it->hot_next = it->hot_prev = NULL;
 }
 
-static struct item **slot_of(struct epoll *ep, int fd)
+struct item **item_slot(struct epoll *ep, int fd)
 {
 	return &ep->bucket[(unsigned)fd & (ep->n_buckets - 1)];
 }
 
 /* The registration of @fd for this sock (NULL: the kernel's). */
-static struct item *find(struct epoll *ep, int fd, const struct sock *s)
+struct item *item_find(struct epoll *ep, int fd, const struct sock *s)
 {
 	struct item *it;
 
-	for (it = *slot_of(ep, fd); it; it = it->next)
+	for (it = *item_slot(ep, fd); it; it = it->next)
 		if (it->fd == fd && it->sock == s)
 			return it;
 	return NULL;
@@ -82,8 +80,8 @@ static void grow(struct epoll *ep)
 	while (i-- > 0)
 		for (it = old[i]; it; it = next) {
 			next = it->next;
-			it->next = *slot_of(ep, it->fd);
-			*slot_of(ep, it->fd) = it;
+			it->next = *item_slot(ep, it->fd);
+			*item_slot(ep, it->fd) = it;
 		}
 	free(old);
 }
@@ -98,8 +96,8 @@ static struct item *item_new(struct epoll *ep, int fd)
 		grow(ep);
 	it->ep = ep;
 	it->fd = fd;
-	it->next = *slot_of(ep, fd);
-	*slot_of(ep, fd) = it;
+	it->next = *item_slot(ep, fd);
+	*item_slot(ep, fd) = it;
 	ep->n_notes++;
 	return it;
 }
@@ -114,9 +112,9 @@ static void count_sock(struct epoll *ep, const struct sock *s, int by)
 }
 
 /* The watch must be gone, or be going with the sock. */
-static void item_free(struct epoll *ep, struct item *it)
+void item_free(struct epoll *ep, struct item *it)
 {
-	struct item **p = slot_of(ep, it->fd);
+	struct item **p = item_slot(ep, it->fd);
 
 	while (*p != it)
 		p = &(*p)->next;
@@ -131,7 +129,7 @@ static void item_free(struct epoll *ep, struct item *it)
 /* --- waking --- */
 
 /* watch.fire: something happened to the item's sock; watch_lock held */
-static void item_fire(struct watch *w)
+void item_fire(struct watch *w)
 {
 	struct item *it = container_of(w, struct item, watch);
 	struct epoll *ep = it->ep;
@@ -264,6 +262,7 @@ void epoll_free(struct epoll *ep)
 		;
 	if (*p)
 		*p = ep->next;
+	epoll_unkeep_all(ep, NULL);
 	pthread_mutex_unlock(&table_lock);
 	pthread_mutex_lock(&watch_lock);
 	for (i = 0; i < ep->n_buckets; i++)
@@ -282,86 +281,6 @@ void epoll_free(struct epoll *ep)
 
 /* --- links --- */
 
-/**
- * epoll_watch_link() - Let the kernel's part of a link, and its bell, wake us
- *
- * Edge-triggered, in an instance of our own, where it stays while the socket
- * is open: the program's epoll_ctl() is then no system call.
- */
-void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
-{
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
-					    EPOLLET,
-				  .data.ptr = s };
-	struct bell *bell = s->link->bell;
-	int cancel = cancel_off(), err = 0;
-
-	pthread_mutex_lock(&ep->lock);
-	if (ep->inner < 0)
-		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
-	if (ep->inner >= 0)
-		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, &ev);
-	if (ep->listens != bell->serial) {
-		ev.events = EPOLLIN | EPOLLET;
-		ev.data.ptr = NULL;
-		if (!err || err == -EEXIST)
-			err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd,
-					  &ev);
-		ep->listens = bell->serial;
-	}
-	pthread_mutex_unlock(&ep->lock);
-	cancel_back(cancel);
-	if (err && err != -EEXIST)
-		log_warn("epoll %d: a sleeping thread may miss %d",
-			 ep->sock->fd, fd);
-}
-
-void epoll_sock_leaves(struct sock *s, int fd)
-{
-	struct watch *w;
-	struct item *it;
-
-	pthread_mutex_lock(&watch_lock);
-	for (w = s->watches; w; w = w->next) {
-		if (w->fire != item_fire)
-			continue;
-		it = container_of(w, struct item, watch);
-		if (it->ep->inner >= 0)
-			k_epoll_ctl(it->ep->inner, EPOLL_CTL_DEL, fd, NULL);
-	}
-	pthread_mutex_unlock(&watch_lock);
-}
-
-/* With ep->lock held: any registration of this number. */
-static bool has(struct epoll *ep, int fd)
-{
-	struct item *it;
-
-	for (it = *slot_of(ep, fd); it; it = it->next)
-		if (it->fd == fd)
-			return true;
-	return false;
-}
-
-struct bell *epoll_bell(int fd)
-{
-	struct bell *b = NULL;
-	struct epoll *ep;
-
-	pthread_mutex_lock(&table_lock);
-	for (ep = epoll_instances; ep && !b; ep = ep->next) {
-		pthread_mutex_lock(&ep->lock);
-		if (has(ep, fd)) {
-			if (!ep->bell)
-				ep->bell = bell_new();
-			b = bell_hold(ep->bell);
-		}
-		pthread_mutex_unlock(&ep->lock);
-	}
-	pthread_mutex_unlock(&table_lock);
-	return b;
-}
-
 /* With ep->lock held, and a reference to the item's sock, which keeps it. */
 static int change_link(struct epoll *ep, int op, struct item *it,
 		       const struct epoll_event *ev)
@@ -375,8 +294,7 @@ static int change_link(struct epoll *ep, int op, struct item *it,
 		item_cold(ep, it);
 		return 0;
 	}
-	if (ev->events & EPOLLEXCLUSIVE &&
-	    (!add || ev->events & ~EXCLUSIVE_OK))
+	if (ev->events & EPOLLEXCLUSIVE && (!add || ev->events & ~EXCLUSIVE_OK))
 		return -EINVAL;
 	if (!add && it->events & EPOLLEXCLUSIVE)
 		return -EINVAL;
@@ -401,7 +319,7 @@ static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
 	if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
 	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, s);
+	it = item_find(ep, fd, s);
 	if (it)
 		err = change_link(ep, op, it, ev);
 	pthread_mutex_unlock(&ep->lock);
@@ -421,7 +339,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 	struct item *it;
 
 	pthread_mutex_lock(&ep->lock);
-	if (find(ep, fd, s)) {
+	if (item_find(ep, fd, s)) {
 		pthread_mutex_unlock(&ep->lock);
 		return -EEXIST;
 	}
@@ -480,7 +398,7 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
 	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, s);
+	it = item_find(ep, fd, s);
 	pthread_mutex_unlock(&ep->lock);
 	if (!it)
 		return -ENOENT;
@@ -491,8 +409,8 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 }
 
 /* Items with a sock come and go with watch_lock held. */
-static int ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
-		    const struct epoll_event *ev)
+int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev)
 {
 	int err;
 
@@ -509,7 +427,7 @@ static void note_kernel(struct epoll *ep, int op, int fd,
 	struct item *it;
 
 	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, NULL);
+	it = item_find(ep, fd, NULL);
 	if (op == EPOLL_CTL_DEL) {
 		if (it)
 			item_free(ep, it);
@@ -547,7 +465,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	}
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
 		accepts_by(ep, s);
-	return ctl_sock(ep, op, fd, s, ev);
+	return epoll_ctl_sock(ep, op, fd, s, ev);
 }
 
 static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
@@ -555,28 +473,34 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 {
 	int err = -EAGAIN;
 
+	if (!ev && op != EPOLL_CTL_DEL)
+		return -EFAULT;
 	if (s->kind == SOCK_LINK)
 		err = ctl_link(ep, op, fd, s, ev);
+	if (err == -EAGAIN && unlikely(s->kept))
+		err = epoll_ctl_kept(ep, op, fd, s, ev);
 	if (err != -EAGAIN)
 		return err;
-	err = ctl_sock(ep, op, fd, s, ev);
+	err = epoll_ctl_sock(ep, op, fd, s, ev);
 	if (!err && op == EPOLL_CTL_ADD && s->kind == SOCK_LINK)
 		epoll_watch_link(ep, s, fd);
 	return err;
 }
 
 /* The kernel's, but not for ever: if it got a link in this moment, the note
- * came too late for epoll_sock_appears(). */
+ * came too late for epoll_sock_appears().  The peer must not switch before
+ * that is put right, which s->k_rx sees to. */
 static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 			struct sock *s, struct epoll_event *ev)
 {
-	int err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+	int err;
 
-	if (unlikely(s->link)) {
-		pthread_mutex_lock(&table_lock);
-		appear_in(ep, fd, s);
-		pthread_mutex_unlock(&table_lock);
-	}
+	if (!link_enter_kernel(s, fd, &s->k_rx))
+		return ctl_stream(ep, op, fd, s, ev);
+	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+	if (unlikely(s->link))
+		epoll_appear_in(ep, fd, s);
+	--s->k_rx;
 	return err;
 }
 
@@ -586,12 +510,12 @@ static int ctl(struct epoll *ep, int epfd, int op, int fd,
 	struct sock *s = sock_get_claimed(fd);
 	int err;
 
-	if (s && sock_is_kernels(s))
+	if (s && s->kind == SOCK_PORT)
+		err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
+	else if (s && sock_is_kernels(s))
 		err = ctl_may_link(ep, epfd, op, fd, s, ev);
 	else if (!s || !sock_is_stream(s))
 		err = ctl_kernel(ep, epfd, op, fd, s, ev);
-	else if (!ev && op != EPOLL_CTL_DEL)
-		err = -EFAULT;
 	else
 		err = ctl_stream(ep, op, fd, s, ev);
 	if (s)
@@ -632,80 +556,4 @@ int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	err = ctl(es->epoll, epfd, op, fd, ev);
 	sock_put(es);
 	return err;
-}
-
-/* --- sockets that come and go --- */
-
-/* Was @fd really registered?  The note may be older than the descriptor. */
-static bool kernel_has(struct epoll *ep, struct item *it, struct sock *s)
-{
-	struct epoll_event ev = { .events = it->events, .data = it->data };
-
-	/* an exclusive one can't be modified, which says that it is there */
-	if (s->kind == SOCK_LISTENER)
-		return k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev) !=
-		       -ENOENT;
-	return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
-}
-
-static void appear_in(struct epoll *ep, int fd, struct sock *s)
-{
-	struct epoll_event ev = { 0 };
-	struct item *it;
-	bool live = false;
-
-	pthread_mutex_lock(&ep->lock);
-	it = find(ep, fd, NULL);
-	if (it) {
-		ev.events = it->events;
-		ev.data = it->data;
-		live = kernel_has(ep, it, s);
-		item_free(ep, it);
-	}
-	pthread_mutex_unlock(&ep->lock);
-	if (live && ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
-		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
-	else if (live && s->kind == SOCK_LINK)
-		epoll_watch_link(ep, s, fd);
-}
-
-/**
- * epoll_sock_appears() - A descriptor has become a sock
- *
- * Where it was a member of the kernel's instance it becomes an item of ours.
- * table_lock keeps the instances: another thread may be closing one.
- */
-void epoll_sock_appears(int fd, struct sock *s)
-{
-	struct epoll *ep;
-
-	pthread_mutex_lock(&table_lock);
-	for (ep = epoll_instances; ep; ep = ep->next)
-		appear_in(ep, fd, s);
-	pthread_mutex_unlock(&table_lock);
-}
-
-/* Closing the last number takes a socket out of every instance. */
-void epoll_sock_gone(struct sock *s)
-{
-	struct epoll *ep;
-	struct watch *w;
-	struct item *it;
-
-	for (;;) {
-		pthread_mutex_lock(&watch_lock);
-		for (w = s->watches; w && w->fire != item_fire; w = w->next)
-			;
-		if (w) {
-			watch_unlink(w);
-			it = container_of(w, struct item, watch);
-			ep = it->ep;
-			pthread_mutex_lock(&ep->lock);
-			item_free(ep, it);
-			pthread_mutex_unlock(&ep->lock);
-		}
-		pthread_mutex_unlock(&watch_lock);
-		if (!w)
-			return;
-	}
 }

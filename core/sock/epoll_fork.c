@@ -46,12 +46,25 @@ void epoll_fork_parent(void)
 	unlock_until(NULL);
 }
 
+/* The parent's calls are not ours, but these are no calls. */
+static void still_kept(struct epoll *ep)
+{
+	struct item *it;
+	unsigned i;
+
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = it->next)
+			if (it->kept)
+				it->kept->k_rx++;
+}
+
 void epoll_fork_child(void)
 {
 	struct epoll *ep;
 
 	for (ep = epoll_instances; ep; ep = ep->next) {
 		ep->bare = ep->sleepers = 0;
+		still_kept(ep);
 		/* what we took from it the parent would miss */
 		private_close(ep->inner);
 		ep->inner = -1;

@@ -26,6 +26,7 @@ static bool vfork_child(void)
  * to say beside a FIN must be settled before. */
 static void before_close(struct sock *s, int fd)
 {
+	table_renumber(s, fd); /* who sleeps on the sock uses the number */
 	if (s->kind == SOCK_LINK && !s->entries)
 		link_closing_unless(s, fd, 1);
 }
@@ -44,10 +45,8 @@ int sock_close(int fd)
 	if (s)
 		before_close(s, fd);
 	err = k_close(fd);
-	if (s) {
-		table_renumber(s, fd);
+	if (s)
 		sock_put(s);
-	}
 	return err;
 }
 
@@ -144,7 +143,6 @@ int sock_close_range(unsigned first, unsigned last, unsigned flags)
 		if (s) {
 			before_close(s, fd);
 			k_close(fd);
-			table_renumber(s, fd);
 			sock_put(s);
 		}
 	}
@@ -166,6 +164,17 @@ static void set_nonblock(struct sock *s, bool on)
 		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
 	else
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+}
+
+/* A link that came meanwhile may have been too early to see the change, or too
+ * late for us: pairs with take_over() of upgrade.c. */
+static void flag_changed(struct sock *s, bool on)
+{
+	if (s->kind != SOCK_LINK)
+		return;
+	atomic_thread_fence(memory_order_seq_cst);
+	if (s->hold)
+		set_nonblock(s, on);
 }
 
 /* A listener is non-blocking in the kernel for our own sake (open.c); the
@@ -206,6 +215,8 @@ int sock_fcntl(int fd, int cmd, long arg)
 		ret = status_flags(s, fd, cmd, arg);
 	else
 		ret = k_fcntl(fd, cmd, arg);
+	if (cmd == F_SETFL && !ret)
+		flag_changed(s, arg & O_NONBLOCK);
 	sock_put(s);
 	return ret;
 }
@@ -236,12 +247,16 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		ret = s->kind == SOCK_LISTENER ? 0 : k_ioctl(fd, req, arg);
 		if (!ret)
 			set_nonblock(s, *(int *)arg);
+	} else if (req == FIONBIO) {
+		ret = k_ioctl(fd, req, arg);
+		if (!ret)
+			flag_changed(s, *(int *)arg);
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_LINK && s->link) {
 		ret = k_ioctl(fd, req, arg); /* is the pointer good? */
 		if (!ret)
-			*(int *)arg = link_count(s, fd, s->link,
-						 req != FIONREAD);
+			*(int *)arg =
+				link_count(s, fd, s->link, req != FIONREAD);
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_SESSION) {
 		ret = count_of(s, fd, req, arg);

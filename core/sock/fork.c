@@ -61,6 +61,7 @@ static void no_calls(struct sock *s)
 
 static void prepare(void)
 {
+	upgrade_lock();
 	app_fork_prepare();
 	pthread_mutex_lock(&table_lock);
 	pthread_mutex_lock(&watch_lock);
@@ -79,6 +80,7 @@ static void in_parent(void)
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_unlock(&table_lock);
 	app_fork_parent();
+	upgrade_unlock();
 }
 
 static void in_child(void)
@@ -91,6 +93,7 @@ static void in_child(void)
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_unlock(&table_lock);
 	app_fork_child();
+	upgrade_unlock();
 }
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

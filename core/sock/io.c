@@ -408,13 +408,11 @@ static struct sock *stream_of(int fd)
 
 /* Make the kernel's call for a connection that may get a link, unless it has
  * one: true, and *ret is set. */
-#define RX_BY_KERNEL(s, fd, ret, call)                     \
-	((s)->kind == SOCK_LINK &&                         \
-	 link_enter_kernel(s, fd, &(s)->k_rx) &&           \
+#define RX_BY_KERNEL(s, fd, ret, call)                                     \
+	((s)->kind == SOCK_LINK && link_enter_kernel(s, fd, &(s)->k_rx) && \
 	 (*(ret) = link_leave_rx(s, call), true))
-#define TX_BY_KERNEL(s, fd, ret, call)                     \
-	((s)->kind == SOCK_LINK &&                         \
-	 link_enter_kernel(s, fd, &(s)->k_tx) &&           \
+#define TX_BY_KERNEL(s, fd, ret, call)                                     \
+	((s)->kind == SOCK_LINK && link_enter_kernel(s, fd, &(s)->k_tx) && \
 	 (*(ret) = link_leave_tx(s, call), true))
 
 static ssize_t recv_stream(struct sock *s, int fd, const struct iovec *iov,

@@ -22,10 +22,22 @@
  * dear.  A fork takes every lock (fork.c), so nobody is in between. */
 void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family)
 {
+	struct link *l = s->link;
+
 	pthread_mutex_lock(&lock->mine);
-	if (unlikely(hold_others(s->hold))) {
-		hold_lock(family);
-		lock->both = true;
+	if (likely(!hold_others(s->hold)))
+		return;
+	lock->both = true;
+	if (likely(!hold_lock(family)))
+		return;
+	/* a process died in the middle of a copy: the peer must see what it
+	 * did, or one waits for bytes and the other for room */
+	if (family == &s->hold->tx_lock) {
+		ring_repair(&l->end.tx, true);
+		link_ring(l, link_wake_reader(&l->end));
+	} else {
+		ring_repair(&l->end.rx, false);
+		link_ring(l, link_wake_writer(&l->end));
 	}
 }
 
@@ -46,8 +58,7 @@ void link_see_switch(struct sock *s, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint64_t at;
 
-	if (h->rx_mode == HOLD_RX_READY &&
-	    link_peer_switched(&l->end, &at)) {
+	if (h->rx_mode == HOLD_RX_READY && link_peer_switched(&l->end, &at)) {
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
 	}
@@ -117,29 +128,12 @@ static bool is_ended(struct link *l)
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN);
 }
 
-/* The end of a peer that has not said it: its process has been killed, or has
- * begun another program. */
-static bool is_dead(struct sock *s, struct link *l)
-{
-	return !(link_peer_flags(&l->end) & PEER_OVER) &&
-	       !(s->hold->flags & HOLD_RD_SHUT);
-}
-
-/* To a level nothing, to an edge an arrival: the end comes once.  A peer that
- * dies with bytes unread resets the connection; its kernel knows of none. */
-static void heard_end(struct sock *s, struct link *l)
+/* To a level nothing, to an edge an arrival: the end comes once. */
+static void heard_end(struct link *l)
 {
 	l->ended = true;
-	if (l->over || atomic_exchange(&l->over, true))
-		return;
-	l->arrivals++;
-	if (!is_dead(s, l))
-		return;
-	l->dead = true;
-	if (!s->hold->link.tx_ring || ring_tail(&l->end.tx) == *l->end.tx.head)
-		return;
-	s->error = ECONNRESET;
-	k_shutdown(s->fd, SHUT_WR);
+	if (!l->over && !atomic_exchange(&l->over, true))
+		l->arrivals++;
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -153,7 +147,9 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	if (n <= 0)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		heard_end(s, s->link);
+		heard_end(s->link);
+	if (pfd.revents & POLLRDHUP && !s->link->dead)
+		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
 }
 
@@ -173,14 +169,17 @@ static bool writable(struct link *l)
 }
 
 /* What the kernel says of the connection, as far as it may. */
-static unsigned from_kernel(unsigned got, bool by_rx, bool by_tx, bool own_fin)
+static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 {
 	unsigned ev = got & (POLLHUP | POLLERR | POLLRDHUP | POLLPRI);
 
-	(void)by_rx; /* there, input is nothing but the end */
+	/* after the switch, input is nothing but the end */
 	if (got & POLLIN)
 		ev |= POLL_INPUT | SOCK_ANY_INPUT;
-	if (got & POLLOUT && (!by_tx || own_fin || got & (POLLHUP | POLLERR)))
+	/* output is the kernel's again once the peer has gone: send_over() */
+	if (got & POLLOUT && (!by_tx || l->dead || got & (POLLHUP | POLLERR) ||
+			      link_flags(&l->end) & WIRE_LINK_FIN ||
+			      link_peer_flags(&l->end) & WIRE_LINK_CLOSED))
 		ev |= POLL_OUTPUT;
 	return ev;
 }
@@ -210,11 +209,10 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		else if (writable(l))
 			ev |= POLL_OUTPUT;
 	}
+	if (unlikely(ask))
+		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
 	if (unlikely(s->error))
 		ev |= POLLERR;
-	if (unlikely(ask))
-		ev |= from_kernel(link_ask_kernel(s, ask), by_rx, by_tx,
-				  link_flags(&l->end) & WIRE_LINK_FIN);
 	return ev;
 }
 
@@ -271,24 +269,71 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		heard_end(s, l);
+		heard_end(l);
 	else if (revents & POLLIN && s->hold->link.rx_mode != HOLD_RX_RING)
 		l->arrivals++;
 }
 
 /* --- the end --- */
 
+/*
+ * Who closes or shuts down says so in the link before the kernel does (FIN).
+ * Who is killed, or just exits, does not: then nobody will take what is in the
+ * ring, or read any more.  TCP would have reset the connection if something
+ * was left unread, which the kernel does not know: so we do it here.
+ */
+bool link_see_death(struct sock *s, struct link *l)
+{
+	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN))
+		return false;
+	/* the kernel's word before the flag: they were given in the other
+	 * order */
+	if (!upgrade_has_fin(s->fd) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+	    atomic_exchange(&l->dead, true))
+		return l->dead;
+	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
+		s->error = ECONNRESET;
+		k_shutdown(s->fd, SHUT_RDWR);
+	}
+	return true;
+}
+
+/*
+ * The kernel does not tell the peer of a death after the FIN.  If it has
+ * nothing left to send, let it: a reset ends just what the peer may still
+ * write.  link_closing() takes it back.
+ */
+static void reset_on_death(struct sock *s, int fd)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	struct hold_link *h = &s->hold->link;
+	int queued;
+
+	if (h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
+	    !k_ioctl(fd, SIOCOUTQ, &queued) && !queued)
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+}
+
+static void no_reset(struct sock *s, int fd)
+{
+	struct linger lg = { .l_onoff = s->linger >= 0,
+			     .l_linger = s->linger >= 0 ? s->linger : 0 };
+
+	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+}
+
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
 
-	if (how != SHUT_WR)
-		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
 		link_set_flags(&l->end, WIRE_LINK_FIN);
 		err = k_shutdown(fd, how);
+		if (!err)
+			reset_on_death(s, fd);
 		link_unlock_tx(s, l);
 	} else {
 		err = k_shutdown(fd, how);
@@ -307,28 +352,45 @@ static bool has_unread(struct sock *s, struct link *l)
 	       ring_used(&l->end.rx) > 0;
 }
 
-void link_closing(struct sock *s, int fd)
+/* The last process lets go. */
+static void link_over(struct sock *s, int fd, struct link *l)
 {
 	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
-	struct hold *hold = s->hold;
-	struct link *l = s->link;
-	bool reset;
+	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
 
-	if (!hold)
+	/* what the peer puts from here on, it sees is in vain; a writer that
+	 * waits for room must hear of it: the kernel may not have a word to
+	 * say */
+	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
+	link_ring(l, link_wake_writer(&l->end));
+	if (s->linger == 0 || has_unread(s, l)) {
+		link_set_flags(&l->end, WIRE_LINK_RESET);
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	} else if (shut) {
+		no_reset(s, fd);
+	}
+}
+
+static void let_go(struct sock *s, int fd)
+{
+	if (!s->hold)
 		return;
-	s->hold_left = true;
-	if (!hold_drop(hold)) {
+	if (!hold_drop(s->hold)) {
 		s->hold_shared = true;
 		epoll_sock_leaves(s, fd);
-		return;
+	} else if (s->link) {
+		link_over(s, fd, s->link);
 	}
-	if (!l)
+}
+
+void link_closing(struct sock *s, int fd)
+{
+	s->hold_left = true; /* before the look: take_grant() */
+	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
 		return;
-	reset = s->linger == 0 || has_unread(s, l);
-	if (reset && s->linger != 0)
-		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED |
-					(reset ? WIRE_LINK_RESET : 0));
+	upgrade_lock();
+	let_go(s, fd);
+	upgrade_unlock();
 }
 
 /* As in the kernel, a call that has begun keeps the connection: it goes on with
@@ -396,156 +458,9 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 		rx_by_ring(s, l);
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
-	if (sent && s->hold->link.tx_ring)
-		ring = ring_unread(&l->end.tx);
-	else if (!sent && s->hold->link.rx_mode >= HOLD_RX_DRAIN)
+	/* what is sent has arrived: it lies in the peer's memory, where TCP
+	 * would have acknowledged it */
+	if (!sent && s->hold->link.rx_mode >= HOLD_RX_DRAIN)
 		ring = ring_used(&l->end.rx);
-	/* after the switch the kernel has nothing but what was before it */
 	return kernel + (int)MAX(ring, (ssize_t)0);
-}
-
-/* --- giving memory back --- */
-
-/*
- * A ring that a burst has spread over many pages is worth a look when a thread
- * of its producer goes to sleep.  If the consumer has not emptied it by then,
- * the producer is rung when it has.
- */
-#define TIDY_MAX 64
-
-static struct sock *untidy[TIDY_MAX];
-static _Atomic unsigned n_untidy;
-static pthread_mutex_t untidy_lock = PTHREAD_MUTEX_INITIALIZER;
-
-void link_spread(struct sock *s, struct link *l)
-{
-	pthread_mutex_lock(&untidy_lock);
-	if (!l->spread && n_untidy < TIDY_MAX) {
-		l->spread = true;
-		untidy[n_untidy++] = s;
-	}
-	pthread_mutex_unlock(&untidy_lock);
-}
-
-static void untidy_del(unsigned i)
-{
-	untidy[i]->link->spread = false;
-	untidy[i] = untidy[--n_untidy];
-}
-
-void link_untidy(struct sock *s)
-{
-	unsigned i;
-
-	if (!s->link->spread)
-		return;
-	pthread_mutex_lock(&untidy_lock);
-	for (i = 0; i < n_untidy; i++)
-		if (untidy[i] == s) {
-			untidy_del(i);
-			break;
-		}
-	pthread_mutex_unlock(&untidy_lock);
-}
-
-/* untidy_lock keeps the link: link_release() takes it first.  A thread that
- * is sending is not waited for. */
-static bool tidy_one(struct sock *s, struct link *l)
-{
-	bool tidy = false;
-
-	if (hold_others(s->hold) || pthread_mutex_trylock(&l->tx_lock.mine))
-		return false;
-	if (!ring_unread(&l->end.tx))
-		tidy = ring_give_back(&l->end.tx);
-	else if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED)
-		tidy = true;
-	else
-		link_arm_tx(&l->end, l->bell->number, l->end.tx.size);
-	pthread_mutex_unlock(&l->tx_lock.mine);
-	return tidy;
-}
-
-void link_tidy(void)
-{
-	unsigned i;
-
-	if (likely(!n_untidy))
-		return;
-	pthread_mutex_lock(&untidy_lock);
-	for (i = 0; i < n_untidy;)
-		if (tidy_one(untidy[i], untidy[i]->link))
-			untidy_del(i);
-		else
-			i++;
-	pthread_mutex_unlock(&untidy_lock);
-}
-
-/* --- fork --- */
-
-/* Every link of the process, in a list: numbers don't tell, since a thread may
- * use a sock whose last number is being closed. */
-static struct link *links;
-static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
-
-void link_list(struct link *l)
-{
-	pthread_mutex_lock(&links_lock);
-	l->next = links;
-	l->prev = &links;
-	if (l->next)
-		l->next->prev = &l->next;
-	links = l;
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_unlist(struct link *l)
-{
-	pthread_mutex_lock(&links_lock);
-	*l->prev = l->next;
-	if (l->next)
-		l->next->prev = l->prev;
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_fork_prepare(void)
-{
-	struct link *l;
-
-	pthread_mutex_lock(&links_lock);
-	for (l = links; l; l = l->next) {
-		pthread_mutex_lock(&l->rx_lock.mine);
-		pthread_mutex_lock(&l->tx_lock.mine);
-	}
-	pthread_mutex_lock(&untidy_lock); /* after tx_lock: link_spread() */
-}
-
-static void unlock_all(void)
-{
-	struct link *l;
-
-	for (l = links; l; l = l->next) {
-		pthread_mutex_unlock(&l->tx_lock.mine);
-		pthread_mutex_unlock(&l->rx_lock.mine);
-	}
-	pthread_mutex_unlock(&untidy_lock);
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_fork_parent(void)
-{
-	unlock_all();
-}
-
-/* The parent tidies; its threads' calls in the kernel are not the child's. */
-void link_fork_child(void)
-{
-	struct link *l;
-
-	for (l = links; l; l = l->next) {
-		private_close(l->orphan);
-		l->orphan = -1;
-	}
-	n_untidy = 0;
-	unlock_all();
 }

@@ -45,12 +45,13 @@ struct link {
 	struct link_lock rx_lock, tx_lock;
 	_Atomic bool settled; /* consented and switched: nothing left to do */
 	_Atomic bool ended;   /* the kernel's connection had something to say */
-	_Atomic bool over;    /* ... that there is an end, or an error */
-	_Atomic bool dead;    /* ... which the peer has not said: nobody reads */
-	_Atomic bool spread;  /* the ring took more memory than it needs now */
-	_Atomic uint32_t arrivals; /* times the kernel said that something came */
+	_Atomic bool over; /* ... that there is an end, or an error */
+	_Atomic bool dead; /* the peer went without a word: link_see_death() */
+	_Atomic bool spread; /* the ring took more memory than it needs now */
+	_Atomic uint32_t
+		arrivals;  /* times the kernel said that something came */
 	int orphan; /* private number, while a call goes on after close(2); -1 */
-	unsigned empties; /* empty reads since the kernel was asked; rx_lock */
+	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
 };
@@ -84,6 +85,11 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l);
 /* Thresholds, as learned from connections to that port that have ended. */
 void upgrade_learn(struct sock *s);
 void upgrade_learned(struct sock *s, struct link *l);
+/* Grants do not happen meanwhile.  Before all other locks. */
+void upgrade_lock(void);
+void upgrade_unlock(void);
+/* Has the kernel had the peer's FIN? */
+bool upgrade_has_fin(int fd);
 
 static inline bool link_work_due(struct sock *s)
 {
@@ -103,8 +109,7 @@ static inline bool link_work_due(struct sock *s)
  * Enter a call that the kernel is to make: false if the link is to be used
  * instead.  *@count is s->k_rx or s->k_tx, raised until link_leave().
  */
-static inline bool link_enter_kernel(struct sock *s, int fd,
-				     _Atomic int *count)
+static inline bool link_enter_kernel(struct sock *s, int fd, _Atomic int *count)
 {
 	if (link_work_due(s))
 		upgrade_work(s, fd);
@@ -160,6 +165,8 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
 /* ... and what it has heard. */
 void link_alive(struct sock *s, struct link *l, unsigned revents);
 int link_shutdown(struct sock *s, int fd, struct link *l, int how);
+/* The kernel has a FIN that the peer did not announce: true if it is dead. */
+bool link_see_death(struct sock *s, struct link *l);
 /* Write the peer's bell if @bell says that it is to be. */
 static inline void link_ring(struct link *l, int bell)
 {

@@ -101,6 +101,14 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 	return n;
 }
 
+/* End of file, but for a peer that died with something unread. */
+static ssize_t end_of_dead(struct sock *s, struct link *l)
+{
+	int err = link_see_death(s, l) ? atomic_exchange(&s->error, 0) : 0;
+
+	return -err;
+}
+
 /* The ring is empty; has the kernel anything to say?  As from recv(2). */
 static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		       const struct cursor *c, size_t want, int flags)
@@ -115,7 +123,7 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		return -EAGAIN;
 	again = ring_get(&l->end.rx, c, want, flags);
 	if (again == -EAGAIN)
-		return n;
+		return n ? n : end_of_dead(s, l);
 	/* it was put before the end; an error comes only once */
 	if (n < 0)
 		s->error = (int)-n;
@@ -170,7 +178,7 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	/* an end; but the peer may have switched before it */
 	link_see_switch(s, l);
 	if (h->rx_mode != HOLD_RX_RING)
-		return n;
+		return n ? n : end_of_dead(s, l);
 	if (n < 0)
 		s->error = (int)-n;
 	return from_ring(s, fd, l, c, want, flags);
@@ -359,13 +367,14 @@ ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			 int flags)
 {
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
 	struct msghdr msg = { .msg_iov = (void *)c->iov,
 			      .msg_iovlen = (size_t)c->n };
 	struct iovec iov;
 	ssize_t n;
 
-	if (unlikely(s->error))
-		return -atomic_exchange(&s->error, 0);
+	if (unlikely(err))
+		return -err;
 	if (c->skip) {
 		iov.iov_base = cursor_at(c);
 		iov.iov_len = cursor_len(c);
@@ -381,14 +390,13 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 static bool kernel_failed(struct sock *s, struct link *l)
 {
 	return unlikely(l->ended) &&
-	       link_ask_kernel(s, 0) & (POLLERR | POLLHUP);
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
 /* Must the kernel say what becomes of bytes that are sent now? */
 static bool send_over(struct sock *s, struct link *l)
 {
 	return unlikely(link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
-	       unlikely(l->dead) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN) ||
 	       kernel_failed(s, l);
 }

@@ -335,6 +335,20 @@ static int shutdown_session(struct sock *s, int how)
 	return err == -EPIPE ? 0 : err;
 }
 
+/* Counted as a call that sends, so that nobody switches meanwhile. */
+static int shutdown_link(struct sock *s, int fd, int how)
+{
+	int err;
+
+	if (!link_enter_kernel(s, fd, &s->k_tx))
+		return link_shutdown(s, fd, s->link, how);
+	if (how != SHUT_WR)
+		s->rd_shut = true;
+	err = k_shutdown(fd, how);
+	--s->k_tx;
+	return err;
+}
+
 int sock_shutdown(int fd, int how)
 {
 	struct sock *s = sock_get_claimed(fd);
@@ -346,8 +360,8 @@ int sock_shutdown(int fd, int how)
 		err = -EINVAL;
 	else if (s->kind == SOCK_SESSION)
 		err = shutdown_session(s, how);
-	else if (s->kind == SOCK_LINK && s->link)
-		err = link_shutdown(s, fd, s->link, how);
+	else if (s->kind == SOCK_LINK)
+		err = shutdown_link(s, fd, how);
 	else
 		err = k_shutdown(fd, how);
 	sock_put(s);

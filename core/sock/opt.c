@@ -75,21 +75,37 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	return 0;
 }
 
+/* What the kernel does not know of a link; 1: the kernel does. */
+static int link_option(struct sock *s, int name, void *val, socklen_t *len)
+{
+	struct linger lg = { .l_onoff = s->linger >= 0,
+			     .l_linger = s->linger >= 0 ? (int)s->linger : 0 };
+	int err;
+
+	if (name == SO_ERROR && unlikely(s->error)) {
+		err = atomic_exchange(&s->error, 0);
+		return err ? give_int(err, val, len) : 1;
+	}
+	if (name == SO_LINGER && s->link && val && len && (int)*len >= 0) {
+		*len = MIN(*len, (socklen_t)sizeof(lg));
+		memcpy(val, &lg, *len);
+		return 0;
+	}
+	return 1;
+}
+
 int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 {
 	struct sock *s = sock_get(fd);
 	int ret;
 
-	if (s && s->kind == SOCK_LINK && unlikely(s->error) &&
-	    level == SOL_SOCKET && name == SO_ERROR) {
-		ret = give_int(atomic_exchange(&s->error, 0), val, len);
-		sock_put(s);
-		return ret;
-	}
 	if (!s || s->kind != SOCK_SESSION) {
+		ret = 1;
+		if (s && s->kind == SOCK_LINK && level == SOL_SOCKET)
+			ret = link_option(s, name, val, len);
 		if (s)
 			sock_put(s);
-		return k_getsockopt(fd, level, name, val, len);
+		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
 	if (level == SOL_SOCKET && name == SO_ERROR)
 		ret = give_int(pending_error(s), val, len);

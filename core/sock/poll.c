@@ -11,7 +11,7 @@
 #include "core/sock/table.h"
 
 #define STACK_FDS 64
-#define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
+#define KERNEL_LOOK_US 50    /* a spinning thread asks the kernel so often */
 #define KERNEL_LOOK_NS 30000 /* ... and one that finds ours ready */
 
 /*
@@ -89,8 +89,7 @@ static void set_fill(struct pollset *set)
 
 	set->n_socks = set->n_kernel = 0;
 	for (i = 0; i < set->n; i++) {
-		struct sock *s =
-			set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
+		struct sock *s = set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
 
 		if (s && s->kind == SOCK_LISTENER)
 			hold_accept(s->hold);
@@ -183,8 +182,8 @@ static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
-	if (ret && (!set->n_kernel ||
-		    sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
+	if (ret &&
+	    (!set->n_kernel || sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
 		return ret;
 	return ask_kernel(set);
 }
@@ -260,6 +259,21 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 	}
 }
 
+/* Without what could wake the thread. */
+static int set_look_on(struct pollset *set, uint64_t end, const sigset_t *mask)
+{
+	int ret;
+
+	do {
+		app_poll();
+		ret = ask_kernel(set);
+		if (ret)
+			return ret;
+		ret = sock_nap(end, mask);
+	} while (!ret);
+	return ret == -EAGAIN ? 0 : ret;
+}
+
 /* The thread was cancelled in its sleep. */
 static void cancelled(void *arg)
 {
@@ -300,6 +314,8 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 		ret = set_sleep(set, end, mask);
 		pthread_cleanup_pop(0);
 		set_watch(set, false);
+	} else if (unlikely(sock_no_bell(ret))) {
+		ret = set_look_on(set, end, mask);
 	}
 	spin_end(&spin); /* the sleep belongs to the wait */
 	return ret;

@@ -62,8 +62,7 @@ void port_listens(int fd, int domain, const struct sockaddr *sa,
 
 void port_release(struct sock *s)
 {
-	if (s->offer_epoch == offer_epoch() &&
-	    offer_listen(s->lcl_port, false))
+	if (s->offer_epoch == offer_epoch() && offer_listen(s->lcl_port, false))
 		log_debug("port %u stays announced", s->lcl_port);
 }
 

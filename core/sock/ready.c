@@ -8,7 +8,8 @@
 #include "core/sock/table.h"
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
-#define SPIN_NEAR_NS 2000    /* pause only; then give the CPU away in between */
+#define TIGHT_LOOKS 100
+#define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
 {
@@ -338,6 +339,16 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	}
 }
 
+/* It did not come to sleeping, or something else has woken us: then the peer
+ * need not ring, unless for somebody else who waits for the same link. */
+static void stop_ringing(struct sock *s, const struct watch *mine)
+{
+	pthread_mutex_lock(&watch_lock);
+	if (s->watches == mine && !mine->next && !hold_others(s->hold))
+		link_disarm(&s->link->end);
+	pthread_mutex_unlock(&watch_lock);
+}
+
 /* Registered as a watcher: until it is woken, and off the list again even if
  * the thread is cancelled in its sleep. */
 static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
@@ -352,15 +363,73 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);
 	pthread_cleanup_pop(0);
+	if (s->kind == SOCK_LINK)
+		stop_ringing(s, &ws.watch);
 	watch_del(&ws.watch);
 	return err;
+}
+
+/* The answer to what was just sent is but some cache misses away: look at
+ * nothing else for so long. */
+static bool input_at_once(struct sock *s, unsigned events)
+{
+	const struct link *l = s->link;
+	int i;
+
+	if (s->kind != SOCK_LINK || !s->spin_us || !(events & SOCK_ANY_INPUT))
+		return false;
+	for (i = 0; i < TIGHT_LOOKS; i++) {
+		if (ring_used(&l->end.rx))
+			return s->hold->link.rx_mode == HOLD_RX_RING;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* Is it for want of a descriptor or of memory that a thread can't sleep? */
+bool sock_no_bell(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM ||
+	       err == -ENOSPC;
+}
+
+int sock_nap(uint64_t end_ns, const sigset_t *mask)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+	uint64_t now = sock_now_ns();
+	int ret;
+
+	if (end_ns != SOCK_NEVER_NS && now >= end_ns)
+		return -EAGAIN;
+	if (end_ns != SOCK_NEVER_NS && end_ns - now < 1000000)
+		ts.tv_nsec = (long)(end_ns - now);
+	ret = k_ppoll(NULL, 0, &ts, mask);
+	return ret < 0 ? ret : 0;
+}
+
+/* Without what could wake the thread: it looks again in a while. */
+static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
+{
+	int err;
+
+	while (!sock_ready(s, events)) {
+		app_poll();
+		err = sock_nap(end_ns, NULL);
+		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
+			    events & SOCK_NO_RESTART || !restarts()))
+			return err;
+	}
+	return 0;
 }
 
 int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 {
 	struct spin spin;
+	uint64_t end_ns;
 	int err = -EAGAIN;
 
+	if (input_at_once(s, events))
+		return 0;
 	spin_start(&spin, s->spin_us);
 	while (err && spin_again(&spin)) {
 		app_poll();
@@ -368,12 +437,14 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 			err = 0;
 	}
 	count_spin(s, !err);
-	if (err)
-		err = sleep_watching(
-			s, events,
-			timeout_ms < 0 ? SOCK_NEVER_NS
-				       : sock_now_ns() + (uint64_t)timeout_ms *
-								 1000000);
+	if (err) {
+		end_ns = timeout_ms < 0 ? SOCK_NEVER_NS
+					: sock_now_ns() + (uint64_t)timeout_ms *
+								  1000000;
+		err = sleep_watching(s, events, end_ns);
+		if (unlikely(sock_no_bell(err)))
+			err = look_on(s, events, end_ns);
+	}
 	spin_end(&spin);
 	return err;
 }

@@ -171,9 +171,11 @@ struct sock *sock_new(enum sock_kind kind)
 	s->gen++; /* answers to what it was are not for it */
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;
+	s->kept = 0;
 	s->turns = 0;
 	s->moved = 0;
 	s->sent_last = s->unheard = s->hold_left = s->hold_shared = false;
+	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;
 	s->refs = 1;
 	return s;
@@ -278,13 +280,15 @@ void table_renumber(struct sock *s, int fd)
 {
 	int i;
 
-	if (s->kind == SOCK_SESSION || s->fd != fd)
+	if (s->kind == SOCK_SESSION || s->fd != fd || !s->entries)
 		return;
-	for (i = table_next(0); i >= 0; i = table_next(i + 1))
+	pthread_mutex_lock(&table_lock);
+	for (i = table_next(0); i >= 0 && s->entries; i = table_next(i + 1))
 		if (table_peek(i) == s) {
 			s->fd = i;
-			return;
+			break;
 		}
+	pthread_mutex_unlock(&table_lock);
 }
 
 void sock_fresh(int fd)

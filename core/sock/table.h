@@ -23,6 +23,7 @@
 #define SOCK_TABLE_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -81,23 +82,27 @@ struct sock {
 	uint32_t spin_us;
 	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
 	_Atomic int rcvlowat;
-	_Atomic int linger;    /* -1: off, else seconds */
-	_Atomic uint32_t full; /* times a send found no room */
-	struct sock *next;     /* pool */
-	_Atomic uint32_t entries;    /* numbers that mean it */
+	_Atomic int linger;	  /* -1: off, else seconds */
+	_Atomic uint32_t full;	  /* times a send found no room */
+	struct sock *next;	  /* pool */
+	_Atomic uint32_t entries; /* numbers that mean it */
 	/* PORT and LINK: see link.h */
 	struct link *_Atomic link;
-	_Atomic uint32_t gen;	     /* which life of this struct it is */
+	_Atomic uint32_t gen; /* which life of this struct it is */
 	_Atomic enum sock_upgrade upgrade;
 	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
-	_Atomic uint32_t turns, need_turns; /* exchanges: so far, till an offer */
+	_Atomic unsigned kept;	/* registrations that stay the kernel's */
+	_Atomic uint32_t turns,
+		need_turns; /* exchanges: so far, till an offer */
 	_Atomic uint64_t moved, need_bytes; /* likewise */
 	_Atomic uint32_t offer_epoch;
 	struct bell *bell; /* OFFERED: the one that was; referenced */
 	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
 	bool unheard; /* nobody listened there when it was to be offered */
-	bool hold_left, hold_shared; /* this process let go; others hold it */
+	_Atomic bool hold_left; /* this process let go */
+	bool hold_shared;	/* ... and others hold it */
+	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */
 	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
@@ -221,6 +226,10 @@ uint64_t sock_now_ns(void);
 /* When a wait of @timeout ends; NULL or beyond the clock: never. */
 #define SOCK_NEVER_NS UINT64_MAX
 uint64_t sock_end_ns(const struct timespec *timeout);
+/* Where there is no descriptor for a bell: sleep for a moment, not beyond the
+ * end (-EAGAIN), or until a signal. */
+bool sock_no_bell(int err);
+int sock_nap(uint64_t end_ns, const sigset_t *mask);
 static inline bool timespec_ok(const struct timespec *ts)
 {
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;

@@ -31,7 +31,7 @@
 #define RETRY_FACTOR 4	 /* after an offer that came to nothing */
 #define TURNS_MAX 100000 /* ... and then never */
 #define FAILURES_MAX 16
-#define TRIES 4		 /* for a stable reading of a moving counter */
+#define TRIES 4 /* for a stable reading of a moving counter */
 
 /* --- is it worth it? --- */
 
@@ -213,7 +213,22 @@ static int info_of(int fd, struct tcp_info *ti)
 	return k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, ti, &len);
 }
 
-#define TCP_IS_ESTABLISHED 1 /* <netinet/tcp.h> and <linux/tcp.h> can't meet */
+/* <netinet/tcp.h> and <linux/tcp.h> can't meet */
+#define TCP_IS_ESTABLISHED 1
+#define TCP_IS_CLOSE_WAIT 8
+#define TCP_IS_LAST_ACK 9
+#define TCP_IS_CLOSING 11
+
+bool upgrade_has_fin(int fd)
+{
+	struct tcp_info ti;
+
+	if (info_of(fd, &ti))
+		return false;
+	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
+	       ti.tcpi_state == TCP_IS_LAST_ACK ||
+	       ti.tcpi_state == TCP_IS_CLOSING;
+}
 
 /* What has been read from the kernel; no thread of ours may be reading. */
 static int position_read(int fd, uint64_t *at)
@@ -319,8 +334,7 @@ static void settle(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 
 	upgrade_consent(s, fd, l);
-	if (!h->tx_ring &&
-	    link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
+	if (!h->tx_ring && link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
 		link_lock_tx(s, l);
 		upgrade_switch(s, fd, l);
 		link_unlock_tx(s, l);
@@ -373,23 +387,48 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 	return 0;
 }
 
-/* The program's own flags and options, which the kernel has kept so far. */
+/* The program's own flags and options, which the kernel has kept so far.  A
+ * thread that changes the flag meanwhile does so in the kernel first, and then
+ * in the hold if there is one (fd.c). */
 static void take_over(struct sock *s, int fd)
 {
-	int flags = k_fcntl(fd, F_GETFL, 0);
+	int flags, now = k_fcntl(fd, F_GETFL, 0);
 
-	if (flags >= 0 && flags & O_NONBLOCK)
-		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
+	do {
+		flags = now;
+		if (flags >= 0 && flags & O_NONBLOCK)
+			atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
+		else
+			atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+		now = k_fcntl(fd, F_GETFL, 0);
+	} while (now != flags);
 	sock_take_options(fd, s);
 }
 
+/*
+ * Grants on the one hand, closing and forking on the other, exclude each
+ * other: before all other locks.
+ */
+static pthread_mutex_t grant_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void upgrade_lock(void)
+{
+	pthread_mutex_lock(&grant_lock);
+}
+
+void upgrade_unlock(void)
+{
+	pthread_mutex_unlock(&grant_lock);
+}
+
+/* grant_lock held */
 static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 {
 	struct link *l;
 	uint64_t cookie;
 	int err = 0;
 
-	if (cookie_of(fd, &cookie) || shared(s))
+	if (s->hold_left || s->rd_shut || cookie_of(fd, &cookie) || shared(s))
 		return -ESTALE;
 	if (!s->hold)
 		err = hold_new(&s->hold);
@@ -403,9 +442,12 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 	l->end.mine->upgrade_us = sock_now_ns() / 1000 - s->since_us;
 	link_list(l);
 	offer_set_user(g, s);
+	/* no consent, by any thread, before registrations have moved */
+	s->k_rx++;
 	s->link = l; /* before the count is looked at: link_enter_kernel() */
 	s->upgrade = UPGRADE_LINKED;
 	epoll_sock_appears(fd, s);
+	s->k_rx--;
 	settle(s, fd, l);
 	return 0;
 }
@@ -431,7 +473,9 @@ static int granted(uint64_t context, const struct offer_grant *g)
 
 	if (!s)
 		return -ENOENT;
+	upgrade_lock();
 	err = take_grant(s, fd, g);
+	upgrade_unlock();
 	if (err)
 		later(s);
 	sock_put(s);
@@ -463,7 +507,6 @@ static void heard(void *user)
 	sock_put(user);
 }
 
-const struct offer_hooks upgrade_hooks = { .granted = granted,
-					   .refused = refused,
-					   .rung = rung,
-					   .heard = heard };
+const struct offer_hooks upgrade_hooks = {
+	.granted = granted, .refused = refused, .rung = rung, .heard = heard
+};

@@ -28,10 +28,12 @@
 
 /* features of wire_ext_hello */
 #define WIRE_EXT_STATS (1u << 0) /* stats_off is valid */
-#define WIRE_EXT_LINKS (1u << 1) /* links are granted; mail_off is valid, and \
-				    the page's descriptor is the last one */
-#define WIRE_EXT_DIAG (1u << 2)	 /* ... to who sends WIRE_SAPI_DIAG first: the \
-				    client's network is not the daemon's */
+#define WIRE_EXT_LINKS                                         \
+	(1u << 1) /* links are granted; mail_off is valid, and \
+		     the page's descriptor is the last one */
+#define WIRE_EXT_DIAG                                           \
+	(1u << 2) /* ... to who sends WIRE_SAPI_DIAG first: the \
+		     client's network is not the daemon's */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */

@@ -14,9 +14,10 @@
  * the header's page (WIRE_LINK_HOME): so a link that is idle, or that carries
  * small messages only, touches a single page of memory.
  *
- * What an end writes stands in its own struct wire_link_side: two lines, one
- * for what moves with every message, one for what is only written before and
- * after a sleep, so that a peer which looks at it costs nothing.
+ * What an end writes stands in its own struct wire_link_side, a line each: what
+ * the other end spins for, what is written before and after a sleep only (so
+ * that a peer which looks at it after every message costs nothing), counters,
+ * and what moves with every take but is looked at seldom.
  */
 #ifndef WIRE_LINK_H
 #define WIRE_LINK_H
@@ -26,40 +27,46 @@
 /* --- a link's header --- */
 
 #define WIRE_LINK_RX_READY (1u << 0) /* I look at the ring: you may switch */
-#define WIRE_LINK_SWITCHED (1u << 1) /* switch_at is valid: I send by the ring */
-#define WIRE_LINK_FIN (1u << 2)	     /* I have shut down sending */
-#define WIRE_LINK_CLOSED (1u << 3)   /* I have closed: nobody reads any more */
-#define WIRE_LINK_RESET (1u << 4)    /* ... and with bytes unread, or aborting */
+#define WIRE_LINK_SWITCHED \
+	(1u << 1)		   /* switch_at is valid: I send by the ring */
+#define WIRE_LINK_FIN (1u << 2)	   /* I have shut down sending */
+#define WIRE_LINK_CLOSED (1u << 3) /* I have closed: nobody reads any more */
+#define WIRE_LINK_RESET (1u << 4)  /* ... and with bytes unread, or aborting */
 
 struct wire_link_side {
 	/* what I send: the low half counts bytes since the switch (tail), the
 	 * high half is where the ring begins for them (base): byte n lies at
 	 * (n + base) & (size - 1) */
 	_Atomic uint64_t tail;
-	_Atomic uint32_t head; /* what I have taken of what you send */
 	_Atomic uint32_t flags; /* WIRE_LINK_*; they only grow */
+	uint32_t pad0;
 	_Atomic uint64_t switch_at; /* kernel stream bytes before the ring's */
-	uint8_t pad0[40];
-	_Atomic uint32_t armed_rx; /* ring me when bytes or an end come */
-	_Atomic uint32_t armed_tx; /* ring me when room is made */
+	uint8_t pad1[40];
+	_Atomic uint32_t armed_rx;    /* ring me when bytes or an end come */
+	_Atomic uint32_t armed_tx;    /* ring me when room is made */
 	_Atomic uint32_t room_wanted; /* ... so much of it at least */
-	uint8_t pad1[52];
+	uint8_t pad2[52];
 	/* counters, for `sapi status`: never trusted, only shown */
 	_Atomic uint64_t tx_bytes, tx_msgs, rx_msgs;
 	_Atomic uint64_t wakeups; /* sent */
 	_Atomic uint64_t sleeps;
 	_Atomic uint64_t spins_won, spins_lost;
-	_Atomic uint64_t upgrade_us; /* from connect() or accept() to the grant */
-	uint8_t pad2[64];
+	_Atomic uint64_t
+		upgrade_us; /* from connect() or accept() to the grant */
+	/* what I have taken of what you send: not beside tail, for which you
+	 * may be spinning */
+	_Atomic uint32_t head;
+	uint8_t pad3[60];
 };
 WIRE_SIZE(struct wire_link_side, 256);
-WIRE_AT(struct wire_link_side, head, 8);
-WIRE_AT(struct wire_link_side, flags, 12);
+WIRE_AT(struct wire_link_side, tail, 0);
+WIRE_AT(struct wire_link_side, flags, 8);
 WIRE_AT(struct wire_link_side, switch_at, 16);
 WIRE_AT(struct wire_link_side, armed_rx, 64);
 WIRE_AT(struct wire_link_side, armed_tx, 68);
 WIRE_AT(struct wire_link_side, room_wanted, 72);
 WIRE_AT(struct wire_link_side, tx_bytes, 128);
+WIRE_AT(struct wire_link_side, head, 192);
 
 struct wire_link {
 	struct wire_link_side side[2];
@@ -73,7 +80,8 @@ WIRE_SIZE(struct wire_link, 512);
 /* from the block's start: ring 0, the header, ring 1 */
 #define WIRE_LINK_RING0(ring) WIRE_LINK_EDGE
 #define WIRE_LINK_HEADER(ring) ((uint64_t)WIRE_LINK_EDGE + (ring))
-#define WIRE_LINK_RING1(ring) (WIRE_LINK_HEADER(ring) + sizeof(struct wire_link))
+#define WIRE_LINK_RING1(ring) \
+	(WIRE_LINK_HEADER(ring) + sizeof(struct wire_link))
 #define WIRE_LINK_BLOCK(ring) (2 * (uint64_t)(ring) + WIRE_LINK_PAGE)
 /* offset in ring 0 or 1 at which an empty ring begins */
 #define WIRE_LINK_HOME(side, ring) ((side) ? 0u : (ring)-WIRE_LINK_EDGE)

@@ -8,7 +8,8 @@
  *
  *	client					daemon
  *	LISTEN (a port)			->	sets or clears the page's bit
- *	OFFER (4-tuple, cookie, bell)	->	asks the kernel; counts in the page
+ *	OFFER (4-tuple, cookie, bell)	->	asks the kernel; counts in the
+ *page
  *					<-	REFUSE (why), or when both ends
  *					<-	GRANT (where) to each
  *	DONE (link)			->	frees it when both have said so
@@ -47,14 +48,15 @@ struct wire_offer {
 	uint64_t cookie;  /* SO_COOKIE of the socket */
 	uint8_t lcl[16], rmt[16];
 	uint16_t lcl_port, rmt_port;
-	uint32_t ring;	 /* bytes a direction wanted; the larger counts */
-	uint16_t bell;	 /* that this end's waiters listen to */
+	uint32_t ring; /* bytes a direction wanted; the larger counts */
+	uint16_t bell; /* that this end's waiters listen to */
 	uint8_t is_ip4;
 	uint8_t has_bell; /* its descriptor follows */
 } WIRE_PACKED;
 WIRE_SIZE(struct wire_offer, 60);
 
-/* Nothing of this is hostile: the daemon says it.  It is checked all the same. */
+/* Nothing of this is hostile: the daemon says it.  It is checked all the same.
+ */
 struct wire_grant {
 	uint64_t context; /* of the offer */
 	uint64_t link;	  /* for DONE; never 0 */
@@ -64,8 +66,8 @@ struct wire_grant {
 	uint32_t ring;	  /* bytes a direction */
 	uint32_t peer;	  /* number of the other client, this daemon's */
 	uint16_t peer_bell;
-	uint8_t side;	  /* 0 or 1 */
-	uint8_t has_seg;  /* descriptors that follow, in this order */
+	uint8_t side;	 /* 0 or 1 */
+	uint8_t has_seg; /* descriptors that follow, in this order */
 	uint8_t has_bell;
 } WIRE_PACKED;
 WIRE_SIZE(struct wire_grant, 41);

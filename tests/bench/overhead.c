@@ -2,18 +2,23 @@
 /*
  * overhead.c - what a call costs on a descriptor that is not ours
  *
- * usage: overhead [-l] [ROUNDS]
+ * usage: overhead [-l] [-w] [ROUNDS]
  * Run it bare and under the interposer; the difference is the interposer.
  * -l: the process has a listener, which with a daemon is ours, so that every
  * call looks its descriptor up.
+ * -w: write 64 bytes and read them, by each kind of descriptor that stays in
+ * the kernel, instead of calls one by one.
  * "getpid" shows how steady the machine is meanwhile.
  */
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -57,14 +62,27 @@ static void epoll_one(void)
 		exit(1);
 }
 
-static const struct {
-	const char *name;
-	void (*call)(void);
-} test[] = {
-	{ "getpid", nothing },	      { "read, bad number", bad_read },
-	{ "write+read", write_read }, { "poll", poll_one },
-	{ "epoll_wait", epoll_one },
-};
+/* 64 bytes in at one end, and out at the other */
+static int in, out;
+
+static void through(void)
+{
+	static char buf[64];
+
+	if (write(in, buf, sizeof(buf)) != sizeof(buf) ||
+	    read(out, buf, sizeof(buf)) != sizeof(buf))
+		exit(1);
+}
+
+static void through_file(void)
+{
+	static int calls;
+
+	if (++calls % 1024 == 0 &&
+	    (lseek(in, 0, SEEK_SET) || lseek(out, 0, SEEK_SET)))
+		exit(1);
+	through();
+}
 
 static double now_ns(void)
 {
@@ -90,21 +108,147 @@ static double measure(void (*call)(void), long rounds)
 	return best;
 }
 
-int main(int argc, char **argv)
+static void must(bool ok, const char *what)
 {
-	bool listens = argc > 1 && !strcmp(argv[1], "-l");
-	long rounds = argc > 1 + listens ? atol(argv[1 + listens]) : 100000;
+	if (ok)
+		return;
+	perror(what);
+	exit(1);
+}
+
+static void open_pipe(void)
+{
+	must(!pipe(fds), "pipe");
+	in = fds[1];
+	out = fds[0];
+}
+
+static void open_file(void)
+{
+	char path[32];
+
+	in = memfd_create("overhead", 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", in);
+	out = open(path, O_RDONLY);
+	must(in >= 0 && out >= 0, "memfd_create");
+}
+
+static void open_unix(void)
+{
+	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, fds), "socketpair");
+	in = fds[1];
+	out = fds[0];
+}
+
+static void open_udp(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in = out = socket(AF_INET, SOCK_DGRAM, 0);
+	must(in >= 0 && !bind(in, (struct sockaddr *)&sin, len) &&
+		     !getsockname(in, (struct sockaddr *)&sin, &len) &&
+		     !connect(in, (struct sockaddr *)&sin, len),
+	     "udp");
+}
+
+/*
+ * A connection whose other end is not preloaded: that end is made by syscall(),
+ * which the interposer does not see.
+ */
+static void open_connected(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int l = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(!syscall(SYS_bind, l, &sin, len) && !syscall(SYS_listen, l, 1) &&
+		     !syscall(SYS_getsockname, l, &sin, &len),
+	     "listen");
+	in = socket(AF_INET, SOCK_STREAM, 0);
+	must(!connect(in, (struct sockaddr *)&sin, len), "connect");
+	out = (int)syscall(SYS_accept4, l, NULL, NULL, 0);
+	must(out >= 0, "accept");
+}
+
+static void open_accepted(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(!bind(l, (struct sockaddr *)&sin, len) && !listen(l, 1) &&
+		     !getsockname(l, (struct sockaddr *)&sin, &len),
+	     "listen");
+	out = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+	must(!syscall(SYS_connect, out, &sin, len), "connect");
+	in = accept(l, NULL, NULL);
+	must(in >= 0, "accept");
+}
+
+static void open_epoll(void)
+{
 	struct epoll_event ev = { .events = EPOLLOUT };
 
-	if (rounds < 1 || pipe(fds))
-		return 1;
-	if (listens && listen(socket(AF_INET, SOCK_STREAM, 0), 1))
-		return 1;
+	open_pipe();
 	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fds[1], &ev))
-		return 1;
-	for (size_t i = 0; i < sizeof(test) / sizeof(test[0]); i++)
-		printf("%-18s %8.1f ns\n", test[i].name,
-		       measure(test[i].call, rounds));
+	must(ep >= 0 && !epoll_ctl(ep, EPOLL_CTL_ADD, fds[1], &ev), "epoll");
+}
+
+struct test {
+	const char *name;
+	void (*call)(void);
+	void (*open)(void);
+};
+
+static const struct test calls[] = {
+	{ "getpid", nothing, open_epoll },
+	{ "read, bad number", bad_read, NULL },
+	{ "write+read", write_read, NULL },
+	{ "poll", poll_one, NULL },
+	{ "epoll_wait", epoll_one, NULL },
+	{ NULL, NULL, NULL },
+};
+
+static const struct test loops[] = {
+	{ "getpid", nothing, NULL },
+	{ "pipe", through, open_pipe },
+	{ "file", through_file, open_file },
+	{ "AF_UNIX", through, open_unix },
+	{ "UDP", through, open_udp },
+	{ "TCP connected", through, open_connected },
+	{ "TCP accepted", through, open_accepted },
+	{ NULL, NULL, NULL },
+};
+
+int main(int argc, char **argv)
+{
+	const struct test *t = calls;
+	bool listens = false;
+	long rounds = 100000;
+	int opt;
+
+	while ((opt = getopt(argc, argv, "lw")) != -1) {
+		if (opt == 'l')
+			listens = true;
+		else if (opt == 'w')
+			t = loops;
+		else
+			return 2;
+	}
+	if (optind < argc)
+		rounds = atol(argv[optind]);
+	if (rounds < 1)
+		return 2;
+	if (listens)
+		must(!listen(socket(AF_INET, SOCK_STREAM, 0), 1), "listen");
+	for (; t->name; t++) {
+		if (t->open)
+			t->open();
+		printf("%-18s %8.1f ns\n", t->name, measure(t->call, rounds));
+	}
 	return 0;
 }

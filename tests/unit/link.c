@@ -223,8 +223,8 @@ TEST(a_wiped_block_is_as_new)
 		kernel_fault_in = fault;
 		link_seg_wipe(&r.map[0], RIG_INDEX, RING);
 		kernel_fault_in = 0;
-		CHECK(link_seg_rung(r.end[0].seg, 0) == 5);
-		CHECK(link_seg_rung(r.end[0].seg, 1) == 5);
+		CHECK(link_seg_rung(r.end[0].seg, 0, UINT64_MAX) == 5);
+		CHECK(link_seg_rung(r.end[0].seg, 1, UINT64_MAX) == 5);
 		CHECK(block[-1] == 0x11 &&
 		      block[WIRE_LINK_BLOCK(RING)] == 0x11);
 		for (i = 0; i < sizeof(struct wire_link); i++)
@@ -271,8 +271,8 @@ TEST(who_is_not_armed_is_not_rung)
 	CHECK(link_wake_reader(&r.end[0]) == -1);
 	CHECK(link_wake_writer(&r.end[0]) == -1);
 	CHECK(!link_is_armed_rx(&r.end[1]));
-	CHECK(!link_seg_any_rung(r.end[1].seg, 1));
-	CHECK(!link_seg_rung(r.end[1].seg, 1));
+	CHECK(!link_seg_any_rung(r.end[1].seg, 1, UINT64_MAX));
+	CHECK(!link_seg_rung(r.end[1].seg, 1, UINT64_MAX));
 	CHECK(r.end[0].mine->wakeups == 0);
 	link_rig_close(&r);
 }
@@ -291,16 +291,19 @@ TEST(a_reader_is_rung_once)
 		CHECK(link_wake_reader(&r.end[side]) == 0);
 		CHECK(!link_is_armed_rx(&r.end[!side]));
 		CHECK(link_wake_reader(&r.end[side]) == -1);
-		CHECK(!link_seg_any_rung(r.end[0].seg, (unsigned)side));
-		CHECK(link_seg_any_rung(r.end[0].seg, (unsigned)!side));
-		CHECK(link_seg_rung(r.end[0].seg, (unsigned)!side) ==
-		      1u << RIG_INDEX);
-		CHECK(!link_seg_any_rung(r.end[0].seg, (unsigned)!side));
+		CHECK(!link_seg_any_rung(r.end[0].seg, (unsigned)side,
+					 UINT64_MAX));
+		CHECK(link_seg_any_rung(r.end[0].seg, (unsigned)!side,
+					UINT64_MAX));
+		CHECK(link_seg_rung(r.end[0].seg, (unsigned)!side,
+				    UINT64_MAX) == 1u << RIG_INDEX);
+		CHECK(!link_seg_any_rung(r.end[0].seg, (unsigned)!side,
+					 UINT64_MAX));
 		CHECK(r.end[side].mine->wakeups == 1);
 
 		link_arm_rx(&r.end[!side], WIRE_BELLS_MAX - 1);
 		CHECK(link_wake_reader(&r.end[side]) == WIRE_BELLS_MAX - 1);
-		CHECK(link_seg_rung(r.end[0].seg, (unsigned)!side));
+		CHECK(link_seg_rung(r.end[0].seg, (unsigned)!side, UINT64_MAX));
 
 		link_arm_rx(&r.end[!side], 5);
 		link_disarm(&r.end[!side]);
@@ -329,7 +332,7 @@ TEST(a_writer_is_rung_when_there_is_room_enough)
 	CHECK(ring_take(&c->rx, buf, 1) == 1);
 	CHECK(link_wake_writer(c) == 7);
 	CHECK(link_wake_writer(c) == -1);
-	CHECK(link_seg_rung(w->seg, 0) == 1u << RIG_INDEX);
+	CHECK(link_seg_rung(w->seg, 0, UINT64_MAX) == 1u << RIG_INDEX);
 
 	/* more than there can be: an empty ring */
 	link_arm_tx(w, 7, UINT32_MAX);
@@ -343,6 +346,30 @@ TEST(a_writer_is_rung_when_there_is_room_enough)
 	link_arm_tx(w, 8, 0);
 	link_disarm(w);
 	CHECK(link_wake_writer(c) == -1);
+	link_rig_close(&r);
+}
+
+TEST(of_two_writers_the_lesser_room_counts)
+{
+	struct link_rig r;
+	struct link_end *w, *c;
+
+	link_rig_open(&r, RING);
+	w = &r.end[0];
+	c = &r.end[1];
+	CHECK(ring_put(&w->tx, buf, RING) == RING);
+	link_arm_tx(w, 7, 3000);
+	link_arm_tx(w, 7, RING);
+	CHECK(ring_drop(&c->rx, 3000) == 3000);
+	CHECK(link_wake_writer(c) == 7);
+	/* and then it is forgotten */
+	link_arm_tx(w, 7, RING);
+	CHECK(link_wake_writer(c) == -1);
+	link_arm_tx(w, 7, 3001);
+	CHECK(link_wake_writer(c) == -1);
+	CHECK(ring_drop(&c->rx, 1) == 1);
+	CHECK(link_wake_writer(c) == 7);
+	CHECK(w->mine->room_wanted == 0);
 	link_rig_close(&r);
 }
 
@@ -382,6 +409,6 @@ TEST(bells_that_cannot_be_are_ignored)
 	r.end[1].mine->tail = 0;
 	r.end[1].mine->room_wanted = UINT32_MAX;
 	CHECK(link_wake_writer(&r.end[0]) == -1);
-	CHECK(!link_seg_any_rung(r.end[0].seg, 1));
+	CHECK(!link_seg_any_rung(r.end[0].seg, 1, UINT64_MAX));
 	link_rig_close(&r);
 }

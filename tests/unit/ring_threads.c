@@ -36,7 +36,7 @@ static void sleep_on(int side)
 
 	CHECK(poll(&p, 1, 10000) == 1); /* else: a lost wake-up */
 	CHECK(eventfd_read(bell[side], &n) == 0);
-	(void)link_seg_rung(rig.end[side].seg, (unsigned)side);
+	(void)link_seg_rung(rig.end[side].seg, (unsigned)side, UINT64_MAX);
 }
 
 static size_t some_bytes(uint64_t *state)
@@ -369,6 +369,8 @@ TEST(room_against_asking)
 	close_all();
 }
 
+#define GIVES (2000 / SLOW)
+
 /* The memory goes while the other end looks for bytes. */
 static void *put_and_give_back(void *arg)
 {
@@ -377,7 +379,7 @@ static void *put_and_give_back(void *arg)
 	uint32_t pos = 0;
 	int i;
 
-	for (i = 0; i < TRIALS / 20; i++) {
+	for (i = 0; i < GIVES; i++) {
 		stream_fill(data, pos, sizeof(data));
 		CHECK(ring_put(tx, data, sizeof(data)) == sizeof(data));
 		pos += sizeof(data);
@@ -391,7 +393,7 @@ TEST(giving_back_against_taking)
 {
 	static uint8_t data[3000];
 	struct ring *rx = &rig.end[1].rx;
-	uint32_t pos = 0, end = TRIALS / 20 * 20000;
+	uint32_t pos = 0, end = GIVES * 20000;
 	pthread_t t;
 	ssize_t n;
 

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* epoll_move.c - sockets that leave the kernel's instance for ours, and end */
+#include <errno.h>
+#include <string.h>
+
+#include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/sock/epoll.h"
+#include "core/sock/link.h"
+#include "core/sock/sock.h"
+
+/*
+ * DOC: When a connection gets a link, its registration moves from the kernel's
+ * instance to ours, and what the kernel had not reported is reported again,
+ * which a program must expect.  A one-shot registration that has fired must
+ * not fire again, though, and nobody can ask the kernel whether it has.  So it
+ * is kept there, and the peer from switching (sock.k_rx), until the program
+ * arms it the next time.
+ */
+
+/**
+ * epoll_watch_link() - Let the kernel's part of a link, and its bell, wake us
+ *
+ * Edge-triggered, in an instance of our own, where it stays while the socket
+ * is open: the program's epoll_ctl() is then no system call.
+ */
+void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
+					    EPOLLET,
+				  .data.ptr = s };
+	struct bell *bell = s->link->bell;
+	int cancel = cancel_off(), err = 0;
+
+	pthread_mutex_lock(&ep->lock);
+	if (ep->inner < 0)
+		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	err = ep->inner;
+	if (ep->inner >= 0)
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, &ev);
+	if (ep->inner >= 0 && ep->listens != bell->serial &&
+	    (!err || err == -EEXIST)) {
+		ev.events = EPOLLIN | EPOLLET;
+		ev.data.ptr = NULL;
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &ev);
+		ep->listens = bell->serial;
+	}
+	if (err < 0 && err != -EEXIST)
+		ep->blind = true;
+	pthread_mutex_unlock(&ep->lock);
+	cancel_back(cancel);
+	if (err < 0 && err != -EEXIST)
+		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
+			 strerrorname_np(-err));
+}
+
+void epoll_sock_leaves(struct sock *s, int fd)
+{
+	struct watch *w;
+	struct item *it;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		if (it->ep->inner >= 0)
+			k_epoll_ctl(it->ep->inner, EPOLL_CTL_DEL, fd, NULL);
+	}
+	pthread_mutex_unlock(&watch_lock);
+}
+
+/* With ep->lock held: any registration of this number. */
+static bool has(struct epoll *ep, int fd)
+{
+	struct item *it;
+
+	for (it = *item_slot(ep, fd); it; it = it->next)
+		if (it->fd == fd)
+			return true;
+	return false;
+}
+
+struct bell *epoll_bell(int fd)
+{
+	struct bell *b = NULL;
+	struct epoll *ep;
+
+	pthread_mutex_lock(&table_lock);
+	for (ep = epoll_instances; ep && !b; ep = ep->next) {
+		pthread_mutex_lock(&ep->lock);
+		if (has(ep, fd)) {
+			if (!ep->bell)
+				ep->bell = bell_new();
+			b = bell_hold(ep->bell);
+		}
+		pthread_mutex_unlock(&ep->lock);
+	}
+	pthread_mutex_unlock(&table_lock);
+	return b;
+}
+
+/* Was @fd really registered?  The note may be older than the descriptor. */
+static bool kernel_has(struct epoll *ep, struct item *it, struct sock *s)
+{
+	struct epoll_event ev = { .events = it->events, .data = it->data };
+
+	/* an exclusive one can't be modified, which says that it is there */
+	if (s->kind == SOCK_LISTENER)
+		return k_epoll_ctl(ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev) !=
+		       -ENOENT;
+	return !k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
+}
+
+/* The same, without a change to what is there. */
+static bool kernel_has_still(struct epoll *ep, struct item *it)
+{
+	struct epoll_event ev = { .events = EPOLLONESHOT, .data = it->data };
+
+	if (k_epoll_ctl(ep->sock->fd, EPOLL_CTL_ADD, it->fd, &ev) == -EEXIST)
+		return true;
+	k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, it->fd, NULL);
+	return false;
+}
+
+static void keep(struct item *it, struct sock *s)
+{
+	it->kept = s;
+	s->kept++;
+	s->k_rx++;
+}
+
+/* ep->lock held.  The count of calls is lowered by the caller, later. */
+static void unkeep(struct epoll *ep, struct item *it)
+{
+	it->kept->kept--;
+	item_free(ep, it);
+}
+
+/* With ep->lock held: to be moved, as *@ev says. */
+static bool take_out(struct epoll *ep, int fd, struct sock *s,
+		     struct epoll_event *ev)
+{
+	struct item *it = item_find(ep, fd, NULL);
+	bool live;
+
+	if (!it || it->kept)
+		return false;
+	ev->events = it->events;
+	ev->data = it->data;
+	if (s->kind == SOCK_LINK && it->events & EPOLLONESHOT &&
+	    kernel_has_still(ep, it)) {
+		keep(it, s);
+		return false;
+	}
+	live = kernel_has(ep, it, s);
+	item_free(ep, it);
+	return live;
+}
+
+void epoll_appear_in(struct epoll *ep, int fd, struct sock *s)
+{
+	struct epoll_event ev;
+	bool live;
+
+	pthread_mutex_lock(&ep->lock);
+	live = take_out(ep, fd, s, &ev);
+	pthread_mutex_unlock(&ep->lock);
+	if (!live)
+		return;
+	if (epoll_ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
+		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
+	else if (s->kind == SOCK_LINK)
+		epoll_watch_link(ep, s, fd);
+}
+
+/* With table_lock, which keeps the instances (another thread may be closing
+ * one) and the number: who closes it takes the entry first. */
+static void appear(int fd, struct sock *s)
+{
+	struct epoll *ep;
+
+	for (ep = epoll_instances; ep; ep = ep->next)
+		epoll_appear_in(ep, fd, s);
+}
+
+/**
+ * epoll_sock_appears() - A socket has become ours
+ *
+ * Where one of its numbers was a member of the kernel's instance it becomes an
+ * item of ours.
+ */
+void epoll_sock_appears(int fd, struct sock *s)
+{
+	pthread_mutex_lock(&table_lock);
+	if (likely(s->entries == 1 && table_peek(fd) == s)) {
+		appear(fd, s);
+	} else {
+		for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))
+			if (table_peek(fd) == s)
+				appear(fd, s);
+	}
+	pthread_mutex_unlock(&table_lock);
+}
+
+/**
+ * epoll_ctl_kept() - epoll_ctl() of a link that was kept in the kernel's
+ *
+ * Return: -EAGAIN if it was not
+ */
+int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
+		   const struct epoll_event *ev)
+{
+	struct item *it;
+	int err = 0;
+
+	pthread_mutex_lock(&ep->lock);
+	it = item_find(ep, fd, NULL);
+	if (!it || it->kept != s)
+		err = -EAGAIN;
+	else if (op == EPOLL_CTL_ADD)
+		err = -EEXIST;
+	else if (op == EPOLL_CTL_MOD && ev->events & EPOLLEXCLUSIVE)
+		err = -EINVAL;
+	if (!err) {
+		k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
+		unkeep(ep, it);
+	}
+	pthread_mutex_unlock(&ep->lock);
+	if (err)
+		return err;
+	if (op == EPOLL_CTL_MOD) {
+		err = epoll_ctl_sock(ep, EPOLL_CTL_ADD, fd, s, ev);
+		if (!err)
+			epoll_watch_link(ep, s, fd);
+	}
+	--s->k_rx;
+	return err;
+}
+
+/* With table_lock, of an instance that goes: no sock can go meanwhile. */
+void epoll_unkeep_all(struct epoll *ep, const struct sock *s)
+{
+	struct item *it, *next;
+	struct sock *kept;
+	unsigned i;
+
+	pthread_mutex_lock(&ep->lock);
+	for (i = 0; i < ep->n_buckets; i++)
+		for (it = ep->bucket[i]; it; it = next) {
+			next = it->next;
+			kept = it->kept;
+			if (!kept || (s && kept != s))
+				continue;
+			unkeep(ep, it);
+			--kept->k_rx;
+		}
+	pthread_mutex_unlock(&ep->lock);
+}
+
+static void forget_kept(const struct sock *s)
+{
+	struct epoll *ep;
+
+	pthread_mutex_lock(&table_lock);
+	for (ep = epoll_instances; ep; ep = ep->next)
+		epoll_unkeep_all(ep, s);
+	pthread_mutex_unlock(&table_lock);
+}
+
+/* Closing the last number takes a socket out of every instance. */
+void epoll_sock_gone(struct sock *s)
+{
+	struct epoll *ep;
+	struct watch *w;
+	struct item *it;
+
+	if (unlikely(s->kept))
+		forget_kept(s);
+	for (;;) {
+		pthread_mutex_lock(&watch_lock);
+		for (w = s->watches; w && w->fire != item_fire; w = w->next)
+			;
+		if (w) {
+			watch_unlink(w);
+			it = container_of(w, struct item, watch);
+			ep = it->ep;
+			pthread_mutex_lock(&ep->lock);
+			item_free(ep, it);
+			pthread_mutex_unlock(&ep->lock);
+		}
+		pthread_mutex_unlock(&watch_lock);
+		if (!w)
+			return;
+	}
+}
