@@ -76,6 +76,8 @@ static void give_up(struct app *app)
 {
 	unsigned i;
 
+	if (app->links)
+		offer_left();
 	attached(app, false);
 	session_layer_gone(app);
 	attach_undo(app);

@@ -234,6 +234,11 @@ void offer_release(const struct offer_grant *g)
 		pthread_mutex_unlock(&app->lock);
 }
 
+void offer_left(void)
+{
+	seg_peer_gone(0, 0);
+}
+
 void offer_abandon(const struct offer_grant *g)
 {
 	seg_put(g);

@@ -102,6 +102,8 @@ void offer_set_user(const struct offer_grant *g, void *user);
 const struct map *offer_map(const struct offer_seg *seg);
 /* This end is done with the link. */
 void offer_release(const struct offer_grant *g);
+/* The attachment has gone, and with it whoever it named. */
+void offer_left(void);
 /* Give up the link without a word, in a process that only inherited it. */
 void offer_abandon(const struct offer_grant *g);
 /* Look at what was rung and tell; cheap if nothing was.  True if something.

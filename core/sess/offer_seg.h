@@ -14,7 +14,7 @@
 int seg_get(unsigned epoch, const struct wire_grant *w, int seg_fd, int bell_fd,
 	    struct offer_grant *g) MUST_CHECK;
 void seg_put(const struct offer_grant *g);
-/* Nothing of this peer's is named again. */
+/* Nothing of this peer's is named again, nor of any of another attachment. */
 void seg_peer_gone(unsigned epoch, uint32_t peer);
 
 /* The child's half of offer_fork_child(). */

@@ -271,7 +271,7 @@ static void look_inner(struct epoll *ep)
 			if (!s || !sock_try_hold(s))
 				continue;
 			if (s->kind == SOCK_LINK && s->link)
-				link_alive(s->link, evs[i].events);
+				link_alive(s, s->link, evs[i].events);
 			sock_notify(s);
 			sock_put(s);
 		}

@@ -28,7 +28,7 @@ static void before_close(struct sock *s, int fd)
 {
 	table_renumber(s, fd); /* who sleeps on the sock uses the number */
 	if (s->kind == SOCK_LINK && !s->entries)
-		link_closing(s, fd);
+		link_closing_unless(s, fd, 1);
 }
 
 int sock_close(int fd)
@@ -81,7 +81,7 @@ static void before_dup(int fd, int to)
 	other = sock_get(fd);
 	if (s != other && s->kind == SOCK_LINK && s->entries == 1 &&
 	    k_fcntl(fd, F_GETFD, 0) >= 0)
-		link_closing(s, to);
+		link_closing_unless(s, to, 2);
 	if (other)
 		sock_put(other);
 	sock_put(s);

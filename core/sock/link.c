@@ -3,6 +3,7 @@
 #include "core/sock/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -13,6 +14,7 @@
 
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+#define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
 
 /* --- locks --- */
 
@@ -80,6 +82,23 @@ static bool rx_by_ring(struct sock *s, struct link *l)
 	return h->rx_mode == HOLD_RX_RING;
 }
 
+/* Bytes to be read, @by_rx by the ring alone: before that, up to the switch,
+ * some are the kernel's and the others behind them in the ring. */
+static ssize_t rx_used(struct sock *s, struct link *l, bool by_rx)
+{
+	ssize_t ring;
+	int kernel;
+
+	if (likely(by_rx))
+		return ring_used(&l->end.rx);
+	if (s->hold->link.rx_mode != HOLD_RX_DRAIN)
+		return 0;
+	ring = ring_used(&l->end.rx);
+	if (ring <= 0 || k_ioctl(s->fd, SIOCINQ, &kernel) < 0)
+		return ring;
+	return ring + kernel;
+}
+
 /* To ask whether one can write is as good as writing: a program that waits for
  * that first would wait for ever once the peer has left the kernel's stream. */
 static bool tx_by_ring(struct sock *s, struct link *l)
@@ -101,14 +120,20 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* --- readiness --- */
 
-#define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
-
 /* Something has ended, so that the kernel must be asked what. */
 static bool is_ended(struct link *l)
 {
 	return unlikely(l->ended) ||
 	       unlikely(link_peer_flags(&l->end) & PEER_OVER) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN);
+}
+
+/* To a level nothing, to an edge an arrival: the end comes once. */
+static void heard_end(struct link *l)
+{
+	l->ended = true;
+	if (!l->over && !atomic_exchange(&l->over, true))
+		l->arrivals++;
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -122,7 +147,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	if (n <= 0)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		s->link->ended = true;
+		heard_end(s->link);
 	if (pfd.revents & POLLRDHUP && !s->link->dead)
 		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
@@ -166,7 +191,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	ssize_t used;
 
 	if (want & (POLL_INPUT | SOCK_ANY_INPUT | POLLRDHUP)) {
-		used = by_rx ? ring_used(&l->end.rx) : 0;
+		used = rx_used(s, l, by_rx);
 		if (unlikely(used < 0))
 			return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT |
 			       POLLERR | POLLHUP;
@@ -193,7 +218,10 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 
 uint32_t link_rx_tail(struct sock *s, struct link *l)
 {
-	(void)s;
+	/* the end counts from when the kernel has it, and is to be in the
+	 * position that is read before the readiness */
+	if (unlikely(link_peer_flags(&l->end) & PEER_OVER) && !l->over)
+		link_ask_kernel(s, POLLRDHUP);
 	return ring_tail(&l->end.rx) + l->arrivals;
 }
 
@@ -238,11 +266,11 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 	return ask;
 }
 
-void link_alive(struct link *l, unsigned revents)
+void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		l->ended = true;
-	if (revents & (POLLIN | POLLRDHUP | POLLHUP | POLLERR))
+		heard_end(l);
+	else if (revents & POLLIN && s->hold->link.rx_mode != HOLD_RX_RING)
 		l->arrivals++;
 }
 
@@ -365,8 +393,28 @@ void link_closing(struct sock *s, int fd)
 	upgrade_unlock();
 }
 
+/* As in the kernel, a call that has begun keeps the connection: it goes on with
+ * a copy of the number, and closes it in link_release(). */
+void link_closing_unless(struct sock *s, int fd, uint32_t refs)
+{
+	int copy, cancel;
+
+	if (s->link && s->refs > refs) {
+		cancel = cancel_off();
+		copy = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		cancel_back(cancel);
+		if (copy >= 0) {
+			s->link->orphan = copy;
+			s->fd = copy;
+			return;
+		}
+	}
+	link_closing(s, fd);
+}
+
 static void link_free(struct link *l)
 {
+	private_close(l->orphan);
 	offer_set_user(&l->grant, NULL);
 	link_unlist(l);
 	bell_put(l->bell);
@@ -384,7 +432,7 @@ void link_release(struct sock *s)
 
 	epoll_sock_gone(s);
 	if (!s->hold_left)
-		link_closing(s, -1);
+		link_closing(s, l ? l->orphan : -1);
 	bell_put(s->bell);
 	if (s->port)
 		sock_put(s->port);
@@ -406,162 +454,13 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	ssize_t ring = 0;
 	int kernel = 0;
 
+	if (!sent)
+		rx_by_ring(s, l);
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
 	/* what is sent has arrived: it lies in the peer's memory, where TCP
 	 * would have acknowledged it */
-	if (!sent && rx_by_ring(s, l))
+	if (!sent && s->hold->link.rx_mode >= HOLD_RX_DRAIN)
 		ring = ring_used(&l->end.rx);
 	return kernel + (int)MAX(ring, (ssize_t)0);
-}
-
-/* --- giving memory back --- */
-
-/*
- * A ring that a burst has spread over many pages is worth a look when a thread
- * of its producer goes to sleep.  If the consumer has not emptied it by then,
- * the producer is rung when it has.
- */
-static struct link *untidy;
-static pthread_mutex_t untidy_lock = PTHREAD_MUTEX_INITIALIZER;
-
-static void untidy_del(struct link *l)
-{
-	*l->untidy_prev = l->untidy_next;
-	if (l->untidy_next)
-		l->untidy_next->untidy_prev = l->untidy_prev;
-	l->spread = false;
-}
-
-void link_spread(struct sock *s, struct link *l)
-{
-	pthread_mutex_lock(&untidy_lock);
-	if (!l->spread) {
-		l->spread = true;
-		l->sock = s;
-		l->untidy_next = untidy;
-		l->untidy_prev = &untidy;
-		if (untidy)
-			untidy->untidy_prev = &l->untidy_next;
-		untidy = l;
-	}
-	pthread_mutex_unlock(&untidy_lock);
-}
-
-void link_untidy(struct sock *s)
-{
-	pthread_mutex_lock(&untidy_lock);
-	if (s->link->spread)
-		untidy_del(s->link);
-	pthread_mutex_unlock(&untidy_lock);
-}
-
-/* Who waits for room, and for less than all of it, is not to wait for more:
- * it will be here again. */
-static bool tidy_or_arm(struct link *l)
-{
-	if (!ring_unread(&l->end.tx))
-		return ring_give_back(&l->end.tx);
-	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED || l->dead)
-		return true;
-	if (link_is_armed_tx(&l->end))
-		return false;
-	link_arm_tx(&l->end, l->bell->number, l->end.tx.size);
-	return !ring_unread(&l->end.tx) && ring_give_back(&l->end.tx);
-}
-
-/* untidy_lock keeps the link: link_release() takes it first.  A thread that
- * is sending is not waited for. */
-static bool tidy_one(struct link *l)
-{
-	bool tidy;
-
-	if (hold_others(l->sock->hold) ||
-	    pthread_mutex_trylock(&l->tx_lock.mine))
-		return false;
-	tidy = tidy_or_arm(l);
-	pthread_mutex_unlock(&l->tx_lock.mine);
-	return tidy;
-}
-
-void link_tidy(void)
-{
-	struct link *l, *next;
-	int cancel;
-
-	if (likely(!untidy))
-		return;
-	cancel = cancel_off();
-	pthread_mutex_lock(&untidy_lock);
-	for (l = untidy; l; l = next) {
-		next = l->untidy_next;
-		if (tidy_one(l))
-			untidy_del(l);
-	}
-	pthread_mutex_unlock(&untidy_lock);
-	cancel_back(cancel);
-}
-
-/* --- fork --- */
-
-/* Every link of the process, in a list: numbers don't tell, since a thread may
- * use a sock whose last number is being closed. */
-static struct link *links;
-static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
-
-void link_list(struct link *l)
-{
-	pthread_mutex_lock(&links_lock);
-	l->next = links;
-	l->prev = &links;
-	if (l->next)
-		l->next->prev = &l->next;
-	links = l;
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_unlist(struct link *l)
-{
-	pthread_mutex_lock(&links_lock);
-	*l->prev = l->next;
-	if (l->next)
-		l->next->prev = l->prev;
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_fork_prepare(void)
-{
-	struct link *l;
-
-	pthread_mutex_lock(&links_lock);
-	for (l = links; l; l = l->next) {
-		pthread_mutex_lock(&l->rx_lock.mine);
-		pthread_mutex_lock(&l->tx_lock.mine);
-	}
-	pthread_mutex_lock(&untidy_lock); /* after tx_lock: link_spread() */
-}
-
-static void unlock_all(void)
-{
-	struct link *l;
-
-	for (l = links; l; l = l->next) {
-		pthread_mutex_unlock(&l->tx_lock.mine);
-		pthread_mutex_unlock(&l->rx_lock.mine);
-	}
-	pthread_mutex_unlock(&untidy_lock);
-	pthread_mutex_unlock(&links_lock);
-}
-
-void link_fork_parent(void)
-{
-	unlock_all();
-}
-
-/* The parent tidies; its threads' calls in the kernel are not the child's. */
-void link_fork_child(void)
-{
-	while (untidy)
-		untidy_del(untidy);
-	unlock_all();
 }

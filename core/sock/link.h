@@ -45,10 +45,12 @@ struct link {
 	struct link_lock rx_lock, tx_lock;
 	_Atomic bool settled; /* consented and switched: nothing left to do */
 	_Atomic bool ended;   /* the kernel's connection had something to say */
+	_Atomic bool over; /* ... that there is an end, or an error */
 	_Atomic bool dead; /* the peer went without a word: link_see_death() */
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	_Atomic uint32_t
 		arrivals;  /* times the kernel said that something came */
+	int orphan; /* private number, while a call goes on after close(2); -1 */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
@@ -152,6 +154,8 @@ void link_unlist(struct link *l);
 void link_release(struct sock *s);
 /* The last number of @s in this process is about to be closed, as @fd. */
 void link_closing(struct sock *s, int fd);
+/* The same, unless more than @refs refer to it: a call goes on, by s->fd. */
+void link_closing_unless(struct sock *s, int fd, uint32_t refs);
 unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,
 	      const uint32_t *tail);
@@ -161,7 +165,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask);
 /* What a sleeper asks the kernel about it: POLL* bits. */
 unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
 /* ... and what it has heard. */
-void link_alive(struct link *l, unsigned revents);
+void link_alive(struct sock *s, struct link *l, unsigned revents);
 int link_shutdown(struct sock *s, int fd, struct link *l, int how);
 /* The kernel has a FIN that the peer did not announce: true if it is dead. */
 bool link_see_death(struct sock *s, struct link *l);

@@ -18,6 +18,8 @@
 
 #define EMPTIES_MAX 256 /* non-blocking reads until the kernel is asked */
 #define FILE_PIECE 65536u
+#define CLIP_PIECES 64 /* of a vector that the kernel fills before the switch \
+			*/
 
 static unsigned partial(size_t done)
 {
@@ -31,12 +33,28 @@ static uint64_t end_of(int timeout_ms)
 
 /* --- receiving; with rx_lock --- */
 
+static ssize_t ring_peekv(struct ring *r, struct cursor c)
+{
+	size_t done = 0, len;
+	ssize_t got;
+
+	while (c.n) {
+		len = cursor_len(&c);
+		got = ring_peek(r, done, cursor_at(&c), len);
+		if (got < 0)
+			return done ? (ssize_t)done : got;
+		done += (size_t)got;
+		if ((size_t)got < len)
+			break;
+		cursor_advance(&c, len);
+	}
+	return done ? (ssize_t)done : -EAGAIN;
+}
+
 static ssize_t ring_get(struct ring *r, const struct cursor *c, size_t want,
 			int flags)
 {
-	ssize_t n, got;
-	size_t done = 0;
-	int i;
+	ssize_t n;
 
 	if (likely(!(flags & (MSG_PEEK | MSG_TRUNC))))
 		return c->n == 1 ? ring_take(r, cursor_at(c), cursor_len(c))
@@ -47,15 +65,22 @@ static ssize_t ring_get(struct ring *r, const struct cursor *c, size_t want,
 		n = ring_used(r);
 		return n > 0 ? (ssize_t)MIN(want, (size_t)n) : n ? n : -EAGAIN;
 	}
-	for (i = 0; i < c->n; i++) {
-		got = ring_peek(r, done, c->iov[i].iov_base, c->iov[i].iov_len);
-		if (got < 0)
-			return done ? (ssize_t)done : got;
-		done += (size_t)got;
-		if ((size_t)got < c->iov[i].iov_len)
-			break;
+	return ring_peekv(r, *c);
+}
+
+/* The pieces of @c, but not beyond @max bytes. */
+static int clip(const struct cursor *c, uint64_t max, struct iovec *iov)
+{
+	struct cursor at = *c;
+	int n = 0;
+
+	for (; at.n && max && n < CLIP_PIECES; n++) {
+		iov[n].iov_base = cursor_at(&at);
+		iov[n].iov_len = (size_t)MIN((uint64_t)cursor_len(&at), max);
+		max -= iov[n].iov_len;
+		cursor_advance(&at, cursor_len(&at));
 	}
-	return done ? (ssize_t)done : -EAGAIN;
+	return n;
 }
 
 /* Not beyond @max bytes, which is what the kernel still has to give. */
@@ -64,12 +89,13 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 {
 	struct hold_link *h = &s->hold->link;
 	int cancel = cancel_off(); /* there is a lock held */
+	struct iovec iov[CLIP_PIECES];
+	struct msghdr msg = { .msg_iov = iov };
 	ssize_t n;
 
 	flags = (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT;
-	n = k_recvfrom(fd, cursor_at(c),
-		       (size_t)MIN((uint64_t)cursor_len(c), max), flags, NULL,
-		       NULL);
+	msg.msg_iovlen = (size_t)clip(c, max, iov);
+	n = k_recvmsg(fd, &msg, flags);
 	cancel_back(cancel);
 	if (n > 0 && !(flags & MSG_PEEK))
 		h->rx_kernel += (uint64_t)n;
@@ -159,6 +185,27 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	return from_ring(s, fd, l, c, want, flags);
 }
 
+/* The kernel's last bytes, @n of them, and then the ring's first: one read
+ * shows both. */
+static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
+			size_t want, int flags, ssize_t n)
+{
+	struct hold_link *h = &s->hold->link;
+	struct cursor rest = *c;
+	ssize_t more;
+
+	link_see_switch(s, l);
+	if ((size_t)n >= want ||
+	    (flags & MSG_PEEK
+		     ? h->rx_mode != HOLD_RX_DRAIN ||
+			       (uint64_t)n < h->rx_switch - h->rx_kernel
+		     : h->rx_mode != HOLD_RX_RING))
+		return n;
+	cursor_advance(&rest, (size_t)n);
+	more = ring_get(&l->end.rx, &rest, want - (size_t)n, flags);
+	return more > 0 ? n + more : n;
+}
+
 static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 			 const struct cursor *c, size_t want, int flags)
 {
@@ -177,6 +224,10 @@ static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 		}
 	} else {
 		n = from_kernel(s, fd, l, c, want, flags);
+		if (n > 0)
+			n = and_ring(s, l, c, want, flags, n);
+		if (n > 0 && !(flags & MSG_PEEK))
+			bell = link_wake_writer(&l->end);
 	}
 	link_unlock_rx(s, l);
 	link_ring(l, bell);
@@ -228,6 +279,7 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 	ssize_t n;
 
 	for (;;) {
+		fd = s->fd; /* another thread may have closed the number */
 		if (unlikely(!l->settled))
 			upgrade_work(s, fd);
 		n = recv_once(s, fd, l, c, w->total - done, flags);
@@ -316,15 +368,20 @@ ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			 int flags)
 {
-	struct iovec iov = { .iov_base = cursor_at(c),
-			     .iov_len = cursor_len(c) };
-	struct msghdr msg = { .msg_iov = c->skip ? &iov : (void *)c->iov,
-			      .msg_iovlen = c->skip ? 1 : (size_t)c->n };
 	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	struct msghdr msg = { .msg_iov = (void *)c->iov,
+			      .msg_iovlen = (size_t)c->n };
+	struct iovec iov;
 	ssize_t n;
 
 	if (unlikely(err))
 		return -err;
+	if (c->skip) {
+		iov.iov_base = cursor_at(c);
+		iov.iov_len = cursor_len(c);
+		msg.msg_iov = &iov;
+		msg.msg_iovlen = 1;
+	}
 	n = k_sendmsg(fd, &msg, flags);
 	if (n == -EAGAIN)
 		s->full++;
@@ -400,6 +457,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 	ssize_t n;
 
 	while (done < want) {
+		fd = s->fd;
 		n = send_once(s, fd, l, c, flags, &ring);
 		if (likely(n > 0)) {
 			done += (size_t)n;
@@ -481,6 +539,7 @@ static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
 	ssize_t n;
 
 	while (done < len) {
+		fd = s->fd;
 		n = file_once(s, fd, l, in, off, len - done);
 		if (n == -EAGAIN) {
 			s->full++;

@@ -120,7 +120,7 @@ static int set_collect(struct pollset *set, bool kernel)
 			      : 0;
 		want = (unsigned short)p->events;
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK) {
-			link_alive(set->socks[i]->link, got);
+			link_alive(set->socks[i], set->socks[i]->link, got);
 			got = 0;
 		}
 		if (set->socks[i])

@@ -373,6 +373,7 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 	if (!l)
 		return -ENOMEM;
 	l->grant = *g;
+	l->orphan = -1;
 	pthread_mutex_init(&l->rx_lock.mine, NULL);
 	pthread_mutex_init(&l->tx_lock.mine, NULL);
 	memset(&s->hold->link, 0, sizeof(s->hold->link));

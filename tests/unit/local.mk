@@ -123,6 +123,10 @@ unit_tests += %D%/attach
 %C%_attach_SOURCES = %D%/attach.c %D%/played.h %D%/kernel_fault.c \
 	%D%/kernel_fault.h
 %C%_attach_LDADD = core/libsock.la
+EXTRA_DIST += %D%/played_link.h
+unit_tests += %D%/offer
+%C%_offer_SOURCES = %D%/offer.c %D%/played.h %D%/played_link.h
+%C%_offer_LDADD = core/libsock.la core/libkernel.la
 unit_tests += %D%/session
 %C%_session_SOURCES = %D%/session.c %D%/played.h
 %C%_session_LDADD = core/libsock.la core/libkernel.la
