@@ -349,7 +349,9 @@ static void let_go(struct sock *s, int fd)
 {
 	if (!s->hold)
 		return;
-	if (!hold_drop(s->hold)) {
+	/* not hold_drop(): threads may still look at the record, in waits, and
+	 * must not find another connection's */
+	if (!hold_leave(s->hold)) {
 		s->hold_shared = true;
 		epoll_sock_leaves(s, fd);
 	} else if (s->link) {
@@ -377,6 +379,12 @@ static void link_free(struct link *l)
 	free(l);
 }
 
+static void hold_over(struct sock *s)
+{
+	if (s->hold && !s->hold_shared)
+		hold_free(s->hold);
+}
+
 /* The sock is nobody's any more.  Where libc closed the descriptor behind our
  * back, this is the first we hear of it. */
 void link_release(struct sock *s)
@@ -388,12 +396,15 @@ void link_release(struct sock *s)
 	if (!s->hold_left)
 		link_closing(s, -1);
 	bell_put(s->bell);
-	if (!l)
+	if (!l) {
+		hold_over(s);
 		return;
+	}
 	upgrade_learned(s, l);
 	g = l->grant;
 	link_untidy(s);
 	link_free(l);
+	hold_over(s);
 	/* a process that shares it goes on by the same memory */
 	if (s->hold_shared)
 		offer_abandon(&g);
@@ -476,6 +487,8 @@ static bool tidy_one(struct link *l)
 {
 	bool tidy;
 
+	if (l->sock->hold_left)
+		return true;
 	if (hold_others(l->sock->hold) ||
 	    pthread_mutex_trylock(&l->tx_lock.mine))
 		return false;
