@@ -425,16 +425,16 @@ TEST(who_was_rung_hears_it)
 
 	start();
 	give(&msg, bell);
-	CHECK(granted_to == 8 && !offer_look());
+	CHECK(granted_to == 8 && !offer_look(true));
 	seg = map_at(&pl.seg, 0, sizeof(*seg));
 	seg->side[0].ready = UINT64_MAX; /* a liar's */
-	CHECK(!offer_look() && !rung_user && !seg->side[0].ready);
+	CHECK(!offer_look(true) && !rung_user);
 	offer_set_user(&grant, &user);
 	seg->side[0].ready = UINT64_MAX;
-	CHECK(offer_look() && rung_user == &user && !offer_look());
+	CHECK(offer_look(true) && rung_user == &user && !offer_look(true));
 	seg->side[1].ready = UINT64_MAX;
 	rung_user = NULL;
-	CHECK(!offer_look() && !rung_user);
+	CHECK(!offer_look(true) && !rung_user);
 	offer_set_user(&grant, NULL);
 	/* the daemon goes: the link goes on, and nobody is told of its end */
 	played_hang_up(&p);
