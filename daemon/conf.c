@@ -37,6 +37,7 @@ static const struct limit_key {
 	LIMIT("max-fifo-size", fifo_size, 16u << 20, 1u << 30),
 	LIMIT("max-links", links, 65536, 1u << 24),
 	LIMIT("max-link-bytes", link_bytes, 1ull << 38, 1ull << 46),
+	LIMIT("offer-timeout-ms", offer_ms, 2000, 3600000),
 };
 
 struct parse {

@@ -30,6 +30,7 @@ struct limits {
 	uint64_t fifo_size; /* bytes a direction */
 	uint64_t links;	    /* ends of them */
 	uint64_t link_bytes;
+	uint64_t offer_ms; /* how long an offer waits for the other end */
 };
 
 struct ns_conf {

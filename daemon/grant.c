@@ -241,19 +241,28 @@ int grant_open(const struct offer *a, const struct offer *b)
 	return 0;
 }
 
-/* Which half can this worker mean? */
+/* Which half can this worker mean? Its own; or the one of its application, as
+ * who was forked may be the last to have the connection. */
 static struct half *half_of(struct grant *g, const struct worker *w)
 {
-	unsigned i;
+	struct half *found = NULL;
+	unsigned i, n = 0;
 
-	for (i = 0; g && i < 2; i++)
-		if (!g->half[i].done && g->half[i].peer == w->peer)
+	for (i = 0; g && i < 2; i++) {
+		if (g->half[i].done)
+			continue;
+		if (g->half[i].peer == w->peer)
 			return &g->half[i];
-	return NULL;
+		if (g->half[i].app == w->app) {
+			found = &g->half[i];
+			n++;
+		}
+	}
+	return n == 1 ? found : NULL;
 }
 
 /**
- * grant_message() - DONE: a worker does not use a link any more
+ * grant_message() - DONE: nobody of a worker's application uses a link any more
  * @w:		who
  * @msg:	hostile
  */
@@ -268,7 +277,7 @@ void grant_message(struct worker *w, const struct wire_done *msg)
 		return;
 	}
 	t = h->grant->trunk;
-	if (msg->forget_seg) {
+	if (msg->forget_seg && h->peer == w->peer) {
 		end = bond_index(t->bond, w->peer);
 		t->known[end] = false;
 		/* it may have had no room for a bell either */

@@ -3,8 +3,9 @@
  * grant.h - links that two workers have been granted
  *
  * DOC: A grant has two halves, one for each end. A half is done when its
- * worker says so or is gone; with the second the block is free. A worker that
- * connects to itself has both halves, and says so twice.
+ * worker, or another one of its application, says so or when its worker is
+ * gone; with the second the block is free. A worker that connects to itself has
+ * both halves, and says so twice.
  */
 #ifndef DAEMON_GRANT_H
 #define DAEMON_GRANT_H

@@ -9,7 +9,7 @@
  * ends of a connection.
  *
  * Offers wait by the slot of their ports, which is what the page counts too.
- * All of them wait for the same time, so the eldest is the first of a list.
+ * They wait in the order in which they expire, too.
  */
 #include "daemon/offer.h"
 
@@ -26,7 +26,6 @@
 #include "daemon/loop.h"
 #include "daemon/page.h"
 
-#define OFFER_MS 2000
 #define OFFERS_MAX 256 /* of a worker */
 #define SLOTS 4096
 
@@ -48,6 +47,11 @@ static struct list *slot_of(const struct claim *c)
 			SLOTS];
 }
 
+static const struct conn *conn_of(const struct offer *o)
+{
+	return o->peer->worker->conn;
+}
+
 /** offer_refuse() - Tell the end that offered */
 void offer_refuse(const struct offer *o, enum wire_refusal why)
 {
@@ -57,6 +61,17 @@ void offer_refuse(const struct offer *o, enum wire_refusal why)
 	msg.refuse.why = (uint8_t)why;
 	sapid.count.refused[why]++;
 	ext_post(o->peer->worker, &msg);
+}
+
+/* From the end: but for other namespaces' settings it is the last. */
+static void queue_by_time(struct offer *o)
+{
+	struct list *at = by_time.prev;
+
+	while (at != &by_time &&
+	       list_entry(at, struct offer, on_time)->deadline > o->deadline)
+		at = at->prev;
+	list_add(at->next, &o->on_time);
 }
 
 static void offer_wait(const struct offer *o)
@@ -71,10 +86,10 @@ static void offer_wait(const struct offer *o)
 		return;
 	}
 	*copy = *o;
-	copy->deadline = loop_now_ms() + OFFER_MS;
+	copy->deadline = loop_now_ms() + conn_of(o)->ns->conf.limits.offer_ms;
 	list_add(slot_of(&o->claim), &copy->on_slot);
 	list_add(&o->peer->offers, &copy->on_peer);
-	list_add(&by_time, &copy->on_time);
+	queue_by_time(copy);
 	o->peer->n_offers++;
 	page_offer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
 }
@@ -127,11 +142,6 @@ int offer_deadline(void)
 static bool same_addr(const struct addr *a, const struct addr *b)
 {
 	return a->port == b->port && addr_same_ip(a, b);
-}
-
-static const struct conn *conn_of(const struct offer *o)
-{
-	return o->peer->worker->conn;
 }
 
 static bool same_place(const struct offer *a, const struct offer *b)

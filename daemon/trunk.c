@@ -131,24 +131,27 @@ static void drop_spare(const struct trunk *keep)
 			trunk_close(t);
 }
 
-/** trunk_put() - A block is free again, and clean */
+/**
+ * trunk_put() - A block is free again, and clean
+ * @trunk:	which may be gone then, and its bond
+ * @index:	of the block
+ *
+ * Where a worker is gone no block is used again, and none is wiped: a child of
+ * it may have the link still, which we know nothing of.
+ */
 void trunk_put(struct trunk *trunk, unsigned index)
 {
 	struct bond *bond = trunk->bond;
 
 	trunk->used &= ~(1ull << index);
-	if (!trunk->used && bond_is_broken(bond)) {
+	if (!bond_is_broken(bond)) {
+		link_seg_wipe(&trunk->map, index, trunk->ring);
+		if (!trunk->used)
+			drop_spare(trunk);
+	} else if (!trunk->used) {
 		trunk_close(trunk);
 		bond_put(bond);
-		return;
 	}
-	/* of a worker that has gone a child may go on by the same memory, and
-	 * nobody is to get it again */
-	if (bond_is_broken(bond))
-		return;
-	link_seg_wipe(&trunk->map, index, trunk->ring);
-	if (!trunk->used)
-		drop_spare(trunk);
 }
 
 /** trunk_link() - The header of a link, which its ends write */

@@ -328,6 +328,17 @@ bool link_is_armed_rx(const struct link_end *end)
 				    memory_order_relaxed) != 0;
 }
 
+/**
+ * link_is_armed_tx() - does somebody of this end wait for room?
+ * @end:	this end
+ */
+bool link_is_armed_tx(const struct link_end *end)
+{
+	/* relaxed: as for input */
+	return atomic_load_explicit(&end->mine->armed_tx,
+				    memory_order_relaxed) != 0;
+}
+
 /* Take the bell of the other end from @armed, and mark the link for it. */
 static int ring_bell(struct link_end *end, _Atomic uint32_t *armed)
 {

@@ -66,6 +66,7 @@ void link_arm_tx(struct link_end *end, unsigned bell, uint32_t room);
 /* It is awake anyhow: no need to ring. */
 void link_disarm(struct link_end *end);
 bool link_is_armed_rx(const struct link_end *end);
+bool link_is_armed_tx(const struct link_end *end);
 /* After ring_put(), link_set_flags() or link_switch(): the bell to ring, or
  * -1.  The link is marked in ready. */
 int link_wake_reader(struct link_end *end);

@@ -54,6 +54,8 @@ struct link {
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
+	struct sock *sock;	   /* if it is spread */
+	struct link *untidy_next, **untidy_prev;
 };
 
 /* --- port.c: listeners and what they accept --- */

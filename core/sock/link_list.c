@@ -9,74 +9,84 @@
  * of its producer goes to sleep.  If the consumer has not emptied it by then,
  * the producer is rung when it has.
  */
-#define TIDY_MAX 64
-
-static struct sock *untidy[TIDY_MAX];
-static _Atomic unsigned n_untidy;
+static struct link *untidy;
 static pthread_mutex_t untidy_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void untidy_del(struct link *l)
+{
+	*l->untidy_prev = l->untidy_next;
+	if (l->untidy_next)
+		l->untidy_next->untidy_prev = l->untidy_prev;
+	l->spread = false;
+}
 
 void link_spread(struct sock *s, struct link *l)
 {
 	pthread_mutex_lock(&untidy_lock);
-	if (!l->spread && n_untidy < TIDY_MAX) {
+	if (!l->spread) {
 		l->spread = true;
-		untidy[n_untidy++] = s;
+		l->sock = s;
+		l->untidy_next = untidy;
+		l->untidy_prev = &untidy;
+		if (untidy)
+			untidy->untidy_prev = &l->untidy_next;
+		untidy = l;
 	}
 	pthread_mutex_unlock(&untidy_lock);
 }
 
-static void untidy_del(unsigned i)
-{
-	untidy[i]->link->spread = false;
-	untidy[i] = untidy[--n_untidy];
-}
-
 void link_untidy(struct sock *s)
 {
-	unsigned i;
-
-	if (!s->link->spread)
-		return;
 	pthread_mutex_lock(&untidy_lock);
-	for (i = 0; i < n_untidy; i++)
-		if (untidy[i] == s) {
-			untidy_del(i);
-			break;
-		}
+	if (s->link->spread)
+		untidy_del(s->link);
 	pthread_mutex_unlock(&untidy_lock);
+}
+
+/* Who waits for room, and for less than all of it, is not to wait for more:
+ * it will be here again. */
+static bool tidy_or_arm(struct link *l)
+{
+	if (!ring_unread(&l->end.tx))
+		return ring_give_back(&l->end.tx);
+	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED || l->dead)
+		return true;
+	if (link_is_armed_tx(&l->end))
+		return false;
+	link_arm_tx(&l->end, l->bell->number, l->end.tx.size);
+	return !ring_unread(&l->end.tx) && ring_give_back(&l->end.tx);
 }
 
 /* untidy_lock keeps the link: link_release() takes it first.  A thread that
  * is sending is not waited for. */
-static bool tidy_one(struct sock *s, struct link *l)
+static bool tidy_one(struct link *l)
 {
-	bool tidy = false;
+	bool tidy;
 
-	if (hold_others(s->hold) || pthread_mutex_trylock(&l->tx_lock.mine))
+	if (hold_others(l->sock->hold) ||
+	    pthread_mutex_trylock(&l->tx_lock.mine))
 		return false;
-	if (!ring_unread(&l->end.tx))
-		tidy = ring_give_back(&l->end.tx);
-	else if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED)
-		tidy = true;
-	else
-		link_arm_tx(&l->end, l->bell->number, l->end.tx.size);
+	tidy = tidy_or_arm(l);
 	pthread_mutex_unlock(&l->tx_lock.mine);
 	return tidy;
 }
 
 void link_tidy(void)
 {
-	unsigned i;
+	struct link *l, *next;
+	int cancel;
 
-	if (likely(!n_untidy))
+	if (likely(!untidy))
 		return;
+	cancel = cancel_off();
 	pthread_mutex_lock(&untidy_lock);
-	for (i = 0; i < n_untidy;)
-		if (tidy_one(untidy[i], untidy[i]->link))
-			untidy_del(i);
-		else
-			i++;
+	for (l = untidy; l; l = next) {
+		next = l->untidy_next;
+		if (tidy_one(l))
+			untidy_del(l);
+	}
 	pthread_mutex_unlock(&untidy_lock);
+	cancel_back(cancel);
 }
 
 /* --- fork --- */
@@ -144,6 +154,7 @@ void link_fork_child(void)
 		private_close(l->orphan);
 		l->orphan = -1;
 	}
-	n_untidy = 0;
+	while (untidy)
+		untidy_del(untidy);
 	unlock_all();
 }

@@ -9,7 +9,8 @@
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
 #define TIGHT_LOOKS 100
-#define SPIN_NEAR_NS 2000 /* pause only; then give the CPU away in between */
+#define SPIN_LOST_NS 100000 /* away for so long: the CPU is somebody else's */
+#define SPIN_NEAR_NS 2000   /* pause only; then give the CPU away in between */
 
 uint64_t sock_now_ns(void)
 {
@@ -189,8 +190,16 @@ bool spin_again(struct spin *spin)
 	now = sock_now_ns();
 	if (now >= spin->end_ns)
 		return false;
-	if (now - spin->start_ns > SPIN_NEAR_NS)
+	if (now - spin->start_ns > SPIN_NEAR_NS) {
 		sched_yield();
+		/* others need the CPU, and have it for a whole slice: whoever
+		 * sleeps is woken sooner than who waits for its turn */
+		if (sock_now_ns() - now > SPIN_LOST_NS) {
+			spin->end_ns = 0;
+			budget_ns /= 2;
+			return false;
+		}
+	}
 	return true;
 }
 
@@ -359,6 +368,7 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	err = waiter_get(&ws.watch.waiter);
 	if (err)
 		return err;
+	link_tidy();
 	watch_add(&ws.watch, s, ring_waiter);
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);

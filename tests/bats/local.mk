@@ -4,8 +4,9 @@ bats_tests += %D%/tool.bats
 bats_tests += %D%/nm.bats %D%/preload.bats %D%/rooms.bats
 EXTRA_DIST += %D%/early.c
 
-check_PROGRAMS += %D%/calls
+check_PROGRAMS += %D%/calls %D%/idle
 %C%_calls_SOURCES = %D%/calls.c
+%C%_idle_SOURCES = %D%/idle.c
 bats_tests += %D%/native.bats
 bats_tests += %D%/install.bats
 
@@ -14,4 +15,4 @@ bats_tests += %D%/app_daemonize.bats %D%/app_haproxy.bats %D%/app_iperf3.bats %D
 	%D%/app_mixed.bats %D%/app_nginx.bats %D%/app_postgresql.bats \
 	%D%/app_python.bats %D%/app_redis.bats %D%/app_socat.bats \
 	%D%/nobody.bats
-bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats
+bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/link_idle.bats

@@ -5,7 +5,7 @@
 # logarithmic axis; to the left of 1 is worse. The mark is what is wanted.
 BEGIN {
   FS = "|"
-  left = 230; right = 190; width = 1040; top = 74; step = 21; bar = 13
+  left = 230; right = 190; width = 1040; top = 92; step = 21; bar = 13
 }
 function log10(v) { return log(v) / log(10) }
 function x_of(v) {

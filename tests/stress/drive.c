@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -145,6 +146,18 @@ static void by_child_closes(struct ep *ep)
 
 static void run(struct ep *ep, bool polls);
 
+/* What other threads had is not the child's: two children that wait for the end
+ * of what the other has would wait for ever. */
+static void close_others(const struct ep *ep)
+{
+	struct stat st;
+	int fd;
+
+	for (fd = 3; fd < 1024; fd++)
+		if (fd != ep->fd && !fstat(fd, &st) && S_ISSOCK(st.st_mode))
+			close(fd);
+}
+
 /* The child goes on with it; this process closes it, sooner or later. */
 static bool by_child(struct ep *ep, bool polls)
 {
@@ -157,6 +170,7 @@ static bool by_child(struct ep *ep, bool polls)
 	if (!ep->child) {
 		ep->child = -1;
 		watchdog(60);
+		close_others(ep);
 		if (!late)
 			nap(ep);
 		ep->mode = polls ? "poll, child" : "block, child";

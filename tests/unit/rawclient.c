@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -108,6 +109,7 @@ void raw_start_conf(struct raw_daemon *d, const char *conf)
 
 	MUST(fd >= 0);
 	MUST(write(fd, conf, strlen(conf)) == (ssize_t)strlen(conf));
+	MUST(!fchmod(fd, 0644)); /* the daemon may be another user's */
 	close(fd);
 	raw_start(d, args);
 	unlink(path);

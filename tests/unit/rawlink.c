@@ -22,6 +22,15 @@
 		}                                                           \
 	} while (0)
 
+void raw_start_patient(struct raw_daemon *d, const char *conf)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "[sapid]\noffer-timeout-ms = 60000\n%s",
+		 conf ? conf : "");
+	raw_start_conf(d, text);
+}
+
 /* --- connections --- */
 
 union any {
@@ -79,6 +88,7 @@ void raw_tcp_again(struct raw_tcp *t)
 	const int on = 1;
 	union any lcl, rmt;
 	socklen_t len = sizeof(lcl), rmt_len = sizeof(rmt);
+	int tries = 0;
 
 	MUST(!getsockname(t->fd[0], &lcl.sa, &len));
 	MUST(!getpeername(t->fd[0], &rmt.sa, &rmt_len));
@@ -88,7 +98,9 @@ void raw_tcp_again(struct raw_tcp *t)
 	close(t->fd[1]);
 	t->fd[0] = socket(lcl.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	MUST(!setsockopt(t->fd[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
-	MUST(!bind(t->fd[0], &lcl.sa, len));
+	/* another program may have the port for a moment */
+	while (bind(t->fd[0], &lcl.sa, len) && tries++ < RAW_WAIT_MS)
+		usleep(1000);
 	MUST(!connect(t->fd[0], &rmt.sa, rmt_len));
 	t->fd[1] = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC);
 	MUST(t->fd[1] >= 0);

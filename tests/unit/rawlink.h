@@ -8,6 +8,10 @@
 #include "core/wire/offer.h"
 #include "tests/unit/rawclient.h"
 
+/* Start a daemon whose offers wait as long as a loaded machine may take; @conf
+ * is added, or NULL. */
+void raw_start_patient(struct raw_daemon *d, const char *conf);
+
 /* A real connection over the loopback: [0] connected, [1] accepted. */
 struct raw_tcp {
 	int fd[2], listener;

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/unit/rawlink.h"
@@ -23,10 +24,7 @@ static void attach(struct raw *r)
 
 static void begin(const char *conf)
 {
-	if (conf)
-		raw_start_conf(&d, conf);
-	else
-		raw_start(&d, NULL);
+	raw_start_patient(&d, conf);
 	attach(&a);
 	attach(&b);
 }
@@ -206,6 +204,68 @@ TEST(only_who_has_a_link_says_done)
 	end();
 }
 
+/* The child of a server, say, to whom the connection was left. */
+TEST(another_worker_of_the_application_says_done)
+{
+	struct raw child;
+	uint64_t link;
+
+	begin(NULL);
+	CHECK(!raw_add_worker(&child, &d, &a));
+	link = fresh_link(&a, &b);
+	raw_done(&child, link, true);
+	raw_done(&child, link, true); /* the other half is not theirs */
+	CHECK(raw_ext_is_quiet(&child));
+	CHECK(raw_status(&d, "links_now") == 1 &&
+	      raw_status(&d, "rejects") == 1);
+	raw_done(&b, link, false);
+	CHECK(raw_status_is(&d, "links_now", 0));
+	/* where both are, it can't be said whose half is meant */
+	link = fresh_link(&a, &child);
+	raw_done(&a, link, false);
+	raw_done(&a, link, false); /* now there is one */
+	CHECK(raw_status_is(&d, "links_now", 0));
+	link = fresh_link(&a, &a);
+	raw_done(&child, link, false);
+	CHECK(raw_ext_is_quiet(&child));
+	CHECK(raw_status(&d, "links_now") == 1 &&
+	      raw_status(&d, "rejects") == 2);
+	raw_close(&child);
+	end();
+}
+
+/* What a child of its may still read and write */
+TEST(the_links_of_the_dead_are_not_wiped)
+{
+	struct ring_own own[2] = { 0 };
+	struct raw_grant ga, gb;
+	struct link_end x;
+	struct map map;
+	uint64_t other;
+
+	begin(NULL);
+	grants(&ga, &gb);
+	CHECK(!link_seg_attach(&map, ga.seg, ga.g.n_links, ga.g.ring));
+	ga.seg = -1;
+	CHECK(!link_end_init(&x, &map, ga.g.index, ga.g.side, ga.g.ring,
+			     &own[0], &own[1]));
+	link_switch(&x, 5);
+	other = fresh_link(&a, &b);
+	raw_close(&a);
+	CHECK(raw_status_is(&d, "apps", 1));
+	raw_done(&b, gb.g.link, false);
+	CHECK(raw_status_is(&d, "links_now", 1));
+	CHECK(link_flags(&x) & WIRE_LINK_SWITCHED);
+	raw_done(&b, other, false);
+	CHECK(raw_status_is(&d, "link_segments", 0));
+	CHECK(link_flags(&x) & WIRE_LINK_SWITCHED);
+	raw_drop_grant(&ga);
+	raw_drop_grant(&gb);
+	map_close(&map);
+	raw_close(&b);
+	raw_stop(&d);
+}
+
 TEST(segments_grow_and_one_is_kept)
 {
 	static uint64_t link[LINKS];
@@ -322,7 +382,7 @@ TEST(both_die_and_nothing_is_left)
 	struct raw c;
 	int before, i;
 
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	attach(&c);
 	CHECK(raw_ext_is_quiet(&c));
 	before = raw_count_fds(&d);
@@ -441,6 +501,44 @@ TEST(who_never_reads_is_detached)
 		n = recv(a.sock, buf, sizeof(buf), 0);
 	} while (n > 0);
 	get_gone(&b, gb.g.peer);
+	end();
+}
+
+/* Bells are descriptors: who sends one when the daemon can't take any more did
+ * nothing wrong. What it offered stays in the kernel. */
+TEST(a_daemon_without_descriptors_detaches_nobody)
+{
+	struct rlimit few, many;
+	struct wire_offer o = { .has_bell = 1 };
+	struct wire_sapi_ext msg;
+	unsigned answers = 0;
+	struct fdbox box;
+	uint8_t type;
+	int bell;
+
+	begin(NULL);
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, NULL, &many));
+	few = many;
+	few.rlim_cur = 40;
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, &few, NULL));
+	fresh_link(&a, &b);
+	bell = raw_bell();
+	for (o.bell = 1; o.bell < 60; o.bell++)
+		raw_send_offer(&a, &o, bell);
+	close(bell);
+	CHECK(send(a.sock, &(struct wire_sapi){ .type = WIRE_SAPI_CERT },
+		   sizeof(struct wire_sapi), 0) > 0);
+	do {
+		type = raw_recv_ext(&a, &msg, &box, RAW_WAIT_MS);
+		answers += type == WIRE_SAPI_REFUSE;
+	} while (type == WIRE_SAPI_REFUSE);
+	CHECK(type == WIRE_SAPI_CERT_REPLY);
+	CHECK(answers > 5 && answers < 40);
+	fresh_link(&b, &a); /* needs none */
+	raw_close(&a);
+	CHECK(!prlimit(d.pid, RLIMIT_NOFILE, &many, NULL));
+	attach(&a);
+	fresh_link(&a, &b);
 	end();
 }
 

@@ -163,7 +163,7 @@ TEST(killed_clients_leave_no_link_behind)
 
 	printf("# SAPID_SEED=%u\n", seed);
 	fflush(stdout);
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	CHECK(!raw_attach(&a, &d, &raw_default));
 	CHECK(!raw_attach(&b, &d, &raw_default));
 	if (!(a.hello.features & WIRE_EXT_LINKS))

@@ -52,7 +52,7 @@ static void begin(void)
 {
 	struct raw near;
 
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	CHECK(!raw_attach(&near, &d, &raw_default));
 	CHECK(!(near.hello.features & WIRE_EXT_DIAG));
 	raw_close(&near);
@@ -130,7 +130,7 @@ TEST(a_claim_of_another_network_is_refused)
 	struct raw_tcp t;
 	struct raw near;
 
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	CHECK(!raw_attach(&near, &d, &raw_default));
 	raw_send_bell(&near);
 	go_elsewhere();

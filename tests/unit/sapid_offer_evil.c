@@ -40,7 +40,7 @@ static void healthy(void)
 
 static void begin(void)
 {
-	raw_start(&d, NULL);
+	raw_start_patient(&d, NULL);
 	attach(&a);
 	attach(&b);
 	raw_tcp(&good, RAW_V4);
