@@ -322,6 +322,24 @@ bool hold_drop(struct hold *h)
 	return atomic_compare_exchange_strong(&h->used, &used, used + 1);
 }
 
+bool hold_leave(struct hold *h)
+{
+	uint32_t used = h->used;
+
+	if (self == NO_SLOT)
+		return false;
+	bit_clear(h->holders, self);
+	if (hold_shared(h))
+		return false;
+	/* it stays odd: reclaim() leaves alone what has no bit */
+	return atomic_compare_exchange_strong(&h->used, &used, used + 2);
+}
+
+void hold_free(struct hold *h)
+{
+	h->used++;
+}
+
 bool hold_is_owner(const struct hold *h)
 {
 	return h->owner == self;

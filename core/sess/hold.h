@@ -78,6 +78,10 @@ int hold_new(struct hold **h) MUST_CHECK;
 /* This process lets go: true if no living process holds it any more (and
  * then the record is free again). */
 bool hold_drop(struct hold *h);
+/* The same in two steps: the record stays until hold_free(), which who was told
+ * true calls when no thread can use it any more. */
+bool hold_leave(struct hold *h);
+void hold_free(struct hold *h);
 /* Does any living process other than this one hold it?  A syscall for each
  * that seems to. */
 bool hold_shared(struct hold *h);

@@ -82,8 +82,8 @@ static bool rx_by_ring(struct sock *s, struct link *l)
 	return h->rx_mode == HOLD_RX_RING;
 }
 
-/* Bytes to be read, @by_rx by the ring alone: before that, up to the switch, some
- * are the kernel's and the others behind them in the ring. */
+/* Bytes to be read, @by_rx by the ring alone: before that, up to the switch,
+ * some are the kernel's and the others behind them in the ring. */
 static ssize_t rx_used(struct sock *s, struct link *l, bool by_rx)
 {
 	ssize_t ring;
@@ -375,7 +375,9 @@ static void let_go(struct sock *s, int fd)
 {
 	if (!s->hold)
 		return;
-	if (!hold_drop(s->hold)) {
+	/* not hold_drop(): threads may still look at the record, in waits, and
+	 * must not find another connection's */
+	if (!hold_leave(s->hold)) {
 		s->hold_shared = true;
 		epoll_sock_leaves(s, fd);
 	} else if (s->link) {
@@ -423,6 +425,12 @@ static void link_free(struct link *l)
 	free(l);
 }
 
+static void hold_over(struct sock *s)
+{
+	if (s->hold && !s->hold_shared)
+		hold_free(s->hold);
+}
+
 /* The sock is nobody's any more.  Where libc closed the descriptor behind our
  * back, this is the first we hear of it. */
 void link_release(struct sock *s)
@@ -436,12 +444,15 @@ void link_release(struct sock *s)
 	bell_put(s->bell);
 	if (s->port)
 		sock_put(s->port);
-	if (!l)
+	if (!l) {
+		hold_over(s);
 		return;
+	}
 	upgrade_learned(s, l);
 	g = l->grant;
 	link_untidy(s);
 	link_free(l);
+	hold_over(s);
 	/* a process that shares it goes on by the same memory */
 	if (s->hold_shared)
 		offer_abandon(&g);

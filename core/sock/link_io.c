@@ -18,7 +18,8 @@
 
 #define EMPTIES_MAX 256 /* non-blocking reads until the kernel is asked */
 #define FILE_PIECE 65536u
-#define CLIP_PIECES 64 /* of a vector that the kernel fills before the switch */
+#define CLIP_PIECES 64 /* of a vector that the kernel fills before the switch \
+			*/
 
 static unsigned partial(size_t done)
 {
@@ -184,8 +185,8 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	return from_ring(s, fd, l, c, want, flags);
 }
 
-/* The kernel's last bytes, @n of them, and then the ring's first: one read shows
- * both. */
+/* The kernel's last bytes, @n of them, and then the ring's first: one read
+ * shows both. */
 static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
 			size_t want, int flags, ssize_t n)
 {

@@ -336,8 +336,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		count_sleep(s);
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
 		if (ret > 0 && s->kind == SOCK_LINK)
-			link_alive(s, s->link,
-				   (unsigned short)fds[0].revents);
+			link_alive(s, s->link, (unsigned short)fds[0].revents);
 		else if (ret > 0)
 			return 0; /* the kernel's part of a listener */
 		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||

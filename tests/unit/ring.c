@@ -554,7 +554,8 @@ TEST(lies_at_random_lead_nowhere_else)
 		for (j = 0; j < m.size; j++)
 			CHECK(other[j] == 0xa5);
 		/* and nothing else of the header */
-		*m.tx->tail = *m.tx->head = 0;
+		*m.tx->tail = 0;
+		*m.tx->head = 0;
 		for (j = 0; j < sizeof(struct wire_link); j++)
 			CHECK(!header[j]);
 		link_rig_close(&m.r);
