@@ -375,8 +375,8 @@ static void receive(struct app *app)
 			       NULL);
 		if (n == -EINTR)
 			continue;
-		if (n == -EAGAIN || n == 0)
-			break;
+		if (n == 0 || (n < 0 && n != -EPROTO))
+			break; /* it is there the next time */
 		app->mail_seen++;
 		/* -EPROTO: descriptors were lost, which is for who wants them
 		 * to complain of */

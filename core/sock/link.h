@@ -45,12 +45,13 @@ struct link {
 	struct link_lock rx_lock, tx_lock;
 	_Atomic bool settled; /* consented and switched: nothing left to do */
 	_Atomic bool ended;   /* the kernel's connection had something to say */
-	_Atomic bool over; /* ... that there is an end, or an error */
+	_Atomic bool over;    /* ... that there is an end, or an error */
 	_Atomic bool dead; /* the peer went without a word: link_see_death() */
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	_Atomic uint32_t
-		arrivals;  /* times the kernel said that something came */
-	int orphan; /* private number, while a call goes on after close(2); -1 */
+		arrivals; /* times the kernel said that something came */
+	int orphan; /* private number, while a call goes on after close(2); -1
+		     */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */

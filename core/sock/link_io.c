@@ -18,8 +18,9 @@
 
 #define EMPTIES_MAX 256 /* non-blocking reads until the kernel is asked */
 #define FILE_PIECE 65536u
-#define CLIP_PIECES 64 /* of a vector that the kernel fills before the switch \
-			*/
+#define CLIP_PIECES                                               \
+	64 /* of a vector that the kernel fills before the switch \
+	    */
 
 static unsigned partial(size_t done)
 {

@@ -148,6 +148,12 @@ void link_fork_parent(void)
 /* The parent tidies; its threads' calls in the kernel are not the child's. */
 void link_fork_child(void)
 {
+	struct link *l;
+
+	for (l = links; l; l = l->next) {
+		private_close(l->orphan);
+		l->orphan = -1;
+	}
 	while (untidy)
 		untidy_del(untidy);
 	unlock_all();

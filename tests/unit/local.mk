@@ -127,6 +127,10 @@ EXTRA_DIST += %D%/played_link.h
 unit_tests += %D%/offer
 %C%_offer_SOURCES = %D%/offer.c %D%/played.h %D%/played_link.h
 %C%_offer_LDADD = core/libsock.la core/libkernel.la
+unit_tests += %D%/link_sock
+%C%_link_sock_SOURCES = %D%/link_sock.c %D%/kernel_fault.c %D%/kernel_fault.h \
+	%D%/played.h %D%/played_link.h
+%C%_link_sock_LDADD = core/libsock.la
 unit_tests += %D%/session
 %C%_session_SOURCES = %D%/session.c %D%/played.h
 %C%_session_LDADD = core/libsock.la core/libkernel.la
