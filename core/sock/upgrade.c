@@ -81,6 +81,14 @@ static void later(struct sock *s)
 	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
 }
 
+/* Too many at once: no fault of this one's. */
+static void soon(struct sock *s)
+{
+	s->need_turns = s->turns + s->turns / 2 + 2 + s->gen % 8;
+	s->need_bytes = s->moved + s->moved / 2 + 4096;
+	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
+}
+
 static void never(struct sock *s, enum wire_ext_why why)
 {
 	s->upgrade = UPGRADE_NEVER;
@@ -477,7 +485,9 @@ static void refused(uint64_t context, enum offer_refusal why)
 
 	if (!s)
 		return;
-	if (why == OFFER_EXPIRED || why == OFFER_LIMIT || why == OFFER_MEMORY)
+	if (why == OFFER_LIMIT)
+		soon(s);
+	else if (why == OFFER_EXPIRED || why == OFFER_MEMORY)
 		later(s);
 	else
 		never(s, WIRE_WHY_REFUSED);
