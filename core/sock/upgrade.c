@@ -89,6 +89,14 @@ static void soon(struct sock *s)
 	s->need_bytes = s->moved + MAX(conf_get()->upgrade_bytes, 1u);
 }
 
+/* Too many at once: no fault of this one's. */
+static void crowded(struct sock *s)
+{
+	s->need_turns = s->turns + s->turns / 2 + 2 + s->gen % 8;
+	s->need_bytes = s->moved + s->moved / 2 + 4096;
+	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
+}
+
 static void never(struct sock *s, enum wire_ext_why why)
 {
 	s->upgrade = UPGRADE_NEVER;
@@ -489,7 +497,9 @@ static void refused(uint64_t context, enum offer_refusal why)
 
 	if (!s)
 		return;
-	if (why == OFFER_EXPIRED || why == OFFER_LIMIT || why == OFFER_MEMORY)
+	if (why == OFFER_LIMIT)
+		crowded(s);
+	else if (why == OFFER_EXPIRED || why == OFFER_MEMORY)
 		later(s);
 	else
 		never(s, WIRE_WHY_REFUSED);

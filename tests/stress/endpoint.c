@@ -203,6 +203,25 @@ static int recv_end(struct ep *ep)
 	return -1;
 }
 
+/* Say where what came instead belongs. */
+static __attribute__((noreturn)) void wrong(struct ep *ep, size_t bad, size_t n)
+{
+	const struct plan *p = &ep->plan;
+	size_t len = n - bad < 8 ? n - bad : 8;
+	unsigned long long at = ep->rcvd + bad, pos;
+	int side;
+
+	for (pos = 0; len > 2 && pos < p->total[0] + p->total[1]; pos++)
+		for (side = 0; side < 2; side++)
+			if (plan_check(p, side, pos, ep->in + bad, len) < 0)
+				die(ep,
+				    "byte %zu of %zu, position %llu: is from "
+				    "%llu of side %d",
+				    bad, n, at, pos, side);
+	die(ep, "byte %zu of %zu, position %llu: %02x %02x", bad, n, at,
+	    ep->in[bad], ep->in[bad + 1]);
+}
+
 int ep_recv(struct ep *ep, bool block)
 {
 	size_t len = 1 + (one_in(&ep->rng, 4) ? below(&ep->rng, 16)
@@ -225,8 +244,7 @@ int ep_recv(struct ep *ep, bool block)
 		die(ep, "%zd bytes instead of %zu", n, len);
 	bad = plan_check(&ep->plan, !ep->side, ep->rcvd, ep->in, (size_t)n);
 	if (bad >= 0)
-		die(ep, "byte %zd of %zd, position %llu", bad, n,
-		    (unsigned long long)ep->rcvd + (unsigned long long)bad);
+		wrong(ep, (size_t)bad, (size_t)n);
 	ep->rcvd += (uint64_t)n;
 	if (ep->rcvd > ep->plan.total[!ep->side])
 		die(ep, "bytes behind the last");

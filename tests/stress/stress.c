@@ -193,6 +193,9 @@ static bool round_run(uint64_t seed, bool kills)
 	if (r.server > 0 && r.server != r.killed)
 		kill(r.server, SIGTERM);
 	await(&r, server_over);
+	if (r.failed && r.killed)
+		fprintf(stderr, "stress: killed %d, server %d\n", r.killed,
+			r.server);
 	if (r.failed)
 		alarm_all(&r);
 	unlink(r.config);
