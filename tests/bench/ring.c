@@ -309,7 +309,9 @@ static void two_threads(void)
 
 	pin(0);
 	printf("\n# ask and answer, two CPUs: ns a round trip\n");
-	printf("bytes\tring p50\tring p99\tfifo p50\tfifo p99\n");
+	printf("bytes\t"
+	       "ring p50\t"
+	       "ring p99\tfifo p50\tfifo p99\n");
 	for (i = 0; i < ARRAY_SIZE(asks); i++) {
 		ping_pong(asks[i], RING, &r50, &r99);
 		ping_pong(asks[i], FIFO, &f50, &f99);
@@ -317,7 +319,8 @@ static void two_threads(void)
 		       f99);
 	}
 	printf("\n# a stream, two CPUs: GB/s, best\n");
-	printf("bytes\tring\tfifo\n");
+	printf("bytes\t"
+	       "ring\tfifo\n");
 	for (i = 0; i < ARRAY_SIZE(puts); i++)
 		printf("%zu\t%.2f\t%.2f\n", puts[i], stream(puts[i], RING),
 		       stream(puts[i], FIFO));
@@ -330,7 +333,8 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setup();
 	printf("# one thread, put and take: ns a message, best\n");
-	printf("bytes\tring\t+wake\tfifo\t+signals\t2 memcpy\n");
+	printf("bytes\t"
+	       "ring\t+wake\tfifo\t+signals\t2 memcpy\n");
 	for (msg = 1; msg <= MAX_MSG; msg *= 4)
 		one_thread(msg);
 	if (cpu[1] >= 0)
