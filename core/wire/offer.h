@@ -89,7 +89,7 @@ WIRE_SIZE(struct wire_refuse, 9);
 
 struct wire_done {
 	uint64_t link;
-	uint8_t forget_seg; /* I have unmapped the segment */
+	uint8_t forget_seg; /* I have no such segment, nor perhaps your bells */
 } WIRE_PACKED;
 WIRE_SIZE(struct wire_done, 9);
 

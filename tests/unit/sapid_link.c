@@ -172,7 +172,7 @@ TEST(a_forgotten_segment_comes_again)
 	raw_done(&b, gb.g.link, false);
 	grants(&ga, &gb);
 	CHECK(ga.g.has_seg && !gb.g.has_seg);
-	CHECK(!ga.g.has_bell && !gb.g.has_bell);
+	CHECK(ga.g.has_bell && !gb.g.has_bell); /* may be lost, too */
 	raw_drop_grant(&ga);
 	end();
 }
