@@ -174,7 +174,8 @@ struct sock *sock_new(enum sock_kind kind)
 	s->kept = 0;
 	s->turns = 0;
 	s->moved = 0;
-	s->sent_last = s->unheard = s->hold_left = s->hold_shared = false;
+	s->sent_last = s->unheard = s->hold_shared = false;
+	s->hold_left = false;
 	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;
 	s->refs = 1;
