@@ -55,6 +55,17 @@ static socklen_t any_set(union any *a, enum raw_family family, uint16_t port)
 	return sizeof(a->in6);
 }
 
+/* An address of this process alone: raw_tcp_again() wants the same port, which
+ * on 127.0.0.1 others share by then, if only in TIME-WAIT. */
+static void bind_own(int fd)
+{
+	uint32_t pid = (uint32_t)getpid();
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+
+	sin.sin_addr.s_addr = htonl(0x7f400000u | (pid & 0x3fffffu));
+	MUST(!bind(fd, (struct sockaddr *)&sin, sizeof(sin)));
+}
+
 static void open_tcp(struct raw_tcp *t, enum raw_family server,
 		     enum raw_family client)
 {
@@ -69,7 +80,10 @@ static void open_tcp(struct raw_tcp *t, enum raw_family server,
 	port = server == RAW_V4 ? a.in.sin_port : a.in6.sin6_port;
 	len = any_set(&a, client, port);
 	t->fd[0] = socket(a.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	MUST(t->fd[0] >= 0 && !connect(t->fd[0], &a.sa, len));
+	MUST(t->fd[0] >= 0);
+	if (client == RAW_V4)
+		bind_own(t->fd[0]);
+	MUST(!connect(t->fd[0], &a.sa, len));
 	t->fd[1] = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC);
 	MUST(t->fd[1] >= 0);
 }
@@ -88,7 +102,6 @@ void raw_tcp_again(struct raw_tcp *t)
 	const int on = 1;
 	union any lcl, rmt;
 	socklen_t len = sizeof(lcl), rmt_len = sizeof(rmt);
-	int tries = 0;
 
 	MUST(!getsockname(t->fd[0], &lcl.sa, &len));
 	MUST(!getpeername(t->fd[0], &rmt.sa, &rmt_len));
@@ -98,9 +111,7 @@ void raw_tcp_again(struct raw_tcp *t)
 	close(t->fd[1]);
 	t->fd[0] = socket(lcl.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	MUST(!setsockopt(t->fd[0], SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)));
-	/* another program may have the port for a moment */
-	while (bind(t->fd[0], &lcl.sa, len) && tries++ < RAW_WAIT_MS)
-		usleep(1000);
+	MUST(!bind(t->fd[0], &lcl.sa, len));
 	MUST(!connect(t->fd[0], &rmt.sa, rmt_len));
 	t->fd[1] = accept4(t->listener, NULL, NULL, SOCK_CLOEXEC);
 	MUST(t->fd[1] >= 0);
