@@ -17,6 +17,7 @@ pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 _Atomic unsigned table_entries;
 _Atomic bool sock_used;
 static struct sock *pool;
+static _Atomic uint32_t last_gen;
 
 bool sock_lookup(int fd)
 {
@@ -168,7 +169,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->link = NULL;
 	s->bell = NULL;
 	s->port = NULL;
-	s->gen++; /* answers to what it was are not for it */
+	s->gen = ++last_gen; /* answers to what it was are not for it */
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;
 	s->kept = 0;

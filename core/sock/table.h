@@ -88,7 +88,8 @@ struct sock {
 	_Atomic uint32_t entries; /* numbers that mean it */
 	/* PORT and LINK: see link.h */
 	struct link *_Atomic link;
-	_Atomic uint32_t gen; /* which life of this struct it is */
+	uint32_t gen;	 /* of all socks that there were, which one it is */
+	uint64_t cookie; /* OFFERED, LINKED: of the kernel's connection */
 	_Atomic enum sock_upgrade upgrade;
 	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
 	_Atomic unsigned kept;	/* registrations that stay the kernel's */

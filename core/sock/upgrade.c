@@ -117,6 +117,15 @@ static int cookie_of(int fd, uint64_t *cookie)
 	return k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
 }
 
+/* Another thread may have closed the number, as one of several that mean @s,
+ * and it means another connection already. */
+static bool is_still(const struct sock *s, int fd)
+{
+	uint64_t cookie;
+
+	return !cookie_of(fd, &cookie) && cookie == s->cookie;
+}
+
 static int addresses(int fd, struct offer *o)
 {
 	struct sockaddr_storage ss;
@@ -158,10 +167,11 @@ static void offer_it(struct sock *s, int fd)
 		never(s, WIRE_WHY_KIND);
 		return;
 	}
-	if (addresses(fd, &o) || cookie_of(fd, &o.cookie)) {
+	if (addresses(fd, &o) || cookie_of(fd, &s->cookie)) {
 		later(s); /* not connected yet, or not any more */
 		return;
 	}
+	o.cookie = s->cookie;
 	if (s->client && !same_host(&o)) {
 		never(s, WIRE_WHY_REMOTE);
 		return;
@@ -239,7 +249,7 @@ bool upgrade_has_fin(int fd)
 }
 
 /* What has been read from the kernel; no thread of ours may be reading. */
-static int position_read(int fd, uint64_t *at)
+static int position_read(const struct sock *s, int fd, uint64_t *at)
 {
 	struct tcp_info ti;
 	int i, before, after, err;
@@ -257,13 +267,13 @@ static int position_read(int fd, uint64_t *at)
 		if (before != after)
 			continue; /* more has come in between */
 		*at = ti.tcpi_bytes_received - (uint64_t)before;
-		return 0;
+		return is_still(s, fd) ? 0 : -EAGAIN;
 	}
 	return -EAGAIN;
 }
 
 /* What has been written to the kernel; nobody may be writing. */
-static int position_written(int fd, uint64_t *at)
+static int position_written(const struct sock *s, int fd, uint64_t *at)
 {
 	struct tcp_info ti;
 	uint64_t sent, acked;
@@ -284,7 +294,7 @@ static int position_written(int fd, uint64_t *at)
 		 * acked may be short; it counts the SYN of who connected */
 		if (sent == acked || sent + 1 == acked) {
 			*at = sent;
-			return 0;
+			return is_still(s, fd) ? 0 : -EAGAIN;
 		}
 	}
 	return -EAGAIN;
@@ -300,7 +310,7 @@ static void consent_locked(struct sock *s, int fd, struct link *l)
 
 	if (h->rx_mode != HOLD_RX_KERNEL || s->k_rx || hold_others(s->hold))
 		return;
-	if (position_read(fd, &at)) {
+	if (position_read(s, fd, &at)) {
 		l->failures++;
 		return;
 	}
@@ -328,7 +338,7 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l)
 	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY) || s->k_tx ||
 	    hold_others(s->hold) || link_flags(&l->end) & WIRE_LINK_FIN)
 		return false;
-	if (position_written(fd, &at)) {
+	if (position_written(s, fd, &at)) {
 		l->failures++;
 		return false;
 	}
@@ -433,10 +443,9 @@ void upgrade_unlock(void)
 static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 {
 	struct link *l;
-	uint64_t cookie;
 	int err = 0;
 
-	if (s->hold_left || s->rd_shut || cookie_of(fd, &cookie) || shared(s))
+	if (s->hold_left || s->rd_shut || !is_still(s, fd) || shared(s))
 		return -ESTALE;
 	if (!s->hold)
 		err = hold_new(&s->hold);
@@ -460,17 +469,34 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 	return 0;
 }
 
-static struct sock *answered(uint64_t context, int *fd)
+/* The sock of @fd if it is the one that made the offer. */
+static struct sock *offerer(uint32_t gen, int fd)
 {
-	struct sock *s;
+	struct sock *s = sock_get(fd);
 
-	*fd = (int)(uint32_t)context;
-	s = sock_get(*fd);
-	if (s && s->kind == SOCK_LINK && s->gen == context >> 32 &&
+	if (s && s->kind == SOCK_LINK && s->gen == gen &&
 	    s->upgrade == UPGRADE_OFFERED)
 		return s;
 	if (s)
 		sock_put(s);
+	return NULL;
+}
+
+/* Who is answered; it may have got another number meanwhile. */
+static struct sock *answered(uint64_t context, int *fd)
+{
+	uint32_t gen = (uint32_t)(context >> 32);
+	struct sock *s;
+
+	*fd = (int)(uint32_t)context;
+	s = offerer(gen, *fd);
+	if (likely(s))
+		return s;
+	for (*fd = table_next(0); *fd >= 0; *fd = table_next(*fd + 1)) {
+		s = offerer(gen, *fd);
+		if (s)
+			return s;
+	}
 	return NULL;
 }
 

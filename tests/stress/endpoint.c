@@ -16,6 +16,7 @@
 
 #define MAGIC 0x5341504973747265u
 #define EPS_MAX 8192
+#define CONNS_MAX 32 /* of a client: client() */
 
 bool tolerant;
 _Atomic int n_active;
@@ -203,21 +204,43 @@ static int recv_end(struct ep *ep)
 	return -1;
 }
 
-/* Say where what came instead belongs. */
+/* Where do eight bytes of @buf, or of what follows it, come from?  Words of the
+ * plan lie at multiples of eight: so eight places to look. */
+static bool is_from(const struct plan *p, int side, const uint8_t *buf,
+		    int *shift, unsigned long long *pos)
+{
+	uint8_t word[8];
+
+	for (*pos = 0; *pos + 8 <= p->total[side]; *pos += 8) {
+		plan_fill(p, side, *pos, word, sizeof(word));
+		for (*shift = 0; *shift < 8; ++*shift)
+			if (!memcmp(buf + *shift, word, sizeof(word)))
+				return true;
+	}
+	return false;
+}
+
+/* Say where what came instead belongs: all connections are searched. */
 static __attribute__((noreturn)) void wrong(struct ep *ep, size_t bad, size_t n)
 {
-	const struct plan *p = &ep->plan;
-	size_t len = n - bad < 8 ? n - bad : 8;
-	unsigned long long at = ep->rcvd + bad, pos;
-	int side;
+	unsigned long long at = ep->rcvd + bad, pos, id;
+	int side, shift;
+	struct plan p;
 
-	for (pos = 0; len > 2 && pos < p->total[0] + p->total[1]; pos++)
-		for (side = 0; side < 2; side++)
-			if (plan_check(p, side, pos, ep->in + bad, len) < 0)
+	for (id = 0; n - bad >= 16 && id < 4 * CONNS_MAX; id++)
+		for (side = 0; side < 2; side++) {
+			unsigned long long who =
+				id < CONNS_MAX ? ep->id
+					       : (id / CONNS_MAX) << 32 |
+							 id % CONNS_MAX;
+
+			plan_make(&p, ep->seed, who);
+			if (is_from(&p, side, ep->in + bad, &shift, &pos))
 				die(ep,
-				    "byte %zu of %zu, position %llu: is from "
-				    "%llu of side %d",
-				    bad, n, at, pos, side);
+				    "byte %zu of %zu, position %llu: %d bytes "
+				    "on it is from %llu of side %d of %llx",
+				    bad, n, at, shift, pos, side, who);
+		}
 	die(ep, "byte %zu of %zu, position %llu: %02x %02x", bad, n, at,
 	    ep->in[bad], ep->in[bad + 1]);
 }

@@ -21,7 +21,7 @@
 #include "stress.h"
 
 #define CLIENTS_MAX 3
-#define END_SECONDS 15 /* for a survivor to see that nobody is there */
+#define END_SECONDS 30 /* for a survivor to see that nobody is there */
 
 struct round {
 	uint64_t seed;
@@ -63,9 +63,10 @@ static int start(struct round *r, const char *role, const char *a,
 	char seed[32];
 	int pid = fork();
 
+	/* by both, so that it is done when either goes on */
+	setpgid(pid, pid);
 	if (pid)
 		return pid;
-	setpgid(0, 0);
 	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)r->seed);
 	setenv("SAPI_CONFIG", r->config, 1);
 	execl(self, "stress", role, seed, tolerant ? "1" : "0", a, b, NULL);
