@@ -26,7 +26,7 @@
 #include "daemon/loop.h"
 #include "daemon/page.h"
 
-#define OFFERS_MAX 256 /* of a worker */
+#define OFFERS_MAX 1024 /* of a worker */
 #define SLOTS 4096
 
 static struct list by_slot[SLOTS];

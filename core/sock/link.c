@@ -301,18 +301,19 @@ bool link_see_death(struct sock *s, struct link *l)
 
 /*
  * The kernel does not tell the peer of a death after the FIN.  If it has
- * nothing left to send, let it: a reset ends just what the peer may still
- * write.  link_closing() takes it back.
+ * nothing left to deliver, but for @fin of its own (a FIN, which may wait for a
+ * peer that is busy with its socket), let it: a reset ends just what the peer
+ * may still write.  link_closing() takes it back.
  */
-static void reset_on_death(struct sock *s, int fd)
+static bool reset_on_death(struct sock *s, int fd, int fin)
 {
 	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
 	struct hold_link *h = &s->hold->link;
 	int queued;
 
-	if (h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
-	    !k_ioctl(fd, SIOCOUTQ, &queued) && !queued)
-		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	return h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
+	       !k_ioctl(fd, SIOCOUTQ, &queued) && queued <= fin &&
+	       !k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 }
 
 static void no_reset(struct sock *s, int fd)
@@ -323,6 +324,22 @@ static void no_reset(struct sock *s, int fd)
 	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 }
 
+/* Who is killed after the flag is to be told of by a reset, too: so that comes
+ * first, if it can. */
+static int shut_sending(struct sock *s, int fd, struct link *l, int how)
+{
+	bool resets = reset_on_death(s, fd, 0);
+	int err;
+
+	link_set_flags(&l->end, WIRE_LINK_FIN);
+	err = k_shutdown(fd, how);
+	if (err)
+		no_reset(s, fd);
+	else if (!resets)
+		reset_on_death(s, fd, 1);
+	return err;
+}
+
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
@@ -330,10 +347,7 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
-		link_set_flags(&l->end, WIRE_LINK_FIN);
-		err = k_shutdown(fd, how);
-		if (!err)
-			reset_on_death(s, fd);
+		err = shut_sending(s, fd, l, how);
 		link_unlock_tx(s, l);
 	} else {
 		err = k_shutdown(fd, how);

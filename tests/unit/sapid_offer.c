@@ -11,7 +11,7 @@
 #include "tests/unit/tap.h"
 
 #define NOBODY 65534
-#define OFFERS_MAX 256
+#define OFFERS_MAX 1024
 
 static struct raw_daemon d;
 static struct raw a, b;
