@@ -263,6 +263,8 @@ static void run(struct ep *ep, bool polls)
 	while (!ep_finish(ep)) {
 		if (mischief(ep, polls))
 			return;
+		if (ep_finish(ep)) /* that was the last byte */
+			break;
 		if (polls)
 			step(ep, !spins);
 		else
