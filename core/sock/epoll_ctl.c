@@ -219,7 +219,7 @@ static struct sock *instance_create(int fd)
 	ep->sock = s;
 	s->fd = fd;
 	s->epoll = ep;
-	if (table_set(fd, s)) {
+	if (table_add(fd, s)) {
 		sock_put(s); /* frees the instance too */
 		return NULL;
 	}
@@ -234,15 +234,9 @@ static struct sock *instance_create(int fd)
  * same one. */
 static struct sock *instance_new(int fd)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	struct sock *s;
+	struct sock *s = instance_create(fd);
 
-	pthread_mutex_lock(&lock);
-	s = sock_get(fd);
-	if (!s)
-		s = instance_create(fd);
-	pthread_mutex_unlock(&lock);
-	return s;
+	return s ? s : sock_get(fd);
 }
 
 /**

@@ -53,10 +53,11 @@ static void need_hold(struct sock *s)
 	}
 }
 
-/* Calls of the parent's threads. */
+/* Calls of the parent's threads: nothing here will end them. */
 static void no_calls(struct sock *s)
 {
 	s->k_rx = s->k_tx = 0;
+	s->lost = s->refs - s->entries;
 }
 
 static void prepare(void)

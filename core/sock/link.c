@@ -415,7 +415,7 @@ void link_closing_unless(struct sock *s, int fd, uint32_t refs)
 {
 	int copy, cancel;
 
-	if (s->link && s->refs > refs) {
+	if (s->link && s->refs - s->lost > refs) {
 		cancel = cancel_off();
 		copy = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
 		cancel_back(cancel);

@@ -172,6 +172,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->gen = ++last_gen; /* answers to what it was are not for it */
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;
+	s->lost = 0;
 	s->kept = 0;
 	s->turns = 0;
 	s->moved = 0;

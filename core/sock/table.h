@@ -88,6 +88,7 @@ struct sock {
 	_Atomic uint32_t entries; /* numbers that mean it */
 	/* PORT and LINK: see link.h */
 	struct link *_Atomic link;
+	uint32_t lost;	 /* references of calls that a fork left behind */
 	uint32_t gen;	 /* of all socks that there were, which one it is */
 	uint64_t cookie; /* OFFERED, LINKED: of the kernel's connection */
 	_Atomic enum sock_upgrade upgrade;

@@ -198,8 +198,6 @@ static bool shared(struct sock *s)
 
 static void try_offer(struct sock *s, int fd)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
 	if (s->client && !offer_attach()) {
 		later(s);
 		return;
@@ -215,10 +213,10 @@ static void try_offer(struct sock *s, int fd)
 		later(s);
 		return;
 	}
-	pthread_mutex_lock(&lock); /* one thread offers it, once */
+	upgrade_lock(); /* one thread offers it, once, and no fork is between */
 	if (s->upgrade == UPGRADE_IDLE)
 		offer_it(s, fd);
-	pthread_mutex_unlock(&lock);
+	upgrade_unlock();
 }
 
 /* --- stream positions --- */
