@@ -462,6 +462,20 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	return epoll_ctl_sock(ep, op, fd, s, ev);
 }
 
+/* A link that has just come may be known a moment later: whoever moves its
+ * registrations holds the lock of grants, and before it is settled. */
+static int ctl_moving(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
+{
+	int err = ctl_link(ep, op, fd, s, ev);
+
+	if (err != -EAGAIN || likely(s->link->settled))
+		return err;
+	upgrade_lock();
+	upgrade_unlock();
+	return ctl_link(ep, op, fd, s, ev);
+}
+
 static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		      const struct epoll_event *ev)
 {
@@ -470,7 +484,7 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 	if (!ev && op != EPOLL_CTL_DEL)
 		return -EFAULT;
 	if (s->kind == SOCK_LINK)
-		err = ctl_link(ep, op, fd, s, ev);
+		err = ctl_moving(ep, op, fd, s, ev);
 	if (err == -EAGAIN && unlikely(s->kept))
 		err = epoll_ctl_kept(ep, op, fd, s, ev);
 	if (err != -EAGAIN)
@@ -492,8 +506,11 @@ static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 	if (!link_enter_kernel(s, fd, &s->k_rx))
 		return ctl_stream(ep, op, fd, s, ev);
 	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
-	if (unlikely(s->link))
+	if (unlikely(s->link)) {
+		upgrade_lock(); /* pairs with ctl_moving() */
 		epoll_appear_in(ep, fd, s);
+		upgrade_unlock();
+	}
 	--s->k_rx;
 	return err;
 }
