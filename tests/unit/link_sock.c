@@ -314,6 +314,36 @@ TEST(an_answer_for_what_was_closed)
 	stop();
 }
 
+/* An answer that comes when the connection has another number, and its old one
+ * means another connection, which waits for an answer, too. */
+TEST(an_answer_for_what_was_moved)
+{
+	struct ends e, other;
+	int old;
+
+	start();
+	connect_ends(&e);
+	both_offer(&e);
+	connect_ends(&other);
+	both_offer(&other);
+	old = e.c;
+	e.c = sock_dup(old);
+	CHECK(sock_dup2(other.c, old) == old);
+	CHECK(!sock_close(other.c));
+	other.c = old;
+	grant_both(&e);
+	talk(&e, 4);
+	talk(&other, 4);
+	CHECK(moved(e.cs) && moved(e.ss));
+	CHECK(!other.cs->link && !other.ss->link);
+	close_ends(&e);
+	close_ends(&other);
+	CHECK(dones() == 2);
+	forget_peer();
+	end_thread();
+	stop();
+}
+
 /* Whichever call of the kernel fails on the way, the connection goes on. */
 TEST(calls_that_fail_on_the_way)
 {
