@@ -66,9 +66,11 @@ void upgrade_learned(struct sock *s, struct link *l)
 		--*shift;
 }
 
+/* Who accepted answers an offer.  But a child whose parent accepted has no
+ * attachment that would tell of one, until it has proved worth that. */
 bool upgrade_due_offer(struct sock *s)
 {
-	if (!s->client)
+	if (!s->client && likely(offer_able()))
 		return offer_waiting(s->lcl_port, s->rmt_port);
 	return s->turns >= s->need_turns || s->moved >= s->need_bytes;
 }
@@ -200,10 +202,12 @@ static void try_offer(struct sock *s, int fd)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-	if (s->client && !offer_attach()) {
+	if (!offer_attach()) {
 		later(s);
 		return;
 	}
+	if (!s->client && !offer_waiting(s->lcl_port, s->rmt_port))
+		return;
 	if (s->client && !offer_listener_at(s->rmt_port)) {
 		if (!s->unheard)
 			app_count_kernel(WIRE_WHY_NO_LISTEN);
