@@ -39,7 +39,7 @@ struct epoll {
 	struct sock *sock; /* whose epoll this is: its number, its watches */
 	_Atomic int bare;  /* threads in the kernel's own wait */
 	int kick_fd;	   /* made them look; -1 */
-	int inner;	   /* instance with links' connections and bells; -1 */
+	_Atomic int inner; /* instance with links' connections and bells; -1 */
 	unsigned listens;  /* serial of the bell that was added to it last */
 	struct bell *bell; /* of links that are waited for here; NULL */
 	_Atomic int sleepers;	  /* threads that watch @sock */
@@ -52,6 +52,7 @@ struct epoll {
 	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
 	_Atomic unsigned n_hybrids;   /* listeners and instances */
+	_Atomic unsigned n_nested;    /* instances alone */
 	_Atomic bool oneshot_hybrids; /* there has been one */
 	unsigned n_notes;	      /* all items */
 	struct item *_Atomic hot;     /* changed with the lock */
@@ -61,6 +62,16 @@ struct epoll {
 };
 
 extern struct epoll *epoll_instances; /* table_lock */
+
+/* epoll_nest.c */
+/* What the links' connections have to say, and who was rung. */
+void epoll_look_inner(struct epoll *ep);
+/* epoll_hear() and epoll_listen() of the instances in @ep */
+void epoll_hear_nested(struct epoll *ep);
+int epoll_listen_nested(struct epoll *ep, struct waiter *w) MUST_CHECK;
+/* epoll.c: items that are ready, or all, become hot */
+void epoll_scan_cold(struct epoll *ep);
+void epoll_heat_all(struct epoll *ep);
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);

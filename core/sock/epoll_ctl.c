@@ -109,6 +109,8 @@ static void count_sock(struct epoll *ep, const struct sock *s, int by)
 		ep->n_links += (unsigned)by;
 	else if (s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
+	if (s->kind == SOCK_EPOLL)
+		ep->n_nested += (unsigned)by;
 }
 
 /* The watch must be gone, or be going with the sock. */

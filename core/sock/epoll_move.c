@@ -31,9 +31,11 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 				  .data.ptr = s };
 	struct bell *bell = s->link->bell;
 	int cancel = cancel_off(), err = 0;
+	bool fresh;
 
 	pthread_mutex_lock(&ep->lock);
-	if (ep->inner < 0)
+	fresh = ep->inner < 0;
+	if (fresh)
 		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
 	err = ep->inner;
 	if (ep->inner >= 0)
@@ -48,6 +50,8 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 	if (err < 0 && err != -EEXIST)
 		ep->blind = true;
 	pthread_mutex_unlock(&ep->lock);
+	if (fresh) /* who sleeps meanwhile does so without it */
+		sock_notify(ep->sock);
 	cancel_back(cancel);
 	if (err < 0 && err != -EEXIST)
 		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
