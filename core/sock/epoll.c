@@ -59,17 +59,18 @@ static unsigned interest(const struct item *it)
 
 static unsigned item_ready(struct item *it)
 {
-	uint32_t tail;
+	bool et = it->events & EPOLLET, fresh;
+	uint32_t tail = 0;
 	unsigned ready;
-	bool fresh;
 
 	if (it->disabled)
 		return 0;
 	/* the position before the readiness: what comes in between is
 	 * reported once more rather than not at all */
-	tail = sock_tail(it->sock);
+	if (et)
+		tail = sock_tail(it->sock);
 	ready = sock_ready(it->sock, interest(it));
-	if (!(it->events & EPOLLET))
+	if (!et)
 		return ready;
 	fresh = is_fresh(it, ready);
 	was_seen(it, ready, fresh);

@@ -83,6 +83,15 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 void epoll_unkeep_all(struct epoll *ep, const struct sock *s);
 int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 		   const struct epoll_event *ev);
+/* An edge-triggered registration that the kernel had, and all whose edges so
+ * far were reported there. */
+struct told {
+	unsigned seen; /* as in struct item */
+	uint32_t seen_tail, seen_full;
+};
+/* EPOLL_CTL_ADD of one */
+int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
+		   const struct epoll_event *ev, const struct told *told);
 /* watch.fire of items */
 void item_fire(struct watch *w);
 /* with ep->lock held */

@@ -336,7 +336,7 @@ static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
 
 /* watch_lock held: a socket of ours joins, if it is not there already. */
 static int add_locked(struct epoll *ep, int fd, struct sock *s,
-		      const struct epoll_event *ev)
+		      const struct epoll_event *ev, const struct told *told)
 {
 	struct item *it;
 
@@ -350,7 +350,12 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 		it->sock = s;
 		it->events = ev->events;
 		it->data = ev->data;
-		it->edge = true;
+		it->edge = !told;
+		if (told) {
+			it->seen = told->seen;
+			it->seen_tail = told->seen_tail;
+			it->seen_full = told->seen_full;
+		}
 		count_sock(ep, s, 1);
 		ep->spin_us = MAX(ep->spin_us, s->spin_us);
 	}
@@ -396,7 +401,7 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	    !sock_is_stream(s))
 		ep->oneshot_hybrids = true;
 	if (op == EPOLL_CTL_ADD)
-		return add_locked(ep, fd, s, ev);
+		return add_locked(ep, fd, s, ev, NULL);
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
 	pthread_mutex_lock(&ep->lock);
@@ -418,6 +423,17 @@ int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 
 	pthread_mutex_lock(&watch_lock);
 	err = ctl_locked(ep, op, fd, s, ev);
+	pthread_mutex_unlock(&watch_lock);
+	return err;
+}
+
+int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
+		   const struct epoll_event *ev, const struct told *told)
+{
+	int err;
+
+	pthread_mutex_lock(&watch_lock);
+	err = add_locked(ep, fd, s, ev, told);
 	pthread_mutex_unlock(&watch_lock);
 	return err;
 }

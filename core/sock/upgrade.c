@@ -237,6 +237,8 @@ static int info_of(int fd, struct tcp_info *ti)
 
 /* <netinet/tcp.h> and <linux/tcp.h> can't meet */
 #define TCP_IS_ESTABLISHED 1
+#define TCP_IS_FIN_WAIT1 4
+#define TCP_IS_FIN_WAIT2 5
 #define TCP_IS_CLOSE_WAIT 8
 #define TCP_IS_LAST_ACK 9
 #define TCP_IS_CLOSING 11
@@ -250,6 +252,20 @@ bool upgrade_has_fin(int fd)
 	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
 	       ti.tcpi_state == TCP_IS_LAST_ACK ||
 	       ti.tcpi_state == TCP_IS_CLOSING;
+}
+
+bool upgrade_received(int fd, uint64_t *bytes)
+{
+	struct tcp_info ti;
+
+	if (info_of(fd, &ti)) {
+		*bytes = 0;
+		return true;
+	}
+	*bytes = ti.tcpi_bytes_received;
+	return ti.tcpi_state != TCP_IS_ESTABLISHED &&
+	       ti.tcpi_state != TCP_IS_FIN_WAIT1 &&
+	       ti.tcpi_state != TCP_IS_FIN_WAIT2;
 }
 
 /* What has been read from the kernel; no thread of ours may be reading. */
