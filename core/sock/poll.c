@@ -160,8 +160,29 @@ static bool set_arm(struct pollset *set)
 	return false;
 }
 
-/* When this thread last asked the kernel. */
+/* When this thread last asked the kernel, and for what in vain. */
 static __thread uint64_t looked_ns __attribute__((tls_model("initial-exec")));
+static __thread uint64_t looked_for __attribute__((tls_model("initial-exec")));
+
+/* What only the kernel knows of a set, as a number; 0: some of it is ready. */
+static uint64_t kernels_key(const struct pollset *set, bool asked)
+{
+	uint64_t key = 1;
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		const struct pollfd *p = &set->fds[i];
+
+		if (p->fd < 0 ||
+		    (set->socks[i] && sock_is_stream(set->socks[i])))
+			continue;
+		if (asked && set->kfds[i].revents)
+			return 0;
+		key = key * 0x9e3779b97f4a7c15u +
+		      ((uint64_t)p->fd << 16 | (unsigned short)p->events);
+	}
+	return key;
+}
 
 static int ask_kernel(struct pollset *set)
 {
@@ -171,7 +192,10 @@ static int ask_kernel(struct pollset *set)
 	looked_ns = sock_now_ns();
 	ret = k_ppoll(set->kfds, set->n, &zero, NULL);
 	cancel_back(cancel);
-	return ret < 0 ? ret : set_collect(set, true);
+	if (ret < 0)
+		return ret;
+	looked_for = kernels_key(set, true);
+	return set_collect(set, true);
 }
 
 static void set_watch(struct pollset *set, bool on)
@@ -191,13 +215,14 @@ static void set_watch(struct pollset *set, bool on)
 }
 
 /* Ours alone are looked at without a syscall; others, if they must wait for
- * ours, not for long. */
+ * ours, not for long, and not if they were ready a moment ago. */
 static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
 	if (ret &&
-	    (!set->n_kernel || sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
+	    (!set->n_kernel || (sock_now_ns() - looked_ns < KERNEL_LOOK_NS &&
+				looked_for == kernels_key(set, false))))
 		return ret;
 	return ask_kernel(set);
 }
