@@ -200,8 +200,6 @@ static bool shared(struct sock *s)
 
 static void try_offer(struct sock *s, int fd)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
 	if (!offer_attach()) {
 		later(s);
 		return;
@@ -219,10 +217,11 @@ static void try_offer(struct sock *s, int fd)
 		later(s);
 		return;
 	}
-	pthread_mutex_lock(&lock); /* one thread offers it, once */
+	/* one thread offers it, once; with a lock that a fork waits for */
+	upgrade_lock();
 	if (s->upgrade == UPGRADE_IDLE)
 		offer_it(s, fd);
-	pthread_mutex_unlock(&lock);
+	upgrade_unlock();
 }
 
 /* --- stream positions --- */
@@ -444,8 +443,8 @@ static void take_over(struct sock *s, int fd)
 }
 
 /*
- * Grants on the one hand, closing and forking on the other, exclude each
- * other: before all other locks.
+ * Offers and grants on the one hand, closing and forking on the other, exclude
+ * each other: before all other locks.
  */
 static pthread_mutex_t grant_lock = PTHREAD_MUTEX_INITIALIZER;
 
