@@ -486,7 +486,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	return epoll_ctl_sock(ep, op, fd, s, ev);
 }
 
-static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		      const struct epoll_event *ev)
 {
 	int err = -EAGAIN;
@@ -505,6 +505,19 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 	return err;
 }
 
+/* What is not here may be on its way: take_grant() has the lock till then. */
+static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
+{
+	int err = try_stream(ep, op, fd, s, ev);
+
+	if (likely(err != -ENOENT) || s->kind != SOCK_LINK)
+		return err;
+	upgrade_lock();
+	upgrade_unlock();
+	return try_stream(ep, op, fd, s, ev);
+}
+
 /* The kernel's, but not for ever: if it got a link in this moment, the note
  * came too late for epoll_sock_appears().  The peer must not switch before
  * that is put right, which s->k_rx sees to. */
@@ -519,6 +532,8 @@ static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 	if (unlikely(s->link))
 		epoll_appear_in(ep, fd, s);
 	--s->k_rx;
+	if (unlikely(err == -ENOENT && s->link)) /* it was taken out there */
+		err = ctl_stream(ep, op, fd, s, ev);
 	return err;
 }
 
