@@ -87,25 +87,32 @@ void waiter_woken(struct waiter *w)
 	waiter_reset(w);
 }
 
-/* A bell that is in there already, by its serial or as the kernel says, needs
- * no second place. */
-int waiter_listen(struct waiter *w, struct bell *b)
+int waiter_listen_to(struct waiter *w, int fd)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	int ret, cancel;
 
-	if (likely(w->listens == b->serial && w->inner >= 0))
-		return 0;
 	cancel = cancel_off();
 	if (w->inner < 0)
 		w->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
 	ret = w->inner < 0 ? w->inner
-			   : k_epoll_ctl(w->inner, EPOLL_CTL_ADD, b->evfd, &ev);
+			   : k_epoll_ctl(w->inner, EPOLL_CTL_ADD, fd, &ev);
 	cancel_back(cancel);
-	if (ret < 0 && ret != -EEXIST)
-		return ret;
-	w->listens = b->serial;
-	return 0;
+	return ret == -EEXIST ? 0 : ret;
+}
+
+/* A bell that is in there already, by its serial or as the kernel says, needs
+ * no second place. */
+int waiter_listen(struct waiter *w, struct bell *b)
+{
+	int ret;
+
+	if (likely(w->listens == b->serial && w->inner >= 0))
+		return 0;
+	ret = waiter_listen_to(w, b->evfd);
+	if (!ret)
+		w->listens = b->serial;
+	return ret;
 }
 
 void waiter_heard(struct waiter *w)

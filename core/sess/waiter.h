@@ -48,6 +48,8 @@ void waiter_reset(struct waiter *w);
 void waiter_woken(struct waiter *w);
 /* Let @b wake this thread as well, from its w->inner. */
 int waiter_listen(struct waiter *w, struct bell *b) MUST_CHECK;
+/* The same with an instance that has bells, or others, in it. */
+int waiter_listen_to(struct waiter *w, int fd) MUST_CHECK;
 /* Take what woke it there, so that it can sleep again. */
 void waiter_heard(struct waiter *w);
 /* The bell of this thread, made if need be; NULL. No reference. */

@@ -27,10 +27,9 @@
  * (epoll_kick()).
  */
 
-#define LOOK_NS 30000  /* a busy loop asks the kernel so often */
-#define SPIN_LOOK 256  /* spins between two looks at it */
-#define SCAN_ITEMS 256 /* so many cold items are looked at before a sleep */
-#define INNER_EVENTS 64
+#define LOOK_NS 30000	 /* a busy loop asks the kernel so often */
+#define SPIN_LOOK 256	 /* spins between two looks at it */
+#define SCAN_ITEMS 256	 /* so many cold items are looked at before a sleep */
 #define IDLE_NS 20000000 /* a hot item that was silent so long becomes cold */
 
 /* --- our part --- */
@@ -60,17 +59,18 @@ static unsigned interest(const struct item *it)
 
 static unsigned item_ready(struct item *it)
 {
-	uint32_t tail;
+	bool et = it->events & EPOLLET, fresh;
+	uint32_t tail = 0;
 	unsigned ready;
-	bool fresh;
 
 	if (it->disabled)
 		return 0;
 	/* the position before the readiness: what comes in between is
 	 * reported once more rather than not at all */
-	tail = sock_tail(it->sock);
+	if (et)
+		tail = sock_tail(it->sock);
 	ready = sock_ready(it->sock, interest(it));
-	if (!(it->events & EPOLLET))
+	if (!et)
 		return ready;
 	fresh = is_fresh(it, ready);
 	was_seen(it, ready, fresh);
@@ -200,7 +200,7 @@ unsigned epoll_ready(struct epoll *ep)
  * The event that heats a cold item comes a moment after the peer's bytes.  A
  * program that knows of the bytes expects them here, as with the kernel.
  */
-static void scan_cold(struct epoll *ep)
+void epoll_scan_cold(struct epoll *ep)
 {
 	struct item *it;
 	unsigned i;
@@ -255,31 +255,6 @@ static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 	return out;
 }
 
-/* What the links' connections have to say, and who was rung. */
-static void look_inner(struct epoll *ep)
-{
-	struct epoll_event evs[INNER_EVENTS];
-	int i, got, cancel = cancel_off();
-	bool bell = false;
-	struct sock *s;
-
-	do {
-		got = k_epoll_pwait(ep->inner, evs, INNER_EVENTS, 0, NULL);
-		for (i = 0; i < got; i++) {
-			s = evs[i].data.ptr;
-			bell |= !s;
-			if (!s || !sock_try_hold(s))
-				continue;
-			if (s->kind == SOCK_LINK && s->link)
-				link_alive(s, s->link, evs[i].events);
-			sock_notify(s);
-			sock_put(s);
-		}
-	} while (got == INNER_EVENTS);
-	offer_look(bell);
-	cancel_back(cancel);
-}
-
 /* The kernel's members, without sleeping, behind @have events of ours. */
 static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 		int n)
@@ -288,7 +263,8 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 
 	ep->looked_ns = sock_now_ns();
 	if (ep->n_links)
-		look_inner(ep);
+		epoll_look_inner(ep);
+	epoll_hear_nested(ep);
 	if (have == n)
 		return have;
 	cancel = cancel_off(); /* only a sleep is prepared for it */
@@ -383,7 +359,7 @@ static void ring_waiter(struct watch *w)
 	waiter_ring(w->waiter);
 }
 
-static void heat_all(struct epoll *ep)
+void epoll_heat_all(struct epoll *ep)
 {
 	struct item *it;
 	unsigned i;
@@ -405,7 +381,7 @@ static int sleep_blind(struct epoll *ep, struct waiter *w, struct pollfd *fds,
 	int got;
 
 	got = app_wait(w, fds, 2, left(MIN(end, soon), &ts), mask);
-	heat_all(ep);
+	epoll_heat_all(ep);
 	return got;
 }
 
@@ -414,15 +390,17 @@ static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 {
 	struct pollfd fds[2 + APP_WAIT_EXTRA];
 	struct timespec ts;
+	int err;
 
 	link_tidy();
 	fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = ep->inner, .events = POLLIN };
+	err = epoll_listen_nested(ep, w);
 	/* everything that is ready was reported before, so whoever fires
 	 * from here on finds this thread's watch and rings it */
 	if (epoll_arm(ep))
 		return 0;
-	if (unlikely(ep->blind))
+	if (unlikely(ep->blind || err))
 		return sleep_blind(ep, w, fds, end, mask);
 	return app_wait(w, fds, 2, left(end, &ts), mask);
 }
@@ -451,7 +429,8 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 	do {
 		waiter_reset(sl->watch.waiter);
 		app_poll();
-		scan_cold(ep);
+		epoll_hear_nested(ep);
+		epoll_scan_cold(ep);
 		got = look_both(ep, fd, evs, n);
 		if (got || (end != UINT64_MAX && sock_now_ns() >= end))
 			break;
@@ -469,7 +448,7 @@ static int look_on(struct epoll *ep, int fd, struct epoll_event *evs, int n,
 
 	do {
 		app_poll();
-		heat_all(ep);
+		epoll_heat_all(ep);
 		got = look_both(ep, fd, evs, n);
 		if (got)
 			return got;
@@ -574,7 +553,8 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 	if (got)
 		return got;
 	if (zero) {
-		scan_cold(ep);
+		epoll_hear_nested(ep);
+		epoll_scan_cold(ep);
 		return look_both(ep, fd, evs, n);
 	}
 	got = spin(ep, fd, evs, n, &sp);

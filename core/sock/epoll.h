@@ -39,7 +39,7 @@ struct epoll {
 	struct sock *sock; /* whose epoll this is: its number, its watches */
 	_Atomic int bare;  /* threads in the kernel's own wait */
 	int kick_fd;	   /* made them look; -1 */
-	int inner;	   /* instance with links' connections and bells; -1 */
+	_Atomic int inner; /* instance with links' connections and bells; -1 */
 	unsigned listens;  /* serial of the bell that was added to it last */
 	struct bell *bell; /* of links that are waited for here; NULL */
 	_Atomic int sleepers;	  /* threads that watch @sock */
@@ -52,6 +52,7 @@ struct epoll {
 	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
 	_Atomic unsigned n_hybrids;   /* listeners and instances */
+	_Atomic unsigned n_nested;    /* instances alone */
 	_Atomic bool oneshot_hybrids; /* there has been one */
 	unsigned n_notes;	      /* all items */
 	struct item *_Atomic hot;     /* changed with the lock */
@@ -61,6 +62,16 @@ struct epoll {
 };
 
 extern struct epoll *epoll_instances; /* table_lock */
+
+/* epoll_nest.c */
+/* What the links' connections have to say, and who was rung. */
+void epoll_look_inner(struct epoll *ep);
+/* epoll_hear() and epoll_listen() of the instances in @ep */
+void epoll_hear_nested(struct epoll *ep);
+int epoll_listen_nested(struct epoll *ep, struct waiter *w) MUST_CHECK;
+/* epoll.c: items that are ready, or all, become hot */
+void epoll_scan_cold(struct epoll *ep);
+void epoll_heat_all(struct epoll *ep);
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
@@ -72,6 +83,15 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 void epoll_unkeep_all(struct epoll *ep, const struct sock *s);
 int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 		   const struct epoll_event *ev);
+/* An edge-triggered registration that the kernel had, and all whose edges so
+ * far were reported there. */
+struct told {
+	unsigned seen; /* as in struct item */
+	uint32_t seen_tail, seen_full;
+};
+/* EPOLL_CTL_ADD of one */
+int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
+		   const struct epoll_event *ev, const struct told *told);
 /* watch.fire of items */
 void item_fire(struct watch *w);
 /* with ep->lock held */

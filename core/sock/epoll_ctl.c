@@ -109,6 +109,8 @@ static void count_sock(struct epoll *ep, const struct sock *s, int by)
 		ep->n_links += (unsigned)by;
 	else if (s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
+	if (s->kind == SOCK_EPOLL)
+		ep->n_nested += (unsigned)by;
 }
 
 /* The watch must be gone, or be going with the sock. */
@@ -328,7 +330,7 @@ static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
 
 /* watch_lock held: a socket of ours joins, if it is not there already. */
 static int add_locked(struct epoll *ep, int fd, struct sock *s,
-		      const struct epoll_event *ev)
+		      const struct epoll_event *ev, const struct told *told)
 {
 	struct item *it;
 
@@ -342,7 +344,12 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 		it->sock = s;
 		it->events = ev->events;
 		it->data = ev->data;
-		it->edge = true;
+		it->edge = !told;
+		if (told) {
+			it->seen = told->seen;
+			it->seen_tail = told->seen_tail;
+			it->seen_full = told->seen_full;
+		}
 		count_sock(ep, s, 1);
 		ep->spin_us = MAX(ep->spin_us, s->spin_us);
 	}
@@ -388,7 +395,7 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 	    !sock_is_stream(s))
 		ep->oneshot_hybrids = true;
 	if (op == EPOLL_CTL_ADD)
-		return add_locked(ep, fd, s, ev);
+		return add_locked(ep, fd, s, ev, NULL);
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
 	pthread_mutex_lock(&ep->lock);
@@ -410,6 +417,17 @@ int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 
 	pthread_mutex_lock(&watch_lock);
 	err = ctl_locked(ep, op, fd, s, ev);
+	pthread_mutex_unlock(&watch_lock);
+	return err;
+}
+
+int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
+		   const struct epoll_event *ev, const struct told *told)
+{
+	int err;
+
+	pthread_mutex_lock(&watch_lock);
+	err = add_locked(ep, fd, s, ev, told);
 	pthread_mutex_unlock(&watch_lock);
 	return err;
 }
@@ -462,21 +480,7 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 	return epoll_ctl_sock(ep, op, fd, s, ev);
 }
 
-/* A link that has just come may be known a moment later: whoever moves its
- * registrations holds the lock of grants, and before it is settled. */
-static int ctl_moving(struct epoll *ep, int op, int fd, struct sock *s,
-		      const struct epoll_event *ev)
-{
-	int err = ctl_link(ep, op, fd, s, ev);
-
-	if (err != -EAGAIN || likely(s->link->settled))
-		return err;
-	upgrade_lock();
-	upgrade_unlock();
-	return ctl_link(ep, op, fd, s, ev);
-}
-
-static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		      const struct epoll_event *ev)
 {
 	int err = -EAGAIN;
@@ -484,7 +488,7 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 	if (!ev && op != EPOLL_CTL_DEL)
 		return -EFAULT;
 	if (s->kind == SOCK_LINK)
-		err = ctl_moving(ep, op, fd, s, ev);
+		err = ctl_link(ep, op, fd, s, ev);
 	if (err == -EAGAIN && unlikely(s->kept))
 		err = epoll_ctl_kept(ep, op, fd, s, ev);
 	if (err != -EAGAIN)
@@ -493,6 +497,19 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 	if (!err && op == EPOLL_CTL_ADD && s->kind == SOCK_LINK)
 		epoll_watch_link(ep, s, fd);
 	return err;
+}
+
+/* What is not here may be on its way: take_grant() has the lock till then. */
+static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
+		      const struct epoll_event *ev)
+{
+	int err = try_stream(ep, op, fd, s, ev);
+
+	if (likely(err != -ENOENT) || s->kind != SOCK_LINK)
+		return err;
+	upgrade_lock();
+	upgrade_unlock();
+	return try_stream(ep, op, fd, s, ev);
 }
 
 /* The kernel's, but not for ever: if it got a link in this moment, the note
@@ -507,11 +524,13 @@ static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 		return ctl_stream(ep, op, fd, s, ev);
 	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
 	if (unlikely(s->link)) {
-		upgrade_lock(); /* pairs with ctl_moving() */
+		upgrade_lock(); /* pairs with ctl_stream() */
 		epoll_appear_in(ep, fd, s);
 		upgrade_unlock();
 	}
 	--s->k_rx;
+	if (unlikely(err == -ENOENT && s->link)) /* it was taken out there */
+		err = ctl_stream(ep, op, fd, s, ev);
 	return err;
 }
 

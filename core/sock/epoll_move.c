@@ -11,11 +11,12 @@
 
 /*
  * DOC: When a connection gets a link, its registration moves from the kernel's
- * instance to ours, and what the kernel had not reported is reported again,
- * which a program must expect.  A one-shot registration that has fired must
- * not fire again, though, and nobody can ask the kernel whether it has.  So it
- * is kept there, and the peer from switching (sock.k_rx), until the program
- * arms it the next time.
+ * instance to ours.  Whether the kernel has reported an edge it does not say;
+ * but if nothing at all is ready in its instance, it has (was_told()).  Else
+ * what there is is reported again, which a program must expect.  A one-shot
+ * registration that has fired must not fire again, though, and nobody can ask
+ * the kernel whether it has.  So it is kept there, and the peer from switching
+ * (sock.k_rx), until the program arms it the next time.
  */
 
 /**
@@ -31,9 +32,11 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 				  .data.ptr = s };
 	struct bell *bell = s->link->bell;
 	int cancel = cancel_off(), err = 0;
+	bool fresh;
 
 	pthread_mutex_lock(&ep->lock);
-	if (ep->inner < 0)
+	fresh = ep->inner < 0;
+	if (fresh)
 		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
 	err = ep->inner;
 	if (ep->inner >= 0)
@@ -48,6 +51,8 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 	if (err < 0 && err != -EEXIST)
 		ep->blind = true;
 	pthread_mutex_unlock(&ep->lock);
+	if (fresh) /* who sleeps meanwhile does so without it */
+		sock_notify(ep->sock);
 	cancel_back(cancel);
 	if (err < 0 && err != -EEXIST)
 		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
@@ -158,17 +163,48 @@ static bool take_out(struct epoll *ep, int fd, struct sock *s,
 	return live;
 }
 
+/*
+ * Has all that is ready been reported?  An edge that is to be is in the
+ * kernel's list, where poll(2) of the instance sees it.  What is there now is
+ * read before: what comes after that is new, even if the kernel reports it,
+ * too.  sock_tail() has waited for the socket's lock, so whoever brought what
+ * we read has put it into that list by then.
+ */
+static bool was_told(struct epoll *ep, const struct item *it, struct sock *s,
+		     struct told *told)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = ep->sock->fd, .events = POLLIN };
+	int cancel, n;
+
+	if (s->kind != SOCK_LINK || !it || !(it->events & EPOLLET))
+		return false;
+	cancel = cancel_off();
+	told->seen_full = s->full;
+	/* the kernel's word: the ring may have room already, which is news */
+	told->seen = link_ask_kernel(s, it->events & 0xffff);
+	told->seen_tail = sock_tail(s);
+	n = k_ppoll(&pfd, 1, &zero, NULL);
+	cancel_back(cancel);
+	return !n;
+}
+
 void epoll_appear_in(struct epoll *ep, int fd, struct sock *s)
 {
 	struct epoll_event ev;
-	bool live;
+	struct told told;
+	bool live, was;
+	int err;
 
 	pthread_mutex_lock(&ep->lock);
+	was = was_told(ep, item_find(ep, fd, NULL), s, &told);
 	live = take_out(ep, fd, s, &ev);
 	pthread_mutex_unlock(&ep->lock);
 	if (!live)
 		return;
-	if (epoll_ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev) == -ENOMEM)
+	err = was ? epoll_add_told(ep, fd, s, &ev, &told)
+		  : epoll_ctl_sock(ep, EPOLL_CTL_ADD, fd, s, &ev);
+	if (err == -ENOMEM)
 		log_warn("epoll %d: lost %d: no memory", ep->sock->fd, fd);
 	else if (s->kind == SOCK_LINK)
 		epoll_watch_link(ep, s, fd);

@@ -132,8 +132,7 @@ static bool is_ended(struct link *l)
 static void heard_end(struct link *l)
 {
 	l->ended = true;
-	if (!l->over && !atomic_exchange(&l->over, true))
-		l->arrivals++;
+	l->over = true;
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -143,6 +142,12 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	int cancel = cancel_off(), n;
 
 	n = k_ppoll(&pfd, 1, &zero, NULL);
+	/* a reset sets the error first, and then the hang-up, with the socket's
+	 * lock: which is waited for here */
+	if (n > 0 && (pfd.revents & (POLLERR | POLLHUP)) == POLLERR) {
+		upgrade_has_fin(s->fd);
+		n = k_ppoll(&pfd, 1, &zero, NULL);
+	}
 	cancel_back(cancel);
 	if (n <= 0)
 		return 0;
@@ -216,13 +221,33 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	return ev;
 }
 
+/* What the kernel has received, but not more than the peer sent by it, so that
+ * it is rx_switch in the end; and whether there is an end. */
+static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
+{
+	uint64_t bytes, at;
+	bool over = l->over; /* before the bytes, for its FIN is one of them */
+
+	if (upgrade_received(s->fd, &bytes)) {
+		heard_end(l);
+		over = true;
+	}
+	if (link_peer_switched(&l->end, &at) && bytes > at)
+		bytes = at;
+	return (uint32_t)bytes + over;
+}
+
+/* Grows with what arrives, whoever asks how often. */
 uint32_t link_rx_tail(struct sock *s, struct link *l)
 {
+	if (unlikely(!rx_by_ring(s, l)))
+		return ring_tail(&l->end.rx) + from_kernel_so_far(s, l);
 	/* the end counts from when the kernel has it, and is to be in the
 	 * position that is read before the readiness */
 	if (unlikely(link_peer_flags(&l->end) & PEER_OVER) && !l->over)
 		link_ask_kernel(s, POLLRDHUP);
-	return ring_tail(&l->end.rx) + l->arrivals;
+	return ring_tail(&l->end.rx) + (uint32_t)s->hold->link.rx_switch +
+	       l->over;
 }
 
 /* Level-triggered: bytes that are too few or that nobody asked for are no
@@ -270,8 +295,6 @@ void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
 		heard_end(l);
-	else if (revents & POLLIN && s->hold->link.rx_mode != HOLD_RX_RING)
-		l->arrivals++;
 }
 
 /* --- the end --- */

@@ -48,8 +48,6 @@ struct link {
 	_Atomic bool over;    /* ... that there is an end, or an error */
 	_Atomic bool dead; /* the peer went without a word: link_see_death() */
 	_Atomic bool spread; /* the ring took more memory than it needs now */
-	_Atomic uint32_t
-		arrivals; /* times the kernel said that something came */
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
@@ -93,6 +91,9 @@ void upgrade_lock(void);
 void upgrade_unlock(void);
 /* Has the kernel had the peer's FIN? */
 bool upgrade_has_fin(int fd);
+/* Bytes that it has received, a FIN counts as one; true if no more can come.
+ * Whoever waits for them has been woken: this waits for the socket's lock. */
+bool upgrade_received(int fd, uint64_t *bytes);
 
 static inline bool link_work_due(struct sock *s)
 {

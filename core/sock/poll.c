@@ -31,6 +31,7 @@ struct pollset {
 	struct watch *watches;
 	nfds_t n;
 	unsigned n_socks, n_kernel; /* n_kernel: that only the kernel knows */
+	unsigned n_epolls;	    /* instances among n_socks */
 	struct waiter *waiter;
 	void *heap; /* where the arrays are, if they are large */
 };
@@ -87,7 +88,7 @@ static void set_fill(struct pollset *set)
 {
 	nfds_t i;
 
-	set->n_socks = set->n_kernel = 0;
+	set->n_socks = set->n_kernel = set->n_epolls = 0;
 	for (i = 0; i < set->n; i++) {
 		struct sock *s = set->fds[i].fd >= 0 ? part_of(set, i) : NULL;
 
@@ -95,6 +96,7 @@ static void set_fill(struct pollset *set)
 			hold_accept(s->hold);
 		set->socks[i] = s;
 		set->n_socks += s != NULL;
+		set->n_epolls += s && s->kind == SOCK_EPOLL;
 		set->kfds[i] = set->fds[i];
 		if (s && s->kind == SOCK_SESSION)
 			set->kfds[i].fd = -1;
@@ -105,6 +107,16 @@ static void set_fill(struct pollset *set)
 	}
 }
 
+/* What bells have to say to the instances in the set. */
+static void hear(struct pollset *set)
+{
+	nfds_t i;
+
+	for (i = 0; set->n_epolls && i < set->n; i++)
+		if (set->socks[i] && set->socks[i]->kind == SOCK_EPOLL)
+			epoll_hear(set->socks[i]->epoll);
+}
+
 /* Our part of the answer; @kernel: the kernel's part is in kfds. */
 static int set_collect(struct pollset *set, bool kernel)
 {
@@ -112,6 +124,8 @@ static int set_collect(struct pollset *set, bool kernel)
 	int ready = 0;
 	nfds_t i;
 
+	if (kernel)
+		hear(set);
 	for (i = 0; i < set->n; i++) {
 		struct pollfd *p = &set->fds[i];
 
@@ -146,8 +160,29 @@ static bool set_arm(struct pollset *set)
 	return false;
 }
 
-/* When this thread last asked the kernel. */
+/* When this thread last asked the kernel, and for what in vain. */
 static __thread uint64_t looked_ns __attribute__((tls_model("initial-exec")));
+static __thread uint64_t looked_for __attribute__((tls_model("initial-exec")));
+
+/* What only the kernel knows of a set, as a number; 0: some of it is ready. */
+static uint64_t kernels_key(const struct pollset *set, bool asked)
+{
+	uint64_t key = 1;
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		const struct pollfd *p = &set->fds[i];
+
+		if (p->fd < 0 ||
+		    (set->socks[i] && sock_is_stream(set->socks[i])))
+			continue;
+		if (asked && set->kfds[i].revents)
+			return 0;
+		key = key * 0x9e3779b97f4a7c15u +
+		      ((uint64_t)p->fd << 16 | (unsigned short)p->events);
+	}
+	return key;
+}
 
 static int ask_kernel(struct pollset *set)
 {
@@ -157,7 +192,10 @@ static int ask_kernel(struct pollset *set)
 	looked_ns = sock_now_ns();
 	ret = k_ppoll(set->kfds, set->n, &zero, NULL);
 	cancel_back(cancel);
-	return ret < 0 ? ret : set_collect(set, true);
+	if (ret < 0)
+		return ret;
+	looked_for = kernels_key(set, true);
+	return set_collect(set, true);
 }
 
 static void set_watch(struct pollset *set, bool on)
@@ -177,13 +215,14 @@ static void set_watch(struct pollset *set, bool on)
 }
 
 /* Ours alone are looked at without a syscall; others, if they must wait for
- * ours, not for long. */
+ * ours, not for long, and not if they were ready a moment ago. */
 static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
 	if (ret &&
-	    (!set->n_kernel || sock_now_ns() - looked_ns < KERNEL_LOOK_NS))
+	    (!set->n_kernel || (sock_now_ns() - looked_ns < KERNEL_LOOK_NS &&
+				looked_for == kernels_key(set, false))))
 		return ret;
 	return ask_kernel(set);
 }
@@ -197,6 +236,18 @@ static int listen_to_bells(struct pollset *set)
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK)
 			err = waiter_listen(set->waiter,
 					    set->socks[i]->link->bell);
+	return err;
+}
+
+/* Each time, for others may have come to be in them. */
+static int listen_to_instances(struct pollset *set)
+{
+	int err = 0;
+	nfds_t i;
+
+	for (i = 0; set->n_epolls && i < set->n && !err; i++)
+		if (set->socks[i] && set->socks[i]->kind == SOCK_EPOLL)
+			err = epoll_listen(set->socks[i]->epoll, set->waiter);
 	return err;
 }
 
@@ -245,6 +296,9 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 	for (;;) {
 		waiter_reset(set->waiter);
 		app_poll();
+		ret = listen_to_instances(set);
+		if (ret)
+			return ret;
 		tsp = left(end, &ts);
 		/* what made it ready may be another thread's by now: then
 		 * there is nothing to return yet */
@@ -314,9 +368,9 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 		ret = set_sleep(set, end, mask);
 		pthread_cleanup_pop(0);
 		set_watch(set, false);
-	} else if (unlikely(sock_no_bell(ret))) {
-		ret = set_look_on(set, end, mask);
 	}
+	if (unlikely(sock_no_bell(ret)))
+		ret = set_look_on(set, end, mask);
 	spin_end(&spin); /* the sleep belongs to the wait */
 	return ret;
 }

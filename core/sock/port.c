@@ -81,7 +81,6 @@ static struct sock *candidate(int fd, const struct sockaddr *sa,
 	s->spin_us = spin_us;
 	s->ring = ring;
 	s->since_us = sock_now_ns() / 1000;
-	upgrade_learn(s);
 	return s;
 }
 
@@ -99,6 +98,7 @@ static void accepted(struct sock *port, int fd, const struct sockaddr *sa)
 		return;
 	s->client = false;
 	s->lcl_port = port->lcl_port;
+	upgrade_learn(s);
 	sock_hold(port);
 	s->port = port;
 	if (table_set(fd, s))
@@ -163,6 +163,7 @@ void link_connected(int fd, const struct sockaddr *sa,
 	if (!s)
 		return;
 	s->client = true;
+	upgrade_learn(s);
 	if (table_add(fd, s))
 		log_debug("descriptor %d has a meaning already", fd);
 	else

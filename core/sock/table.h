@@ -286,6 +286,12 @@ void epoll_fork_child(void);
 /* This process waits in it: its socks are claimed. */
 void epoll_claim(struct sock *es);
 unsigned epoll_ready(struct epoll *ep);
+/* epoll_nest.c: an instance is waited for from outside.  What its bells, and
+ * those of instances in it, have to say; with no lock, before epoll_ready(). */
+void epoll_hear(struct epoll *ep);
+/* ... and let them wake @w: before each sleep, and that before the items are
+ * armed; -EMFILE and the like. */
+int epoll_listen(struct epoll *ep, struct waiter *w) MUST_CHECK;
 /* Before sleeping on the instance: true if there is no need to. */
 bool epoll_arm(struct epoll *ep);
 

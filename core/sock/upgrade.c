@@ -66,9 +66,11 @@ void upgrade_learned(struct sock *s, struct link *l)
 		--*shift;
 }
 
+/* Who accepted answers an offer.  But a child whose parent accepted has no
+ * attachment that would tell of one, until it has proved worth that. */
 bool upgrade_due_offer(struct sock *s)
 {
-	if (!s->client)
+	if (!s->client && likely(offer_able()))
 		return offer_waiting(s->lcl_port, s->rmt_port);
 	return s->turns >= s->need_turns || s->moved >= s->need_bytes;
 }
@@ -198,10 +200,12 @@ static bool shared(struct sock *s)
 
 static void try_offer(struct sock *s, int fd)
 {
-	if (s->client && !offer_attach()) {
+	if (!offer_attach()) {
 		later(s);
 		return;
 	}
+	if (!s->client && !offer_waiting(s->lcl_port, s->rmt_port))
+		return;
 	if (s->client && !offer_listener_at(s->rmt_port)) {
 		if (!s->unheard)
 			app_count_kernel(WIRE_WHY_NO_LISTEN);
@@ -213,7 +217,8 @@ static void try_offer(struct sock *s, int fd)
 		later(s);
 		return;
 	}
-	upgrade_lock(); /* one thread offers it, once, and no fork is between */
+	/* one thread offers it, once; with a lock that a fork waits for */
+	upgrade_lock();
 	if (s->upgrade == UPGRADE_IDLE)
 		offer_it(s, fd);
 	upgrade_unlock();
@@ -231,6 +236,8 @@ static int info_of(int fd, struct tcp_info *ti)
 
 /* <netinet/tcp.h> and <linux/tcp.h> can't meet */
 #define TCP_IS_ESTABLISHED 1
+#define TCP_IS_FIN_WAIT1 4
+#define TCP_IS_FIN_WAIT2 5
 #define TCP_IS_CLOSE_WAIT 8
 #define TCP_IS_LAST_ACK 9
 #define TCP_IS_CLOSING 11
@@ -244,6 +251,20 @@ bool upgrade_has_fin(int fd)
 	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
 	       ti.tcpi_state == TCP_IS_LAST_ACK ||
 	       ti.tcpi_state == TCP_IS_CLOSING;
+}
+
+bool upgrade_received(int fd, uint64_t *bytes)
+{
+	struct tcp_info ti;
+
+	if (info_of(fd, &ti)) {
+		*bytes = 0;
+		return true;
+	}
+	*bytes = ti.tcpi_bytes_received;
+	return ti.tcpi_state != TCP_IS_ESTABLISHED &&
+	       ti.tcpi_state != TCP_IS_FIN_WAIT1 &&
+	       ti.tcpi_state != TCP_IS_FIN_WAIT2;
 }
 
 /* What has been read from the kernel; no thread of ours may be reading. */
@@ -422,8 +443,8 @@ static void take_over(struct sock *s, int fd)
 }
 
 /*
- * Grants on the one hand, closing and forking on the other, exclude each
- * other: before all other locks.
+ * Offers and grants on the one hand, closing and forking on the other, exclude
+ * each other: before all other locks.
  */
 static pthread_mutex_t grant_lock = PTHREAD_MUTEX_INITIALIZER;
 
