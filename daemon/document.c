@@ -5,6 +5,7 @@
 
 #include "daemon/alloc.h"
 #include "daemon/grant.h"
+#include "daemon/listener.h"
 #include "daemon/loop.h"
 #include "daemon/session.h"
 #include "daemon/state.h"
@@ -112,7 +113,7 @@ static void put_listeners(cJSON *o, const struct app *app)
 	list_each (l, &app->listeners, const struct listener, on_app) {
 		item = add_to(array);
 		put_addr(item, "address", &l->addr);
-		num(item, "workers", l->n_members);
+		num(item, "workers", listener_workers(l));
 		num(item, "pending", l->n_accepting);
 	}
 }

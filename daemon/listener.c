@@ -9,8 +9,11 @@
  * listener serves IPv4 too unless it said otherwise, and so collides with
  * 0.0.0.0 on its port.
  *
- * Sessions that were announced to a worker which leaves before it accepted
- * are offered to the others; with the last worker they are reset.
+ * The back-log is the listener's, not a worker's, as in the kernel: sessions
+ * that were announced to a worker which leaves before it accepted are offered
+ * to the others; with the last worker they are reset. A worker that another
+ * one has relieved (ext.h) gets no connections while there is somebody else to
+ * give them to, but it still has the socket, and with it what nobody else took.
  */
 #include "daemon/listener.h"
 
@@ -28,9 +31,24 @@ static struct list *port_list(struct ns *ns, uint16_t port)
 	return &ns->listeners[ntohs(port) % PORT_HASH];
 }
 
+static bool is_in(const uint64_t set[WORKER_WORDS], uint32_t i)
+{
+	return set[i / 64] >> (i % 64) & 1;
+}
+
+static void put_in(uint64_t set[WORKER_WORDS], uint32_t i)
+{
+	set[i / 64] |= 1ull << (i % 64);
+}
+
+static void take_out(uint64_t set[WORKER_WORDS], uint32_t i)
+{
+	set[i / 64] &= ~(1ull << (i % 64));
+}
+
 static bool is_member(const struct listener *l, const struct worker *w)
 {
-	return l->members[w->index / 64] >> (w->index % 64) & 1;
+	return is_in(l->members, w->index);
 }
 
 /* Do the two serve a common address and port? A wildcard and one address of
@@ -110,27 +128,54 @@ int listener_join(struct worker *w, const struct endpoint *e,
 		ret = listener_open(w->app, e, out);
 	if (ret)
 		return ret;
-	(*out)->members[w->index / 64] |= 1ull << (w->index % 64);
+	put_in((*out)->members, w->index);
 	(*out)->n_members++;
 	return 0;
 }
 
-/* The next member at or behind the turn; one that is doomed is passed over. */
-static struct worker *next_worker(struct listener *l)
+/* The next of the members at or behind the turn; who is doomed, or relieved
+ * unless @relieved, is passed over. */
+static struct worker *next_member(const struct listener *l, bool relieved)
 {
 	struct worker *w;
 	uint32_t i, n;
 
 	for (n = 0; n < MAX_WORKERS; n++) {
 		i = (l->turn + n) % MAX_WORKERS;
-		if (!(l->members[i / 64] >> (i % 64) & 1))
+		if (!is_in(l->members, i) ||
+		    (!relieved && is_in(l->relieved, i)))
 			continue;
 		w = l->app->workers[i];
-		if (!w || w->conn->doomed)
-			continue;
-		l->turn = (i + 1) % MAX_WORKERS;
-		return w;
+		if (w && !w->conn->doomed)
+			return w;
 	}
+	return NULL;
+}
+
+/* Whose turn it is. With nobody else left it is a relieved one's again, until
+ * it is relieved once more; NULL if all are doomed. */
+static struct worker *next_worker(struct listener *l)
+{
+	struct worker *w = next_member(l, false);
+
+	if (!w)
+		w = next_member(l, true);
+	if (!w)
+		return NULL;
+	take_out(l->relieved, w->index);
+	l->turn = (w->index + 1) % MAX_WORKERS;
+	return w;
+}
+
+/* Somebody to have a session until it can be offered: one who is doomed, and
+ * passes it on when it is buried. */
+static struct worker *any_member(const struct listener *l)
+{
+	uint32_t i;
+
+	for (i = 0; i < MAX_WORKERS; i++)
+		if (is_in(l->members, i))
+			return l->app->workers[i];
 	return NULL;
 }
 
@@ -147,6 +192,20 @@ static void listener_close(struct listener *l)
 	free(l);
 }
 
+/* What was announced to @w, and it has not accepted, is for others. */
+static void pass_on(struct listener *l, struct worker *w)
+{
+	struct session *s, *tmp;
+	struct worker *other;
+
+	list_each_safe (s, tmp, &l->accepting, struct session, on_listener) {
+		if (s->worker != w)
+			continue;
+		other = next_worker(l);
+		session_offer_again(s, other ? other : any_member(l));
+	}
+}
+
 /**
  * listener_leave() - A worker no longer listens
  * @l:		where; gone with its last member
@@ -154,25 +213,48 @@ static void listener_close(struct listener *l)
  */
 void listener_leave(struct listener *l, struct worker *w)
 {
-	struct session *s, *tmp;
-	struct worker *other;
-
 	if (!is_member(l, w))
 		return;
-	l->members[w->index / 64] &= ~(1ull << (w->index % 64));
-	if (!--l->n_members) {
+	take_out(l->members, w->index);
+	take_out(l->relieved, w->index);
+	if (--l->n_members)
+		pass_on(l, w);
+	else
 		listener_close(l);
-		return;
+}
+
+/**
+ * listener_relieve() - A worker listens, but others accept
+ * @l:		where
+ * @w:		who; it stays as it is if there is nobody else
+ *
+ * Return: 0, or a WIRE_E_ error if it keeps what it was offered
+ */
+int listener_relieve(struct listener *l, struct worker *w)
+{
+	bool was = is_in(l->relieved, w->index);
+
+	if (!is_member(l, w))
+		return 0;
+	put_in(l->relieved, w->index);
+	if (next_member(l, false)) {
+		pass_on(l, w);
+		return 0;
 	}
-	list_each_safe (s, tmp, &l->accepting, struct session, on_listener) {
-		if (s->worker != w)
-			continue;
-		other = next_worker(l);
-		if (other)
-			session_offer_again(s, other);
-		else
-			session_drop(s, true);
-	}
+	if (!was)
+		take_out(l->relieved, w->index);
+	return WIRE_E_NOLISTEN;
+}
+
+/** listener_workers() - How many there are to accept */
+unsigned listener_workers(const struct listener *l)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < WORKER_WORDS; i++)
+		n += (unsigned)__builtin_popcountll(l->members[i] &
+						    ~l->relieved[i]);
+	return n;
 }
 
 /* Exactly there, or with the wildcard of this family, or of both. */

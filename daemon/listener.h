@@ -17,6 +17,10 @@ int listener_join(struct worker *w, const struct endpoint *e,
 		  struct listener **l) MUST_CHECK;
 /* @w listens there no more, if it did; @l is gone with its last member. */
 void listener_leave(struct listener *l, struct worker *w);
+/* @w listens but does not accept while others do: 0 or a WIRE_E_. */
+int listener_relieve(struct listener *l, struct worker *w) MUST_CHECK;
+/* Members that accept, or would if somebody came. */
+unsigned listener_workers(const struct listener *l);
 /* The listener whose turn it is for a connection of @client to @to, and its
  * worker: 0 or a WIRE_E_. @local: the address is one of this host. */
 int listener_find(const struct app *client, const struct addr *to, bool local,

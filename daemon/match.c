@@ -104,6 +104,7 @@ void match_listen(struct app *app, const struct ctrl *c)
 static int unlisten(struct app *app, const struct ctrl *c)
 {
 	struct listener *l = slot_get(c->unlisten.handle, SLOT_LISTENER);
+	struct worker *w;
 	int ret;
 
 	ret = check_client(app, c->unlisten.client_index,
@@ -114,11 +115,19 @@ static int unlisten(struct app *app, const struct ctrl *c)
 		return WIRE_E_NOLISTEN;
 	if (l->app != app)
 		return WIRE_E_OWNER;
-	listener_leave(l, app_worker(app, c->unlisten.wrk_index));
+	w = app_worker(app, c->unlisten.wrk_index);
+	if (app->ext && c->unlisten.context == WIRE_UNLISTEN_RELIEVE)
+		return listener_relieve(l, w);
+	listener_leave(l, w);
 	return 0;
 }
 
-/** match_unlisten() - UNLISTEN */
+/**
+ * match_unlisten() - UNLISTEN
+ *
+ * The answer comes behind what the worker was offered and others have got
+ * instead, and before whatever it will be offered from now on.
+ */
 void match_unlisten(struct app *app, const struct ctrl *c)
 {
 	struct ctrl reply = { .type = WIRE_EV_UNLISTEN_REPLY };

@@ -156,7 +156,8 @@ struct listener {
 	struct addr addr;
 	uint64_t netns;
 	bool v6only, reuseport;
-	uint64_t members[WORKER_WORDS]; /* workers that listen */
+	uint64_t members[WORKER_WORDS];	 /* workers that listen */
+	uint64_t relieved[WORKER_WORDS]; /* of them: others accept instead */
 	unsigned n_members;
 	uint32_t turn;	       /* worker map index to begin with */
 	struct list accepting; /* sessions announced, not yet accepted */

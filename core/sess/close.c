@@ -16,20 +16,27 @@
  * and by the subscribers in the FIFO headers.
  */
 
-static int send_unlisten(struct session *s, uint32_t client, uint32_t wrk)
+int session_unlisten(struct session *s)
 {
 	struct ctrl c = { .type = WIRE_EV_UNLISTEN };
 
-	c.unlisten.client_index = client;
+	c.unlisten.client_index = s->app->client;
 	c.unlisten.context = s->index;
-	c.unlisten.wrk_index = wrk;
+	c.unlisten.wrk_index = s->app->wrk_index;
 	c.unlisten.handle = s->handle;
 	return app_send_ctrl(s->app, &c);
 }
 
-int session_unlisten(struct session *s)
+/* The parent holds the listener, but accepts nothing: it is for us to do. */
+static int relieve_parent(struct session *s)
 {
-	return send_unlisten(s, s->app->client, s->app->wrk_index);
+	struct ctrl c = { .type = WIRE_EV_UNLISTEN };
+
+	c.unlisten.client_index = s->app->parent_client;
+	c.unlisten.context = WIRE_UNLISTEN_RELIEVE;
+	c.unlisten.wrk_index = s->app->parent_wrk;
+	c.unlisten.handle = s->handle;
+	return app_send_ctrl(s->app, &c);
 }
 
 static uint8_t close_type(const struct session *s, bool abort)
@@ -267,8 +274,8 @@ static int claim_listener(struct session **sp)
 	}
 	/* a parent that never accepts must get no connections (12.2.4) */
 	if (parents != WIRE_INVALID_HANDLE && !hold_owner_accepts(s->hold) &&
-	    send_unlisten(s, app->parent_client, app->parent_wrk))
-		log_debug("session %u: unlisten not sent", s->index);
+	    relieve_parent(s))
+		log_debug("session %u: parent not relieved", s->index);
 	hold_drop(n->hold);
 	n->hold = s->hold;
 	n->notify = s->notify;

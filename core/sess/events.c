@@ -300,12 +300,24 @@ static void on_migrated(struct app *app, const struct ctrl *c)
 	session_ring_tx(s);
 }
 
-static void on_unlisten_reply(struct app *app, uint64_t handle)
+/* To sapid a child may have said that it relieves us (ext.h): what we were
+ * offered until now has been offered to others. */
+static void on_unlisten_reply(struct app *app, const struct ctrl *c)
 {
-	struct session *s = session_by_handle(app, handle);
+	struct session *s = session_by_handle(app, c->unlisten_reply.handle);
+	struct session *p;
 
-	if (s && s->state == SESSION_CLOSING)
+	if (!s)
+		return;
+	if (s->state == SESSION_CLOSING) {
 		session_free(s);
+		return;
+	}
+	if (s->state != SESSION_LISTENING || !app->sapid ||
+	    c->unlisten_reply.retval)
+		return;
+	while ((p = session_pop(s)))
+		session_free(p);
 }
 
 void session_event(struct app *app, const struct ctrl *c)
@@ -319,7 +331,7 @@ void session_event(struct app *app, const struct ctrl *c)
 		on_bound(app, c);
 		break;
 	case WIRE_EV_UNLISTEN_REPLY:
-		on_unlisten_reply(app, c->unlisten_reply.handle);
+		on_unlisten_reply(app, c);
 		break;
 	case WIRE_EV_ACCEPTED:
 		on_accepted(app, c);

@@ -11,8 +11,7 @@
 #include "core/sock/table.h"
 
 #define STACK_FDS 64
-#define KERNEL_LOOK_US 50    /* a spinning thread asks the kernel so often */
-#define KERNEL_LOOK_NS 30000 /* ... and one that finds ours ready */
+#define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
 
 /*
  * DOC: One set holds three kinds of descriptor.  The kernel's are polled by
@@ -160,42 +159,14 @@ static bool set_arm(struct pollset *set)
 	return false;
 }
 
-/* When this thread last asked the kernel, and for what in vain. */
-static __thread uint64_t looked_ns __attribute__((tls_model("initial-exec")));
-static __thread uint64_t looked_for __attribute__((tls_model("initial-exec")));
-
-/* What only the kernel knows of a set, as a number; 0: some of it is ready. */
-static uint64_t kernels_key(const struct pollset *set, bool asked)
-{
-	uint64_t key = 1;
-	nfds_t i;
-
-	for (i = 0; i < set->n; i++) {
-		const struct pollfd *p = &set->fds[i];
-
-		if (p->fd < 0 ||
-		    (set->socks[i] && sock_is_stream(set->socks[i])))
-			continue;
-		if (asked && set->kfds[i].revents)
-			return 0;
-		key = key * 0x9e3779b97f4a7c15u +
-		      ((uint64_t)p->fd << 16 | (unsigned short)p->events);
-	}
-	return key;
-}
-
 static int ask_kernel(struct pollset *set)
 {
 	static const struct timespec zero;
 	int cancel = cancel_off(), ret; /* only a sleep is prepared for it */
 
-	looked_ns = sock_now_ns();
 	ret = k_ppoll(set->kfds, set->n, &zero, NULL);
 	cancel_back(cancel);
-	if (ret < 0)
-		return ret;
-	looked_for = kernels_key(set, true);
-	return set_collect(set, true);
+	return ret < 0 ? ret : set_collect(set, true);
 }
 
 static void set_watch(struct pollset *set, bool on)
@@ -214,17 +185,14 @@ static void set_watch(struct pollset *set, bool on)
 	}
 }
 
-/* Ours alone are looked at without a syscall; others, if they must wait for
- * ours, not for long, and not if they were ready a moment ago. */
+/* Ours alone are looked at without a syscall. Others are asked for even if
+ * ours are ready: poll(2) names all that are, and a program may know of one,
+ * as of a connection that it has just made itself. */
 static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
-	if (ret &&
-	    (!set->n_kernel || (sock_now_ns() - looked_ns < KERNEL_LOOK_NS &&
-				looked_for == kernels_key(set, false))))
-		return ret;
-	return ask_kernel(set);
+	return ret && !set->n_kernel ? ret : ask_kernel(set);
 }
 
 static int listen_to_bells(struct pollset *set)

@@ -72,6 +72,12 @@ WIRE_AT(struct wire_ext_reply, hello, 209);
 #define WIRE_LISTEN_REUSEPORT (1u << 6) /* SO_REUSEPORT is set */
 #define WIRE_LISTEN_V6ONLY (1u << 7)	/* IPV6_V6ONLY is set */
 
+/* UNLISTEN.context, from a libsapi client only: a forked worker that listens
+ * speaks for its parent, which does not accept. The parent is to get no
+ * connections while others do, but it has the socket: with the last of them it
+ * gets what they left. VPP takes it for an UNLISTEN like any other. */
+#define WIRE_UNLISTEN_RELIEVE 0xffffffffu
+
 /* Why a connection or listener stayed with the kernel: index of
  * wire_stats.kernel, names in wire_ext_why_name[] of whoever prints them. */
 enum wire_ext_why {

@@ -257,30 +257,30 @@ TOPIC(child_serves)
 	}
 }
 
-/* two children accept from one listener */
-TOPIC(prefork)
+/* echo until a message begins with q; the rest of the back-log is for others */
+static void serve_and_exit(int listener)
 {
-	int listener, port, fd, i, n = 0;
-	pid_t pids[2];
 	char buf[100];
+	int fd, n;
 
-	listener = sock_listener(64, &port);
-	for (i = 0; i < 2; i++) {
-		pids[i] = child_start();
-		if (pids[i])
-			continue;
-		for (n = 0;; n++) {
-			fd = sock_accept(listener);
-			MUST(recv(fd, buf, sizeof(buf), MSG_WAITALL));
-			if (buf[0] == 'q')
-				exit(n);
-			MUST(send(fd, buf, sizeof(buf), 0));
-			TRY(recv(fd, buf, sizeof(buf), 0));
-			MUST(close(fd));
-		}
+	for (n = 0;; n++) {
+		fd = sock_accept(listener);
+		MUST(recv(fd, buf, sizeof(buf), MSG_WAITALL));
+		if (buf[0] == 'q')
+			exit(n);
+		MUST(send(fd, buf, sizeof(buf), 0));
+		TRY(recv(fd, buf, sizeof(buf), 0));
+		MUST(close(fd));
 	}
+}
+
+static void be_served(int port, int times)
+{
+	char buf[100];
+	int i, fd, n = 0;
+
 	memset(buf, 'a', sizeof(buf));
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < times; i++) {
 		fd = sock_dial(port);
 		MUST(send(fd, buf, sizeof(buf), 0));
 		n += recv(fd, buf, sizeof(buf), MSG_WAITALL) == sizeof(buf);
@@ -289,12 +289,60 @@ TOPIC(prefork)
 		MUST(close(fd));
 	}
 	say("served %d", n);
+}
+
+static void tell_to_exit(int port, int times)
+{
+	char buf[100];
+	int i, fd;
+
 	memset(buf, 'q', sizeof(buf));
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < times; i++) {
 		fd = sock_dial(port);
 		MUST(send(fd, buf, sizeof(buf), 0));
 	}
+}
+
+/* two children accept from one listener */
+TOPIC(prefork)
+{
+	int listener, port, i;
+	pid_t pids[2];
+
+	listener = sock_listener(64, &port);
+	for (i = 0; i < 2; i++) {
+		pids[i] = child_start();
+		if (!pids[i])
+			serve_and_exit(listener);
+	}
+	be_served(port, 40);
+	tell_to_exit(port, 2);
 	say("by both %d", child_end(pids[0]) + child_end(pids[1]));
+}
+
+/* ... and the second comes when the first has gone, which leaves it something
+ */
+TOPIC(prefork_late)
+{
+	int listener, port, go[2], i;
+	pid_t pids[2];
+	char byte;
+
+	listener = sock_listener(64, &port);
+	MUST(pipe(go));
+	for (i = 0; i < 2; i++) {
+		pids[i] = child_start();
+		if (pids[i])
+			continue;
+		if (i)
+			MUST(read(go[0], &byte, 1));
+		serve_and_exit(listener);
+	}
+	be_served(port, 4);
+	tell_to_exit(port, 2);
+	say("first %d", child_end(pids[0]));
+	MUST(write(go[1], "", 1));
+	say("second %d", child_end(pids[1]));
 }
 
 TOPIC(listener_to_child)

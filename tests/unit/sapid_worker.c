@@ -106,6 +106,78 @@ TEST(what_nobody_took_is_offered_again_after_unlisten)
 	end();
 }
 
+/* b for its parent a, which never accepts */
+static void relieve_a(int retval)
+{
+	msg = (struct ctrl){ .type = WIRE_EV_UNLISTEN };
+	msg.unlisten.client_index = a.handle;
+	msg.unlisten.context = WIRE_UNLISTEN_RELIEVE;
+	msg.unlisten.wrk_index = a.wrk_index;
+	msg.unlisten.handle = ha;
+	raw_send(&a, &msg);
+	raw_expect(&a, WIRE_EV_UNLISTEN_REPLY, &msg);
+	CHECK(msg.unlisten_reply.retval == retval);
+}
+
+TEST(who_is_relieved_gets_nothing)
+{
+	int i;
+
+	begin();
+	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
+	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
+	raw_get_accept(&a, &msg);
+	CHECK(!raw_listen(&b, "127.0.0.1", 80, 0, NULL));
+	relieve_a(0);
+	raw_accept(&b, 7, &s);
+	for (i = 0; i < 3; i++)
+		raw_pair(&b, &client, 80, &s, &c);
+	CHECK(raw_is_quiet(&a));
+	CHECK(raw_status(&d, "workers") == 1);
+	end();
+}
+
+TEST(nobody_is_relieved_by_nobody)
+{
+	begin();
+	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
+	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
+	raw_get_accept(&a, &msg);
+	relieve_a(WIRE_E_NOLISTEN);
+	CHECK(raw_is_quiet(&a));
+	raw_pair(&a, &client, 80, &s, &c);
+	end();
+}
+
+/* ... who has the socket: a second child may still come for it */
+TEST(what_nobody_took_goes_back_to_who_was_relieved)
+{
+	struct ctrl first;
+	struct raw b2;
+
+	begin();
+	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
+	CHECK(!raw_listen(&b, "127.0.0.1", 80, 0, NULL));
+	relieve_a(0);
+	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
+	raw_write(&client, &c, "early");
+	raw_get_accept(&b, &first);
+	raw_close(&b);
+	raw_get_accept(&a, &msg);
+	CHECK(msg.accepted.handle != first.accepted.handle);
+	CHECK(!raw_add_worker(&b2, &d, &a));
+	CHECK(!raw_listen(&b2, "127.0.0.1", 80, 0, &hb));
+	CHECK(hb == ha);
+	relieve_a(0);
+	raw_get_accept(&b2, &msg);
+	raw_accept_reply(&b2, &msg, 0, 7, &s);
+	raw_read(&b2, &s, "early");
+	raw_close(&b2);
+	raw_expect(&client, WIRE_EV_DISCONNECTED, &msg);
+	raw_expect(&client, WIRE_EV_CLEANUP, &msg);
+	end();
+}
+
 /* b can't send any more: its queue to the daemon was mapped by a */
 TEST(what_nobody_took_is_reset_when_nobody_is_left)
 {

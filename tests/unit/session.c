@@ -234,6 +234,31 @@ TEST(accepted_good_and_bad)
 	finish();
 }
 
+/* A child listens for us: what we had is others' by now, what comes is ours. */
+TEST(relieved)
+{
+	struct ctrl reply = { .type = WIRE_EV_UNLISTEN_REPLY }, c;
+	struct session *l;
+
+	start();
+	app->sapid = true;
+	reply.unlisten_reply.handle = 7;
+	l = listener(7);
+	c = accepted(7, 100);
+	played_say(&p, app, &c);
+	reply.unlisten_reply.retval = WIRE_E_NOLISTEN; /* there is no other */
+	played_say(&p, app, &reply);
+	CHECK(l->n_pending == 1);
+	reply.unlisten_reply.retval = 0;
+	played_say(&p, app, &reply);
+	CHECK(l->n_pending == 0 && l->state == SESSION_LISTENING);
+	CHECK(app_seg(app, PLAYED_DATA)->sessions == 0 && played_quiet(&p));
+	c = accepted(7, 101);
+	played_say(&p, app, &c);
+	CHECK(l->n_pending == 1);
+	finish();
+}
+
 TEST(connected_bad)
 {
 	struct session *s;
