@@ -11,6 +11,14 @@
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
+/*
+ * DOC: A registration is the kernel's (a note, without a sock), ours (an item),
+ * or a kept one (epoll_move.c).  It goes from one to the other while other
+ * threads change it and are told of its events, so what is not found where it
+ * should be is looked for again where it may have gone.  The three kinds of
+ * change stand together here, which makes this file long.
+ */
+
 /* what may come with EPOLLEXCLUSIVE (epoll_ctl(2)) */
 #define EXCLUSIVE_OK                                                        \
 	(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP | EPOLLET | \
@@ -499,6 +507,33 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 	return err;
 }
 
+/* A link came while the kernel had the registration: it moves, or is kept.
+ * With the count of calls raised, so that the peer waits for it. */
+static void bring_over(struct epoll *ep, int fd, struct sock *s)
+{
+	upgrade_lock(); /* pairs with ctl_stream() */
+	epoll_appear_in(ep, fd, s);
+	upgrade_unlock();
+}
+
+/* The kernel has it, and who is adding it has not noted that yet: events may
+ * be reported, and answered, before. */
+static int ctl_unnoted(struct epoll *ep, int op, int fd, struct sock *s,
+		       const struct epoll_event *ev)
+{
+	struct epoll_event copy = ev ? *ev : (struct epoll_event){ 0 };
+	int err;
+
+	s->k_rx++;
+	err = k_epoll_ctl(ep->sock->fd, op, fd, &copy);
+	if (!err) {
+		note_kernel(ep, op, fd, &copy);
+		bring_over(ep, fd, s);
+	}
+	s->k_rx--;
+	return err;
+}
+
 /* What is not here may be on its way: take_grant() has the lock till then. */
 static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		      const struct epoll_event *ev)
@@ -509,7 +544,19 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		return err;
 	upgrade_lock();
 	upgrade_unlock();
-	return try_stream(ep, op, fd, s, ev);
+	err = try_stream(ep, op, fd, s, ev);
+	return err == -ENOENT ? ctl_unnoted(ep, op, fd, s, ev) : err;
+}
+
+/* It was moved, as it had been, between the kernel's change and the note. */
+static bool missed(struct epoll *ep, int op, int fd, struct sock *s)
+{
+	bool moved;
+
+	pthread_mutex_lock(&ep->lock);
+	moved = op == EPOLL_CTL_MOD && item_find(ep, fd, s);
+	pthread_mutex_unlock(&ep->lock);
+	return moved;
 }
 
 /* The kernel's, but not for ever: if it got a link in this moment, the note
@@ -524,13 +571,12 @@ static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 		return ctl_stream(ep, op, fd, s, ev);
 	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
 	if (unlikely(s->link)) {
-		upgrade_lock(); /* pairs with ctl_stream() */
-		epoll_appear_in(ep, fd, s);
-		upgrade_unlock();
+		bring_over(ep, fd, s);
+		/* it may have been taken out before, too */
+		if (err == -ENOENT || (!err && missed(ep, op, fd, s)))
+			err = ctl_stream(ep, op, fd, s, ev);
 	}
 	--s->k_rx;
-	if (unlikely(err == -ENOENT && s->link)) /* it was taken out there */
-		err = ctl_stream(ep, op, fd, s, ev);
 	return err;
 }
 
