@@ -15,9 +15,11 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool taken[WIRE_BELLS_MAX];
-static unsigned serials;
+static unsigned serials, forks;
 
-static int take_number(void)
+/* @serial: set with the lock, or two threads would get the same one, and who
+ * listens to the one bell would believe that it hears the other. */
+static int take_number(unsigned *serial)
 {
 	int i, n = -1;
 
@@ -27,7 +29,7 @@ static int take_number(void)
 	if (i < WIRE_BELLS_MAX) {
 		taken[i] = true;
 		n = i;
-		serials++;
+		*serial = ++serials;
 	}
 	pthread_mutex_unlock(&lock);
 	return n;
@@ -43,12 +45,12 @@ static void give_number(unsigned n)
 struct bell *bell_new(void)
 {
 	struct bell *b = calloc(1, sizeof(*b));
-	int n = b ? take_number() : -1, cancel;
+	int n = b ? take_number(&b->serial) : -1, cancel;
 
 	if (n < 0)
 		goto undo_bell;
 	b->number = (unsigned)n;
-	b->serial = serials;
+	b->forks = forks;
 	b->refs = 1;
 	cancel = cancel_off(); /* close(2) in there is a cancellation point */
 	b->evfd = private_fd(k_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -75,7 +77,7 @@ void bell_put(struct bell *b)
 	if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
 		return;
 	private_close(b->evfd);
-	if (b->number < WIRE_BELLS_MAX)
+	if (b->forks == forks) /* else the number is another bell's here */
 		give_number(b->number);
 	free(b);
 }
@@ -100,4 +102,5 @@ void bells_forked(void)
 {
 	pthread_mutex_init(&lock, NULL);
 	memset(taken, 0, sizeof(taken));
+	forks++;
 }

@@ -19,6 +19,7 @@ struct bell {
 	int evfd;	 /* private */
 	unsigned number; /* what offers call it: below WIRE_BELLS_MAX */
 	unsigned serial; /* no two bells of a process have the same */
+	unsigned forks;	 /* in which life of the process it got its number */
 	_Atomic unsigned refs;
 	_Atomic unsigned given; /* the attachment (app.links_epoch) that has
 				   its descriptor */
