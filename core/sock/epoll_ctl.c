@@ -225,7 +225,8 @@ static struct sock *instance_create(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->kick_fd = ep->inner = -1;
+	ep->kick_fd = -1;
+	ep->inner = -1;
 	ep->sock = s;
 	s->fd = fd;
 	s->epoll = ep;

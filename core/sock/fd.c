@@ -71,7 +71,8 @@ static int copied(int fd, int to)
 	return to;
 }
 
-/* The number that is to be a copy may be a connection's last. */
+/* The number that is to be a copy may be a connection's last; or the one by
+ * which the sock is used, though others mean it, too. */
 static void before_dup(int fd, int to)
 {
 	struct sock *s = sock_get(to), *other;
@@ -79,6 +80,8 @@ static void before_dup(int fd, int to)
 	if (!s)
 		return;
 	other = sock_get(fd);
+	if (s != other)
+		table_renumber(s, to);
 	if (s != other && s->kind == SOCK_LINK && s->entries == 1 &&
 	    k_fcntl(fd, F_GETFD, 0) >= 0)
 		link_closing_unless(s, to, 2);

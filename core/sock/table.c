@@ -287,7 +287,7 @@ void table_renumber(struct sock *s, int fd)
 		return;
 	pthread_mutex_lock(&table_lock);
 	for (i = table_next(0); i >= 0 && s->entries; i = table_next(i + 1))
-		if (table_peek(i) == s) {
+		if (i != fd && table_peek(i) == s) {
 			s->fd = i;
 			break;
 		}

@@ -114,7 +114,7 @@ save_under_load() {
   hash=$(blob 1 "$BATS_TEST_TMPDIR/in")
   redis "$1"
   [ "$(cli "$2" -x set kept < "$BATS_TEST_TMPDIR/in")" = OK ]
-  serve "$2" redis-benchmark -p "$port" -q -c 10 -n 1000000 -r 100000 -t set
+  serve "$2" redis-benchmark -p "$port" -q -l -c 10 -n 1000000 -r 100000 -t set
   load=$server
   within 20 filled
   cli "$2" bgsave
