@@ -67,24 +67,32 @@ subscribed() {
 }
 
 multi() {
+  local i
   redis "$1"
-  run -0 cli "$2" <<< $'multi\nset a 1\nincrby a 41\nget a\nexec'
-  [ "$output" = $'OK\nQUEUED\nQUEUED\nQUEUED\nOK\n42\n42' ]
+  run -0 cli "$2" < <(
+    for i in {1..50}; do echo ping; done
+    echo $'multi\nset a 1\nincrby a 41\nget a\nexec')
+  [ "$(tail -n 7 <<< "$output")" = $'OK\nQUEUED\nQUEUED\nQUEUED\nOK\n42\n42' ]
 }
 
 @test "redis: a transaction" {
   each_pair multi
 }
 
+# With what comes before, the connection has been worth its upgrade.
 blpop() {
-  local client
+  local client i
   redis "$1"
-  serve "$2" redis-cli -p "$port" blpop queue 30
+  for i in {1..50}; do echo ping; done > "$BATS_TEST_TMPDIR/say"
+  echo 'blpop queue 30' >> "$BATS_TEST_TMPDIR/say"
+  serve "$2" sh -c 'exec redis-cli -p "$1" < "$2"' - "$port" \
+    "$BATS_TEST_TMPDIR/say"
   client=$server
   within 20 blocked
   [ "$(cli "$2" rpush queue first)" = 1 ]
   within 20 gone "$client"
-  [ "$(cat "$server_log")" = $'queue\nfirst' ]
+  [ "$(grep -c PONG "$server_log")" = 50 ]
+  [ "$(tail -n 2 "$server_log")" = $'queue\nfirst' ]
 }
 
 blocked() {

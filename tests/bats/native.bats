@@ -48,7 +48,7 @@ api() {
   within 10 grep -q '^port ' "$BATS_TEST_TMPDIR/out"
   port=$(sed -n 's/^port //p' "$BATS_TEST_TMPDIR/out")
   for i in 1 2 3 4; do
-    "$top_builddir/examples/echo_client" 127.0.0.1 "$port" 300 "$((i * 5000))" \
+    "$top_builddir/examples/echo_client" 127.0.0.1 "$port" 5000 "$((i * 5000))" \
       8>&- 3>&- > "$BATS_TEST_TMPDIR/client$i" &
     pids+=($!)
   done
