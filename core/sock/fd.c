@@ -169,15 +169,16 @@ static void set_nonblock(struct sock *s, bool on)
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
 }
 
-/* A link that came meanwhile may have been too early to see the change, or too
- * late for us: pairs with take_over() of upgrade.c. */
+/* The kernel has the change.  A link that came meanwhile may have looked before
+ * it; one that comes after the lock was ours sees it: take_over(). */
 static void flag_changed(struct sock *s, bool on)
 {
 	if (s->kind != SOCK_LINK)
 		return;
-	atomic_thread_fence(memory_order_seq_cst);
+	upgrade_lock();
 	if (s->hold)
 		set_nonblock(s, on);
+	upgrade_unlock();
 }
 
 /* A listener is non-blocking in the kernel for our own sake (open.c); the

@@ -53,11 +53,14 @@ static void need_hold(struct sock *s)
 	}
 }
 
-/* Calls of the parent's threads: nothing here will end them. */
+/* Calls of the parent's threads: nothing here will end them.  What it has
+ * offered is answered there. */
 static void no_calls(struct sock *s)
 {
 	s->k_rx = s->k_tx = 0;
 	s->lost = s->refs - s->entries;
+	if (s->upgrade == UPGRADE_OFFERED)
+		s->upgrade = UPGRADE_IDLE;
 }
 
 static void prepare(void)

@@ -425,20 +425,16 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 }
 
 /* The program's own flags and options, which the kernel has kept so far.  A
- * thread that changes the flag meanwhile does so in the kernel first, and then
- * in the hold if there is one (fd.c). */
+ * thread that changes the flag meanwhile does so in the kernel first, and then,
+ * with grant_lock, in the hold if there is one (fd.c). */
 static void take_over(struct sock *s, int fd)
 {
-	int flags, now = k_fcntl(fd, F_GETFL, 0);
+	int flags = k_fcntl(fd, F_GETFL, 0);
 
-	do {
-		flags = now;
-		if (flags >= 0 && flags & O_NONBLOCK)
-			atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
-		else
-			atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
-		now = k_fcntl(fd, F_GETFL, 0);
-	} while (now != flags);
+	if (flags >= 0 && flags & O_NONBLOCK)
+		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
+	else
+		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
 	sock_take_options(fd, s);
 }
 

@@ -2,6 +2,8 @@
 /*
  * ctrl.h - every control message, as 26.06 has it and where releases differ
  *
+ * DOC: One list of layouts, each with what is asserted of it; it is as long as
+ * the dialects are, and is looked up, not read.
  * Offsets are from the payload, which stands behind the two bytes of the
  * element (struct wire_event).  A message that moved keeps its older layout
  * with the last release that had it in the name; what has no such name is the

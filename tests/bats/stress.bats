@@ -3,12 +3,12 @@ bats_require_minimum_version 1.5.0
 load helpers
 
 # Random schedules on upgraded connections: some seconds here, SAPI_LONG=1 for
-# SAPI_STRESS seconds (60) of each kind.
+# SAPI_STRESS seconds (600) of each kind.
 
 setup_file() {
   export BATS_TEST_TIMEOUT=1000
   if [ -n "$SAPI_LONG" ]; then
-    export seconds=${SAPI_STRESS:-60}
+    export seconds=${SAPI_STRESS:-600}
     BATS_TEST_TIMEOUT=$((seconds + 300))
   else
     export seconds=5

@@ -308,8 +308,9 @@ TOPIC(instance)
 	TRY(recv(near_fd, (char[4]){ 0 }, 4, MSG_DONTWAIT));
 }
 
-/* fewer places than ready sockets: all have their turn */
-TOPIC(few_places)
+/* fewer places than ready sockets: all have their turn; @settled: what moves to
+ * shared memory has done so, as a registered socket, before the first turn */
+static void few_places(bool settled)
 {
 	int ep = ep_new(), fds[5][2], i, turns = 0;
 	struct epoll_event ev[2];
@@ -318,6 +319,8 @@ TOPIC(few_places)
 	for (i = 0; i < 5; i++) {
 		sock_pair(fds[i]);
 		ep_add(ep, fds[i][0], EPOLLIN, (uint64_t)i);
+		if (settled)
+			sock_warm(fds[i]);
 		MUST(send(fds[i][1], "x", 1, 0));
 		until_input(fds[i][0], 1);
 	}
@@ -334,6 +337,16 @@ TOPIC(few_places)
 	say("seen %#x in %d turns", seen, turns);
 	poll(NULL, 0, 1);
 	say("all at once %d", epoll_wait(ep, (struct epoll_event[9]){}, 9, 0));
+}
+
+TOPIC(few_places)
+{
+	few_places(true);
+}
+
+TOPIC(few_moving)
+{
+	few_places(false);
 }
 
 TOPIC(listener)

@@ -140,6 +140,8 @@ int sock_dial(int port);
 int sock_accept(int listener);
 /* Connected, and warm if the mode is: fds[0] the client's end, fds[1] ours. */
 void sock_pair(int fds[2]);
+/* Warm, whatever the mode is. */
+void sock_warm(const int fds[2]);
 void set_nonblock(int fd, bool on);
 void set_int(int fd, int level, int name, int val);
 

@@ -469,17 +469,11 @@ void far_open(void)
 		far_warm();
 }
 
-void sock_pair(int fds[2])
+void sock_warm(const int fds[2])
 {
 	char buf[WARM_SIZE];
-	int listener, port, round = 0;
+	int round = 0;
 
-	listener = sock_listener(8, &port);
-	fds[0] = sock_dial(port);
-	fds[1] = sock_accept(listener);
-	close(listener);
-	if (!mode.warm)
-		return;
 	do {
 		warm_message(buf, round++);
 		whole(fds[0], buf, true);
@@ -487,4 +481,16 @@ void sock_pair(int fds[2])
 		whole(fds[1], buf, true);
 		whole(fds[0], buf, false);
 	} while (buf[0] != 'z');
+}
+
+void sock_pair(int fds[2])
+{
+	int listener, port;
+
+	listener = sock_listener(8, &port);
+	fds[0] = sock_dial(port);
+	fds[1] = sock_accept(listener);
+	close(listener);
+	if (mode.warm)
+		sock_warm(fds);
 }

@@ -135,6 +135,7 @@ static void by_loop(struct rng *r)
 
 	loop_listen(l, listener);
 	run_loop(l, r);
+	loop_free(l);
 }
 
 static void by_forks(void)

@@ -21,6 +21,13 @@
 
 #include "core/base/fdbox.h"
 
+/*
+ * DOC: All that a test says to sapid, or reads of what it answers, a call each,
+ * in the order of a client's life: the daemon's process, the attach socket, the
+ * queues, messages, sessions and their FIFOs.  They share the reading of a
+ * queue, which is why they stand together.
+ */
+
 #define MUST(cond)                                                          \
 	do {                                                                \
 		if (!(cond)) {                                              \

@@ -30,6 +30,14 @@ static void end(void)
 	raw_stop(&d);
 }
 
+/* a listens, and has not accepted what came */
+static void offer_to_a(void)
+{
+	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
+	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
+	raw_get_accept(&a, &msg);
+}
+
 TEST(a_worker_gets_its_own_queue_and_trailer)
 {
 	begin();
@@ -124,9 +132,7 @@ TEST(who_is_relieved_gets_nothing)
 	int i;
 
 	begin();
-	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
-	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
-	raw_get_accept(&a, &msg);
+	offer_to_a();
 	CHECK(!raw_listen(&b, "127.0.0.1", 80, 0, NULL));
 	relieve_a(0);
 	raw_accept(&b, 7, &s);
@@ -140,9 +146,7 @@ TEST(who_is_relieved_gets_nothing)
 TEST(nobody_is_relieved_by_nobody)
 {
 	begin();
-	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
-	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
-	raw_get_accept(&a, &msg);
+	offer_to_a();
 	relieve_a(WIRE_E_NOLISTEN);
 	CHECK(raw_is_quiet(&a));
 	raw_pair(&a, &client, 80, &s, &c);
@@ -182,9 +186,7 @@ TEST(what_nobody_took_goes_back_to_who_was_relieved)
 TEST(what_nobody_took_is_reset_when_nobody_is_left)
 {
 	begin();
-	CHECK(!raw_listen(&a, "127.0.0.1", 80, 0, &ha));
-	CHECK(!raw_connect(&client, "127.0.0.1", 80, 1, &c));
-	raw_get_accept(&a, &msg);
+	offer_to_a();
 	CHECK(!raw_unlisten(&a, ha));
 	raw_expect(&client, WIRE_EV_RESET, &msg);
 	CHECK(msg.close.handle == c.handle);
