@@ -72,6 +72,12 @@ static unsigned item_ready(struct item *it)
 	ready = sock_ready(it->sock, interest(it));
 	if (!et)
 		return ready;
+	/* most often nothing more has come when we look again: then one
+	 * arrival is one edge */
+	if (ready && sock_tail(it->sock) != tail) {
+		tail = sock_tail(it->sock);
+		ready = sock_ready(it->sock, interest(it));
+	}
 	fresh = is_fresh(it, ready);
 	was_seen(it, ready, fresh);
 	/* also if it is not to be reported (too few bytes, or nobody asked for
@@ -146,17 +152,13 @@ static void retire(struct epoll *ep, struct item *it)
 }
 
 /* Fill @evs from the hot items; they go to the back of the list, so that a
- * small @n is fair. */
-static int collect(struct epoll *ep, struct epoll_event *evs, int n)
+ * small @n is fair.  ep->lock held */
+static int collect_locked(struct epoll *ep, struct epoll_event *evs, int n)
 {
-	struct item *it, *last;
+	struct item *it, *last = ep->hot ? ep->hot->hot_prev : NULL;
 	unsigned ready;
 	int got = 0;
 
-	if (!ep->hot)
-		return 0;
-	pthread_mutex_lock(&ep->lock);
-	last = ep->hot ? ep->hot->hot_prev : NULL;
 	while (last && got < n) {
 		it = ep->hot;
 		ep->hot = it->hot_next; /* circular: it is now the last */
@@ -174,6 +176,17 @@ static int collect(struct epoll *ep, struct epoll_event *evs, int n)
 		if (it == last || !ep->hot)
 			break;
 	}
+	return got;
+}
+
+static int collect(struct epoll *ep, struct epoll_event *evs, int n)
+{
+	int got;
+
+	if (!ep->hot)
+		return 0;
+	pthread_mutex_lock(&ep->lock);
+	got = collect_locked(ep, evs, n);
 	pthread_mutex_unlock(&ep->lock);
 	return got;
 }
@@ -275,19 +288,35 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 	return filter(ep, evs, have, got);
 }
 
+/* Ours, behind @have events of the kernel's.  What was added meanwhile, by
+ * another thread, may be one that the kernel has reported just before it was
+ * moved: the program must not be told of it twice in one call. */
+static int collect_behind(struct epoll *ep, struct epoll_event *evs, int have,
+			  int n, unsigned added)
+{
+	int got = 0;
+
+	if (!ep->hot)
+		return have;
+	pthread_mutex_lock(&ep->lock);
+	if (!have || ep->added == added)
+		got = collect_locked(ep, evs + have, n - have);
+	pthread_mutex_unlock(&ep->lock);
+	return have + got;
+}
+
 /* Both; whose turn it is comes first, so that a small @n starves nobody. */
 static int look_both(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 {
-	int got, mine;
+	unsigned added;
+	int got;
 
 	ep->turn = !ep->turn;
 	if (ep->turn || ep->n_hybrids)
 		return look(ep, fd, evs, collect(ep, evs, n), n);
+	added = ep->added; /* before the kernel is asked */
 	got = look(ep, fd, evs, 0, n);
-	if (got < 0)
-		return got;
-	mine = collect(ep, evs + got, n - got);
-	return got + mine;
+	return got < 0 ? got : collect_behind(ep, evs, got, n, added);
 }
 
 /* Milliseconds, never less than asked for. */

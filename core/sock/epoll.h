@@ -51,6 +51,7 @@ struct epoll {
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
 	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
+	_Atomic unsigned added;	  /* items, ever; changed with the lock */
 	_Atomic unsigned n_hybrids;   /* listeners and instances */
 	_Atomic unsigned n_nested;    /* instances alone */
 	_Atomic bool oneshot_hybrids; /* there has been one */
@@ -79,6 +80,8 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
 void epoll_appear_in(struct epoll *ep, int fd, struct sock *s);
 int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 		   const struct epoll_event *ev);
+/* The kernel's registration is gone; with ep->lock */
+void epoll_forget_note(struct epoll *ep, struct item *it);
 /* Forget what is kept, of @s or of all; with table_lock */
 void epoll_unkeep_all(struct epoll *ep, const struct sock *s);
 int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,

@@ -360,6 +360,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 			it->seen_full = told->seen_full;
 		}
 		count_sock(ep, s, 1);
+		ep->added++; /* before it is hot: look_both() */
 		ep->spin_us = MAX(ep->spin_us, s->spin_us);
 	}
 	pthread_mutex_unlock(&ep->lock);
@@ -441,26 +442,40 @@ int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
 	return err;
 }
 
-/* Note what the kernel has agreed to: the socket may become ours. */
+/* Note what the kernel has agreed to: the socket may become ours.  ep->lock
+ * held. */
 static void note_kernel(struct epoll *ep, int op, int fd,
 			const struct epoll_event *ev)
 {
-	struct item *it;
+	struct item *it = item_find(ep, fd, NULL);
 
-	pthread_mutex_lock(&ep->lock);
-	it = item_find(ep, fd, NULL);
 	if (op == EPOLL_CTL_DEL) {
 		if (it)
-			item_free(ep, it);
-	} else {
-		if (!it)
-			it = item_new(ep, fd);
-		if (it) {
-			it->events = ev->events;
-			it->data = ev->data;
-		}
+			epoll_forget_note(ep, it);
+		return;
 	}
+	if (!it)
+		it = item_new(ep, fd);
+	if (it) {
+		it->events = ev->events;
+		it->data = ev->data;
+	}
+}
+
+/* The change and the note at once: in between, the registration might be moved
+ * as it was before, or an event be reported, and answered, to which there is
+ * no note. */
+static int ctl_noted(struct epoll *ep, int epfd, int op, int fd,
+		     struct epoll_event *ev)
+{
+	int err;
+
+	pthread_mutex_lock(&ep->lock);
+	err = k_epoll_ctl(epfd, op, fd, ev);
+	if (!err)
+		note_kernel(ep, op, fd, ev);
 	pthread_mutex_unlock(&ep->lock);
+	return err;
 }
 
 /* From the first wait on, which pairs with this in sock_epoll_pwait2(). */
@@ -476,14 +491,13 @@ static void accepts_by(struct epoll *ep, struct sock *s)
 static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 		      struct sock *s, struct epoll_event *ev)
 {
-	int err = k_epoll_ctl(epfd, op, fd, ev);
+	int err;
 
+	if (!s)
+		return ctl_noted(ep, epfd, op, fd, ev);
+	err = k_epoll_ctl(epfd, op, fd, ev);
 	if (err)
 		return err;
-	if (!s) {
-		note_kernel(ep, op, fd, ev);
-		return 0;
-	}
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
 		accepts_by(ep, s);
 	return epoll_ctl_sock(ep, op, fd, s, ev);
@@ -512,30 +526,12 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
  * With the count of calls raised, so that the peer waits for it. */
 static void bring_over(struct epoll *ep, int fd, struct sock *s)
 {
-	upgrade_lock(); /* pairs with ctl_stream() */
+	upgrade_lock(); /* take_grant() has it till all has moved */
 	epoll_appear_in(ep, fd, s);
 	upgrade_unlock();
 }
 
-/* The kernel has it, and who is adding it has not noted that yet: events may
- * be reported, and answered, before. */
-static int ctl_unnoted(struct epoll *ep, int op, int fd, struct sock *s,
-		       const struct epoll_event *ev)
-{
-	struct epoll_event copy = ev ? *ev : (struct epoll_event){ 0 };
-	int err;
-
-	s->k_rx++;
-	err = k_epoll_ctl(ep->sock->fd, op, fd, &copy);
-	if (!err) {
-		note_kernel(ep, op, fd, &copy);
-		bring_over(ep, fd, s);
-	}
-	s->k_rx--;
-	return err;
-}
-
-/* What is not here may be on its way: take_grant() has the lock till then. */
+/* What is not here may be on its way, or a note of who has just added it. */
 static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		      const struct epoll_event *ev)
 {
@@ -543,21 +539,8 @@ static int ctl_stream(struct epoll *ep, int op, int fd, struct sock *s,
 
 	if (likely(err != -ENOENT) || s->kind != SOCK_LINK)
 		return err;
-	upgrade_lock();
-	upgrade_unlock();
-	err = try_stream(ep, op, fd, s, ev);
-	return err == -ENOENT ? ctl_unnoted(ep, op, fd, s, ev) : err;
-}
-
-/* It was moved, as it had been, between the kernel's change and the note. */
-static bool missed(struct epoll *ep, int op, int fd, struct sock *s)
-{
-	bool moved;
-
-	pthread_mutex_lock(&ep->lock);
-	moved = op == EPOLL_CTL_MOD && item_find(ep, fd, s);
-	pthread_mutex_unlock(&ep->lock);
-	return moved;
+	bring_over(ep, fd, s);
+	return try_stream(ep, op, fd, s, ev);
 }
 
 /* The kernel's, but not for ever: if it got a link in this moment, the note
@@ -573,8 +556,8 @@ static int ctl_may_link(struct epoll *ep, int epfd, int op, int fd,
 	err = ctl_kernel(ep, epfd, op, fd, NULL, ev);
 	if (unlikely(s->link)) {
 		bring_over(ep, fd, s);
-		/* it may have been taken out before, too */
-		if (err == -ENOENT || (!err && missed(ep, op, fd, s)))
+		/* it had been moved before */
+		if (err == -ENOENT)
 			err = ctl_stream(ep, op, fd, s, ev);
 	}
 	--s->k_rx;

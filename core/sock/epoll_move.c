@@ -142,6 +142,18 @@ static void unkeep(struct epoll *ep, struct item *it)
 	item_free(ep, it);
 }
 
+void epoll_forget_note(struct epoll *ep, struct item *it)
+{
+	struct sock *kept = it->kept;
+
+	if (!kept) {
+		item_free(ep, it);
+		return;
+	}
+	unkeep(ep, it);
+	--kept->k_rx;
+}
+
 /* With ep->lock held: to be moved, as *@ev says. */
 static bool take_out(struct epoll *ep, int fd, struct sock *s,
 		     struct epoll_event *ev)
@@ -278,18 +290,14 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 void epoll_unkeep_all(struct epoll *ep, const struct sock *s)
 {
 	struct item *it, *next;
-	struct sock *kept;
 	unsigned i;
 
 	pthread_mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = next) {
 			next = it->next;
-			kept = it->kept;
-			if (!kept || (s && kept != s))
-				continue;
-			unkeep(ep, it);
-			--kept->k_rx;
+			if (it->kept && (!s || it->kept == s))
+				epoll_forget_note(ep, it);
 		}
 	pthread_mutex_unlock(&ep->lock);
 }
