@@ -425,9 +425,16 @@ void app_serve(bool hup)
 	}
 }
 
+static _Atomic int n_doubts;
+
+void app_doubt(int by)
+{
+	n_doubts += by;
+}
+
 bool app_zombies(void)
 {
-	return apps[0].n_zombies || apps[1].n_zombies;
+	return apps[0].n_zombies || apps[1].n_zombies || n_doubts;
 }
 
 int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,

@@ -113,8 +113,11 @@ bool app_any(void);
 /* After a wait that watched app_wait_fds(): drain; @hup: an attachment's
  * socket was ready, so it may be gone. */
 void app_serve(bool hup);
-/* Must a sleep be short because a family shares closed sockets (close.c)? */
+/* Must a sleep be short because a family shares closed sockets (close.c), or
+ * because the kernel will not tell of a death (orphan.c of core/sock)? */
 bool app_zombies(void);
+/* One more of the latter (1), or one less (-1) */
+void app_doubt(int by);
 /* Drain what has come, without a syscall if nothing has. */
 void app_poll(void);
 /* The same with the lock held. */

@@ -76,6 +76,7 @@ void epoll_heat_all(struct epoll *ep);
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
+void epoll_watch_still(struct epoll *ep, struct sock *s, int fd);
 /* A note that the kernel has @fd: it is moved, or kept for a while. */
 void epoll_appear_in(struct epoll *ep, int fd, struct sock *s);
 int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,

@@ -518,7 +518,7 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 		return err;
 	err = epoll_ctl_sock(ep, op, fd, s, ev);
 	if (!err && op == EPOLL_CTL_ADD && s->kind == SOCK_LINK)
-		epoll_watch_link(ep, s, fd);
+		epoll_watch_still(ep, s, fd);
 	return err;
 }
 
@@ -527,7 +527,12 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 static void bring_over(struct epoll *ep, int fd, struct sock *s)
 {
 	upgrade_lock(); /* take_grant() has it till all has moved */
-	epoll_appear_in(ep, fd, s);
+	pthread_mutex_lock(&table_lock);
+	/* who was told by what this thread has just registered may have closed
+	 * it: the number, and its note, is another connection's then */
+	if (table_peek(fd) == s)
+		epoll_appear_in(ep, fd, s);
+	pthread_mutex_unlock(&table_lock);
 	upgrade_unlock();
 }
 

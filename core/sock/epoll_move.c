@@ -59,6 +59,16 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 			 strerrorname_np(-err));
 }
 
+/* The same, unless another thread has closed @fd: it may mean another
+ * connection, which would not be heard then. */
+void epoll_watch_still(struct epoll *ep, struct sock *s, int fd)
+{
+	pthread_mutex_lock(&table_lock);
+	if (table_peek(fd) == s)
+		epoll_watch_link(ep, s, fd);
+	pthread_mutex_unlock(&table_lock);
+}
+
 void epoll_sock_leaves(struct sock *s, int fd)
 {
 	struct watch *w;
@@ -280,7 +290,7 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 	if (op == EPOLL_CTL_MOD) {
 		err = epoll_ctl_sock(ep, EPOLL_CTL_ADD, fd, s, ev);
 		if (!err)
-			epoll_watch_link(ep, s, fd);
+			epoll_watch_still(ep, s, fd);
 	}
 	--s->k_rx;
 	return err;

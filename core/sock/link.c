@@ -189,6 +189,13 @@ static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 	return ev;
 }
 
+/* Full, and the peer has shut down: then the kernel will not say any more. */
+static bool is_doubtful(struct link *l)
+{
+	return unlikely(l->over) && !l->dead &&
+	       (link_peer_flags(&l->end) & PEER_OVER) == WIRE_LINK_FIN;
+}
+
 unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 {
 	bool by_rx = rx_by_ring(s, l), by_tx = true, over = is_ended(l);
@@ -213,6 +220,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ask |= POLLOUT;
 		else if (writable(l))
 			ev |= POLL_OUTPUT;
+		else if (is_doubtful(l))
+			link_doubt(s, l);
 	}
 	if (unlikely(ask))
 		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
@@ -299,6 +308,17 @@ void link_alive(struct sock *s, struct link *l, unsigned revents)
 
 /* --- the end --- */
 
+void link_is_dead(struct sock *s, struct link *l)
+{
+	if (atomic_exchange(&l->dead, true))
+		return;
+	link_doubt_over(l);
+	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
+		s->error = ECONNRESET;
+		k_shutdown(s->fd, SHUT_RDWR);
+	}
+}
+
 /*
  * Who closes or shuts down says so in the link before the kernel does (FIN).
  * Who is killed, or just exits, does not: then nobody will take what is in the
@@ -311,14 +331,9 @@ bool link_see_death(struct sock *s, struct link *l)
 		return false;
 	/* the kernel's word before the flag: they were given in the other
 	 * order */
-	if (!upgrade_has_fin(s->fd) ||
-	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
-	    atomic_exchange(&l->dead, true))
+	if (!upgrade_has_fin(s->fd) || link_peer_flags(&l->end) & WIRE_LINK_FIN)
 		return l->dead;
-	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		s->error = ECONNRESET;
-		k_shutdown(s->fd, SHUT_RDWR);
-	}
+	link_is_dead(s, l);
 	return true;
 }
 
@@ -328,15 +343,23 @@ bool link_see_death(struct sock *s, struct link *l)
  * peer that is busy with its socket), let it: a reset ends just what the peer
  * may still write.  link_closing() takes it back.
  */
-static bool reset_on_death(struct sock *s, int fd, int fin)
+static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 {
 	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
 	struct hold_link *h = &s->hold->link;
 	int queued;
 
-	return h->rx_mode != HOLD_RX_KERNEL && h->tx_ring &&
-	       !k_ioctl(fd, SIOCOUTQ, &queued) && queued <= fin &&
-	       !k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	l->resets =
+		h->rx_mode != HOLD_RX_KERNEL && (h->tx_ring || fin) &&
+		!k_ioctl(fd, SIOCOUTQ, &queued) && queued <= fin &&
+		!k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	return l->resets;
+}
+
+bool link_end_is_told(struct sock *s, int fd, struct link *l)
+{
+	return !(link_flags(&l->end) & WIRE_LINK_FIN) || l->resets ||
+	       reset_on_death(s, fd, l, 1);
 }
 
 static void no_reset(struct sock *s, int fd)
@@ -351,15 +374,15 @@ static void no_reset(struct sock *s, int fd)
  * first, if it can. */
 static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 {
-	bool resets = reset_on_death(s, fd, 0);
+	bool resets = reset_on_death(s, fd, l, 0);
 	int err;
 
 	link_set_flags(&l->end, WIRE_LINK_FIN);
 	err = k_shutdown(fd, how);
 	if (err)
 		no_reset(s, fd);
-	else if (!resets)
-		reset_on_death(s, fd, 1);
+	else if (!resets && !reset_on_death(s, fd, l, 1))
+		l->settled = false; /* upgrade.c tries again */
 	return err;
 }
 
@@ -454,6 +477,7 @@ void link_closing_unless(struct sock *s, int fd, uint32_t refs)
 static void link_free(struct link *l)
 {
 	private_close(l->orphan);
+	link_doubt_over(l);
 	offer_set_user(&l->grant, NULL);
 	link_unlist(l);
 	bell_put(l->bell);

@@ -47,6 +47,9 @@ struct link {
 	_Atomic bool ended;   /* the kernel's connection had something to say */
 	_Atomic bool over;    /* ... that there is an end, or an error */
 	_Atomic bool dead; /* the peer went without a word: link_see_death() */
+	_Atomic bool doubted; /* orphan.c */
+	_Atomic uint64_t asked_ns;
+	_Atomic bool resets; /* killed after shutdown(2), we reset the peer */
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
@@ -169,8 +172,15 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
 /* ... and what it has heard. */
 void link_alive(struct sock *s, struct link *l, unsigned revents);
 int link_shutdown(struct sock *s, int fd, struct link *l, int how);
+/* If we have shut down and are killed, will the peer hear of that? */
+bool link_end_is_told(struct sock *s, int fd, struct link *l);
 /* The kernel has a FIN that the peer did not announce: true if it is dead. */
 bool link_see_death(struct sock *s, struct link *l);
+/* It is: what is in the ring will not be taken. */
+void link_is_dead(struct sock *s, struct link *l);
+/* orphan.c: there is no room behind a FIN; is the peer dead? */
+void link_doubt(struct sock *s, struct link *l);
+void link_doubt_over(struct link *l);
 /* Write the peer's bell if @bell says that it is to be. */
 static inline void link_ring(struct link *l, int bell)
 {

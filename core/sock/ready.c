@@ -11,6 +11,9 @@
 #define TIGHT_LOOKS 100
 #define SPIN_LOST_NS 100000 /* away for so long: the CPU is somebody else's */
 #define SPIN_NEAR_NS 2000   /* pause only; then give the CPU away in between */
+#define SPIN_WAKE_NS 50000  /* what waking a thread takes, on a bad day */
+#define SPIN_SHARED_NS 1000 /* a yield that takes longer: somebody else ran */
+#define SPIN_ALONE 256	    /* waits between two looks for somebody else */
 
 uint64_t sock_now_ns(void)
 {
@@ -164,6 +167,30 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 
 static __thread uint64_t budget_ns __attribute__((tls_model("initial-exec"))) =
 	SOCK_NEVER_NS;
+/* Others run on this CPU: perhaps who is waited for.  So it is given away at
+ * once; with pauses first, two processes on one CPU are no faster than by the
+ * kernel. */
+static __thread bool crowded __attribute__((tls_model("initial-exec")));
+static __thread unsigned waits __attribute__((tls_model("initial-exec")));
+
+/* How long somebody else had the CPU. */
+static uint64_t yield(uint64_t now)
+{
+	uint64_t away;
+
+	sched_yield();
+	away = sock_now_ns() - now;
+	crowded = away > SPIN_SHARED_NS;
+	return away;
+}
+
+/* Two that answer each other at once never make a system call, and would have
+ * two CPUs for whole time slices, while others do an exchange in each. */
+static void yield_seldom(void)
+{
+	if (unlikely(++waits % SPIN_ALONE == 0))
+		yield(sock_now_ns());
+}
 
 void spin_start(struct spin *spin, uint32_t us)
 {
@@ -173,6 +200,7 @@ void spin_start(struct spin *spin, uint32_t us)
 	spin->max_ns = max;
 	if (!max)
 		return;
+	yield_seldom();
 	spin->start_ns = sock_now_ns();
 	spin->end_ns = spin->start_ns + (budget_ns < max ? budget_ns : max);
 }
@@ -183,28 +211,47 @@ bool spin_again(struct spin *spin)
 
 	if (!spin->max_ns)
 		return false;
-	if (++spin->rounds % 8) {
+	if (++spin->rounds % 8 && !crowded) {
 		cpu_relax();
 		return true;
 	}
 	now = sock_now_ns();
 	if (now >= spin->end_ns)
 		return false;
-	if (now - spin->start_ns > SPIN_NEAR_NS) {
-		sched_yield();
-		/* others need the CPU, and have it for a whole slice: whoever
-		 * sleeps is woken sooner than who waits for its turn */
-		if (sock_now_ns() - now > SPIN_LOST_NS) {
-			spin->end_ns = 0;
-			budget_ns /= 2;
-			return false;
-		}
+	/* others need the CPU, and have it for a whole slice: whoever sleeps
+	 * is woken sooner than who waits for its turn */
+	if ((crowded || now - spin->start_ns > SPIN_NEAR_NS) &&
+	    yield(now) > SPIN_LOST_NS) {
+		spin->end_ns = 0;
+		budget_ns /= 2;
+		return false;
 	}
 	return true;
 }
 
-/* The whole wait decides, sleep included (DESIGN.md 3): adapting to spins
- * that won alone sticks at the bottom. */
+/*
+ * The whole wait decides, sleep included (DESIGN.md 3): adapting to spins that
+ * won alone sticks at the bottom.  Of a wait that was slept, the last part was
+ * the waking, which a spin would have saved: so one that was a bit too long is
+ * tried once, but not again soon if all of the spin was in vain.
+ */
+static bool worth_spinning(const struct spin *spin, uint64_t waited)
+{
+	static __thread unsigned in_vain
+		__attribute__((tls_model("initial-exec")));
+
+	if (waited <= spin->max_ns)
+		return true;
+	if (waited > spin->max_ns + SPIN_WAKE_NS)
+		return false;
+	if (budget_ns >= spin->max_ns)
+		in_vain = SPIN_ALONE;
+	if (!in_vain)
+		return true;
+	in_vain--;
+	return false;
+}
+
 void spin_end(struct spin *spin)
 {
 	uint64_t waited;
@@ -212,12 +259,12 @@ void spin_end(struct spin *spin)
 	if (!spin->max_ns)
 		return;
 	waited = sock_now_ns() - spin->start_ns;
-	if (budget_ns > spin->max_ns)
-		budget_ns = spin->max_ns;
-	if (waited > spin->max_ns)
-		budget_ns /= 2;
+	if (!worth_spinning(spin, waited))
+		budget_ns = MIN(budget_ns, spin->max_ns) / 2;
 	else if (budget_ns < spin->max_ns)
 		budget_ns = MIN(spin->max_ns, budget_ns * 2 + 1000);
+	else
+		budget_ns = spin->max_ns;
 }
 
 /* --- waiting --- */
@@ -385,8 +432,10 @@ static bool input_at_once(struct sock *s, unsigned events)
 	const struct link *l = s->link;
 	int i;
 
-	if (s->kind != SOCK_LINK || !s->spin_us || !(events & SOCK_ANY_INPUT))
+	if (s->kind != SOCK_LINK || !s->spin_us || crowded ||
+	    !(events & SOCK_ANY_INPUT))
 		return false;
+	yield_seldom();
 	for (i = 0; i < TIGHT_LOOKS; i++) {
 		if (ring_used(&l->end.rx))
 			return s->hold->link.rx_mode == HOLD_RX_RING;
