@@ -220,11 +220,11 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ask |= POLLOUT;
 		else if (writable(l))
 			ev |= POLL_OUTPUT;
-		else if (is_doubtful(l))
-			link_doubt(s, l);
 	}
 	if (unlikely(ask))
 		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
+	if (want & ~ev & POLLOUT && by_tx && is_doubtful(l) && link_doubt(s, l))
+		return link_ready(s, l, want);
 	if (unlikely(s->error))
 		ev |= POLLERR;
 	return ev;

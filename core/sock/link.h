@@ -178,8 +178,8 @@ bool link_end_is_told(struct sock *s, int fd, struct link *l);
 bool link_see_death(struct sock *s, struct link *l);
 /* It is: what is in the ring will not be taken. */
 void link_is_dead(struct sock *s, struct link *l);
-/* orphan.c: there is no room behind a FIN; is the peer dead? */
-void link_doubt(struct sock *s, struct link *l);
+/* orphan.c: there is no room behind a FIN.  True: the peer is dead. */
+bool link_doubt(struct sock *s, struct link *l);
 void link_doubt_over(struct link *l);
 /* Write the peer's bell if @bell says that it is to be. */
 static inline void link_ring(struct link *l, int bell)

@@ -125,17 +125,19 @@ static bool is_orphan(int fd)
 	return orphan;
 }
 
-void link_doubt(struct sock *s, struct link *l)
+bool link_doubt(struct sock *s, struct link *l)
 {
 	uint64_t now = sock_now_ns();
 
 	if (!atomic_exchange(&l->doubted, true))
 		app_doubt(1);
 	if (now - atomic_load(&l->asked_ns) < ASK_NS)
-		return;
+		return false;
 	l->asked_ns = now;
-	if (is_orphan(s->fd))
-		link_is_dead(s, l);
+	if (!is_orphan(s->fd))
+		return false;
+	link_is_dead(s, l);
+	return true;
 }
 
 void link_doubt_over(struct link *l)

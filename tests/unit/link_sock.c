@@ -215,6 +215,55 @@ TEST(both_directions_move_and_nothing_is_lost)
 	stop();
 }
 
+static ssize_t fill(int fd)
+{
+	static const char buf[4096];
+	ssize_t n, sum = 0;
+
+	while ((n = sock_sendto(fd, buf, sizeof(buf), MSG_DONTWAIT, NULL, 0)) >
+	       0)
+		sum += n;
+	CHECK(n == -EAGAIN);
+	return sum;
+}
+
+/* The server has shut down sending and dies, by a close that libsapi does not
+ * see, before it could see to a reset. */
+TEST(a_death_behind_a_fin)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct link *l;
+	struct ends e;
+	char c;
+
+	start();
+	connect_ends(&e);
+	both_offer(&e);
+	grant_both(&e);
+	talk(&e, 4);
+	l = e.cs->link;
+	link_set_flags(&e.ss->link->end, WIRE_LINK_FIN);
+	CHECK(!k_shutdown(e.s, SHUT_WR));
+	CHECK(sock_recvfrom(e.c, &c, 1, 0, NULL, NULL) == 0);
+	CHECK(fill(e.c) == PLAYED_RING);
+	CHECK(!sock_ready(e.cs, POLLOUT));
+	CHECK(l->doubted && !l->dead && app_zombies());
+	l->asked_ns = 0;
+	CHECK(!sock_ready(e.cs, POLLOUT) && !l->dead);
+	CHECK(dup2(null, e.s) == e.s && !close(null));
+	/* not so soon again */
+	CHECK(!sock_ready(e.cs, POLLOUT));
+	l->asked_ns = 0;
+	CHECK(sock_ready(e.cs, POLLOUT) & POLLOUT);
+	CHECK(l->dead && !l->doubted && !app_zombies());
+	CHECK(sock_sendto(e.c, &c, 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) ==
+	      -ECONNRESET);
+	close_ends(&e);
+	forget_peer();
+	end_thread();
+	stop();
+}
+
 /* A call that is in the kernel reads what comes there, so the peer must go on
  * sending it there. */
 TEST(no_consent_while_a_call_is_in_the_kernel)
