@@ -25,6 +25,9 @@
  * it may leave it locked, while somebody waits.  So a queue in mutex mode is
  * only as good as the processes that map it.  Ours are in eventfd mode, where
  * the lock is between processes of one family, and the daemon takes none.
+ *
+ * Repair has to know each store of a producer, so it stands beside them: that
+ * makes this file long.
  */
 #include "core/shm/mq.h"
 

@@ -25,6 +25,9 @@
  * (app_wait()).  While an instance has no item, a thread sleeps in the
  * kernel's epoll_wait(): an item that appears meanwhile kicks it out
  * (epoll_kick()).
+ *
+ * Busy, spinning, asleep, or in the kernel's own wait: all share the look at
+ * both halves, so they stand together, which makes this file long.
  */
 
 #define LOOK_NS 30000	 /* a busy loop asks the kernel so often */
@@ -179,16 +182,26 @@ static int collect_locked(struct epoll *ep, struct epoll_event *evs, int n)
 	return got;
 }
 
-static int collect(struct epoll *ep, struct epoll_event *evs, int n)
+/* Ours, behind @have events of the kernel's.  What was added meanwhile, by
+ * another thread, may be one that the kernel has reported just before it was
+ * moved: the program must not be told of it twice in one call. */
+static int collect_behind(struct epoll *ep, struct epoll_event *evs, int have,
+			  int n, unsigned added)
 {
-	int got;
+	int got = 0;
 
 	if (!ep->hot)
-		return 0;
+		return have;
 	pthread_mutex_lock(&ep->lock);
-	got = collect_locked(ep, evs, n);
+	if (!have || ep->added == added)
+		got = collect_locked(ep, evs + have, n - have);
 	pthread_mutex_unlock(&ep->lock);
-	return got;
+	return have + got;
+}
+
+static int collect(struct epoll *ep, struct epoll_event *evs, int n)
+{
+	return collect_behind(ep, evs, 0, n, 0);
 }
 
 /* What poll(2) would say of our part of the instance. */
@@ -286,23 +299,6 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 	if (got < 0)
 		return have ? have : got;
 	return filter(ep, evs, have, got);
-}
-
-/* Ours, behind @have events of the kernel's.  What was added meanwhile, by
- * another thread, may be one that the kernel has reported just before it was
- * moved: the program must not be told of it twice in one call. */
-static int collect_behind(struct epoll *ep, struct epoll_event *evs, int have,
-			  int n, unsigned added)
-{
-	int got = 0;
-
-	if (!ep->hot)
-		return have;
-	pthread_mutex_lock(&ep->lock);
-	if (!have || ep->added == added)
-		got = collect_locked(ep, evs + have, n - have);
-	pthread_mutex_unlock(&ep->lock);
-	return have + got;
 }
 
 /* Both; whose turn it is comes first, so that a small @n starves nobody. */

@@ -362,11 +362,12 @@ bool link_end_is_told(struct sock *s, int fd, struct link *l)
 	       reset_on_death(s, fd, l, 1);
 }
 
-static void no_reset(struct sock *s, int fd)
+static void no_reset(struct sock *s, int fd, struct link *l)
 {
 	struct linger lg = { .l_onoff = s->linger >= 0,
 			     .l_linger = s->linger >= 0 ? s->linger : 0 };
 
+	l->resets = false;
 	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 }
 
@@ -374,14 +375,15 @@ static void no_reset(struct sock *s, int fd)
  * first, if it can. */
 static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 {
-	bool resets = reset_on_death(s, fd, l, 0);
 	int err;
+
+	reset_on_death(s, fd, l, 0);
 
 	link_set_flags(&l->end, WIRE_LINK_FIN);
 	err = k_shutdown(fd, how);
 	if (err)
-		no_reset(s, fd);
-	else if (!resets && !reset_on_death(s, fd, l, 1))
+		no_reset(s, fd, l);
+	else if (!link_end_is_told(s, fd, l))
 		l->settled = false; /* upgrade.c tries again */
 	return err;
 }
@@ -427,7 +429,7 @@ static void link_over(struct sock *s, int fd, struct link *l)
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {
-		no_reset(s, fd);
+		no_reset(s, fd, l);
 	}
 }
 

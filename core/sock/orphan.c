@@ -20,7 +20,8 @@
  * connection for the bytes that are unread.  So whoever waits for room behind
  * a FIN asks the kernel's socket diagnostics, some times a second, whether the
  * peer's socket still has an owner.  That takes both in one network namespace:
- * elsewhere it is not found.
+ * elsewhere it is not found.  A peer that lies in its flags makes us ask in
+ * vain; the answer is the kernel's.
  */
 
 #define ASK_NS (APP_REAP_MS * UINT64_C(1000000))
@@ -116,11 +117,12 @@ static bool is_orphan(int fd)
 	struct question q;
 	bool orphan = false;
 
-	nl = k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+	/* high, where a program that closes what it finds does not come */
+	nl = private_fd(k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+				 NETLINK_SOCK_DIAG));
 	if (nl >= 0 && !question_set(&q, fd))
 		orphan = ask(nl, &q);
-	if (nl >= 0)
-		k_close(nl);
+	private_close(nl);
 	cancel_back(cancel);
 	return orphan;
 }
