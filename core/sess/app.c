@@ -359,28 +359,34 @@ int app_send_ctrl(struct app *app, const struct ctrl *c)
 
 /* --- sleeping --- */
 
-unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 2],
-		      uint32_t events[APP_WAIT_EXTRA - 2])
+/* Let attachments wake @w.  What came before is told at once: the eventfd is
+ * read by whom it woke alone. */
+static void listen_to_apps(struct waiter *w)
 {
-	unsigned i, n = 0;
+	unsigned k, epoch = app_epoch; /* before the numbers */
+	int err = 0;
 
-	for (i = 0; i < APP_N; i++) {
-		if (!apps[i].attached)
+	if (likely(w->epoch == epoch))
+		return;
+	for (k = 0; k < APP_N && !err; k++) {
+		if (!apps[k].attached)
 			continue;
-		fd[n] = apps[i].app_evfd;
-		events[n++] = POLLIN;
-		/* no POLLIN: a descriptor in flight is no hang-up */
-		fd[n] = apps[i].sock;
-		events[n++] = 0;
+		err = waiter_listen_to(w, apps[k].app_evfd, EPOLLIN,
+				       WOKEN_BY_APP(2 * k));
+		/* no EPOLLIN: a descriptor in flight is no hang-up */
+		if (!err)
+			err = waiter_listen_to(w, apps[k].sock, 0,
+					       WOKEN_BY_APP(2 * k + 1));
 	}
-	return n;
+	w->deaf = err;
+	w->epoch = epoch;
 }
 
-/* Look after the attachments whose descriptors were ready. */
-static void serve(const struct pollfd *fds, unsigned n)
+/* Look after the attachments that woke us. */
+static void serve(uint32_t by)
 {
 	int cancel = cancel_off();
-	unsigned i, k;
+	unsigned k;
 
 	for (k = 0; k < APP_N; k++) {
 		struct app *app = &apps[k];
@@ -388,17 +394,14 @@ static void serve(const struct pollfd *fds, unsigned n)
 		if (!app->attached)
 			continue;
 		pthread_mutex_lock(&app->lock);
-		for (i = 0; i < n; i++) {
-			if (!fds[i].revents || app->state != APP_ATTACHED)
-				continue;
-			if (fds[i].fd == app->app_evfd) {
-				mq_reset_event(&app->app_mq);
-				app_drain(app);
-			} else if (fds[i].fd == app->sock &&
-				   fds[i].revents & (POLLHUP | POLLERR)) {
-				app_drain(app);
-				gone(app);
-			}
+		if (by & WOKEN_BY_APP(2 * k) && app->state == APP_ATTACHED) {
+			mq_reset_event(&app->app_mq);
+			app_drain(app);
+		}
+		if (by & WOKEN_BY_APP(2 * k + 1) &&
+		    app->state == APP_ATTACHED && hung_up(app)) {
+			app_drain(app);
+			gone(app);
 		}
 		if (app->n_zombies)
 			session_reap(app);
@@ -409,20 +412,12 @@ static void serve(const struct pollfd *fds, unsigned n)
 
 void app_serve(bool hup)
 {
-	struct pollfd pfd[2];
 	unsigned k;
+	uint32_t by = 0;
 
-	for (k = 0; k < APP_N; k++) {
-		if (!apps[k].attached)
-			continue;
-		pfd[0] = (struct pollfd){ .fd = apps[k].app_evfd,
-					  .revents = POLLIN };
-		pfd[1] = (struct pollfd){ .fd = apps[k].sock,
-					  .revents = hup && hung_up(&apps[k])
-							     ? POLLHUP
-							     : 0 };
-		serve(pfd, 2);
-	}
+	for (k = 0; k < APP_N; k++)
+		by |= WOKEN_BY_APP(2 * k) | (hup ? WOKEN_BY_APP(2 * k + 1) : 0);
+	serve(by);
 }
 
 static _Atomic int n_doubts;
@@ -437,35 +432,60 @@ bool app_zombies(void)
 	return apps[0].n_zombies || apps[1].n_zombies || n_doubts;
 }
 
+/* Sleep on @n descriptors and on what wakes @w. */
+static int64_t sleep_both(struct waiter *w, struct pollfd *fds, nfds_t n,
+			  const struct timespec *timeout, const sigset_t *mask)
+{
+	static const struct timespec zero;
+	int64_t by = 0;
+	int ret, cancel;
+
+	fds[n] = (struct pollfd){ .fd = w->inner, .events = POLLIN };
+	ret = k_ppoll(fds, n + 1, timeout, mask);
+	if (ret <= 0 || !fds[n].revents)
+		return ret < 0 ? ret : 0;
+	cancel = cancel_off();
+	by = waiter_sleep(w, &zero, NULL);
+	cancel_back(cancel);
+	return by < 0 ? 0 : by;
+}
+
+/* How long, if something must be looked at now and then. */
+static const struct timespec *at_most(const struct waiter *w,
+				      const struct timespec *timeout)
+{
+	static const struct timespec reap = { .tv_nsec =
+						      APP_REAP_MS * 1000000 },
+				     soon = { .tv_nsec = 1000000 };
+	const struct timespec *most = w->deaf	      ? &soon
+				      : app_zombies() ? &reap
+						      : NULL;
+
+	if (most && timeout && !timeout->tv_sec &&
+	    timeout->tv_nsec < most->tv_nsec)
+		return timeout;
+	return most ? most : timeout;
+}
+
 int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	     const struct timespec *timeout, const sigset_t *mask)
 {
-	static const struct timespec reap = { .tv_nsec =
-						      APP_REAP_MS * 1000000 };
-	int fd[APP_WAIT_EXTRA - 2], ret;
-	uint32_t events[APP_WAIT_EXTRA - 2];
-	unsigned i, k;
+	int64_t by;
+	nfds_t i;
+	int ready = 0;
 
-	k = app_wait_fds(fd, events);
-	for (i = 0; i < k; i++)
-		fds[n + i] = (struct pollfd){ .fd = fd[i],
-					      .events = (short)events[i] };
-	fds[n + k] = (struct pollfd){ .fd = w->evfd, .events = POLLIN };
-	fds[n + k + 1] = (struct pollfd){ .fd = w->inner, .events = POLLIN };
-	if (app_zombies() &&
-	    (!timeout || timeout->tv_sec || timeout->tv_nsec > reap.tv_nsec))
-		timeout = &reap;
-	ret = k_ppoll(fds, n + k + 2, timeout, mask);
-	if (ret < 0)
-		return ret;
-	if (fds[n + k].revents)
-		waiter_woken(w);
-	if (fds[n + k + 1].revents)
-		waiter_heard(w);
-	serve(fds + n, k);
-	for (ret = 0, i = 0; i < n; i++)
-		ret += fds[i].revents != 0;
-	return ret;
+	listen_to_apps(w);
+	w->revents = 0;
+	timeout = at_most(w, timeout);
+	by = n ? sleep_both(w, fds, n, timeout, mask)
+	       : waiter_sleep(w, timeout, mask);
+	if (by < 0)
+		return (int)by;
+	if (by & ~(WOKEN_BY_OTHERS | WOKEN_BY_CONNECTION) || app_zombies())
+		serve((uint32_t)by);
+	for (i = 0; i < n; i++)
+		ready += fds[i].revents != 0;
+	return ready;
 }
 
 /* A session layer on this host answers within some 100 us: worth a look or
@@ -487,7 +507,6 @@ static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
 {
 	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
 	enum session_state was = s->state;
-	struct pollfd fds[APP_WAIT_EXTRA];
 	struct timespec ts;
 	struct waiter *w;
 	int err;
@@ -507,7 +526,7 @@ static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
 		ts.tv_sec = (time_t)((end - now) / 1000);
 		ts.tv_nsec = (long)((end - now) % 1000) * 1000000;
 		pthread_mutex_unlock(&app->lock);
-		err = app_wait(w, fds, 0, &ts, NULL);
+		err = app_wait(w, NULL, 0, &ts, NULL);
 		pthread_mutex_lock(&app->lock);
 		if (err < 0 && err != -EINTR)
 			break;

@@ -110,7 +110,7 @@ struct app *app_nth(unsigned i);
 /* Attached in this process?  Without the lock. */
 bool app_any(void);
 
-/* After a wait that watched app_wait_fds(): drain; @hup: an attachment's
+/* After a wait that these may have ended: drain; @hup: an attachment's
  * socket was ready, so it may be gone. */
 void app_serve(bool hup);
 /* Must a sleep be short because a family shares closed sockets (close.c), or
@@ -132,17 +132,13 @@ int app_send_ctrl(struct app *app, const struct ctrl *c) MUST_CHECK;
  * Sleep until @w is rung, one of @n descriptors is ready, or @timeout (NULL:
  * for ever) is over; drains on the way.  The descriptors' revents are set as
  * by poll(2).  >= 0: look again; -EINTR, -ENOMEM.  *expired: time is up.
- * @fds has room for APP_WAIT_EXTRA more behind @n.
+ * @fds has room for APP_WAIT_EXTRA more behind @n.  What waiter_follow() named
+ * is in w->revents.
  */
-#define APP_WAIT_EXTRA (2 + 2 * APP_N)
+#define APP_WAIT_EXTRA 1
 int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	     const struct timespec *timeout, const sigset_t *mask);
-/* Descriptors that an epoll instance must watch, edge-triggered, to be woken
- * when something comes: fills @fd and @events, returns how many (at most
- * APP_WAIT_EXTRA - 2). */
-unsigned app_wait_fds(int fd[APP_WAIT_EXTRA - 2],
-		      uint32_t events[APP_WAIT_EXTRA - 2]);
-/* Grows when attachments come or go, so that those sets are renewed. */
+/* Grows when attachments come or go, so that waiters listen to them. */
 extern _Atomic unsigned app_epoch;
 
 /* Wait, with app.lock held, until @s is neither BINDING nor CONNECTING; the

@@ -296,6 +296,7 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 	cancel = cancel_off(); /* only a sleep is prepared for it */
 	got = k_epoll_pwait(fd, evs + have, n - have, 0, NULL);
 	cancel_back(cancel);
+	ep->spoke = got > 0;
 	if (got < 0)
 		return have ? have : got;
 	return filter(ep, evs, have, got);
@@ -315,40 +316,19 @@ static int look_both(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 	return got < 0 ? got : collect_behind(ep, evs, got, n, added);
 }
 
-/* Milliseconds, never less than asked for. */
-static int millis(const struct timespec *ts)
-{
-	if (!ts)
-		return -1;
-	if (ts->tv_sec >= INT_MAX / 1000 - 1)
-		return INT_MAX;
-	return (int)(ts->tv_sec * 1000 + (ts->tv_nsec + 999999) / 1000000);
-}
-
-static int wait_kernel(int fd, struct epoll_event *evs, int n,
-		       const struct timespec *timeout, const sigset_t *mask)
-{
-	int got = -ENOSYS;
-
-	if (timeout && timeout->tv_nsec % 1000000)
-		got = k_epoll_pwait2(fd, evs, n, timeout, mask);
-	if (got == -ENOSYS) /* before Linux 5.11, or not needed */
-		got = k_epoll_pwait(fd, evs, n, millis(timeout), mask);
-	return got;
-}
-
 /* --- waiting --- */
 
 /* Ours, and the kernel's if it has not been asked for a while: a busy socket
- * must not starve the program's other descriptors. */
-static int look_busy(struct epoll *ep, int fd, struct epoll_event *evs, int n)
+ * must not starve the program's other descriptors.  Who has time to spin finds
+ * theirs later, and need not ask if they had nothing the last time. */
+static int look_busy(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+		     bool zero)
 {
-	int got;
-
-	if (sock_now_ns() - ep->looked_ns > LOOK_NS)
+	if (sock_now_ns() - ep->looked_ns <= LOOK_NS)
+		return collect(ep, evs, n);
+	if (zero || ep->spoke || epoll_ready(ep))
 		return look_both(ep, fd, evs, n);
-	got = collect(ep, evs, n);
-	return got;
+	return 0;
 }
 
 static int spin(struct epoll *ep, int fd, struct epoll_event *evs, int n,
@@ -370,7 +350,7 @@ static const struct timespec *left(uint64_t end, struct timespec *ts)
 {
 	uint64_t now;
 
-	if (end == UINT64_MAX)
+	if (end == SOCK_NEVER_NS)
 		return NULL;
 	now = sock_now_ns();
 	now = now < end ? end - now : 0;
@@ -410,16 +390,16 @@ static int sleep_blind(struct epoll *ep, struct waiter *w, struct pollfd *fds,
 	return got;
 }
 
-static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
-		      const sigset_t *mask)
+/* @fds: who ended it, of the kernel and of the links. */
+static int sleep_once(struct epoll *ep, struct pollfd *fds, struct waiter *w,
+		      uint64_t end, const sigset_t *mask)
 {
-	struct pollfd fds[2 + APP_WAIT_EXTRA];
 	struct timespec ts;
-	int err;
+	int err, got;
 
 	link_tidy();
-	fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = ep->inner, .events = POLLIN };
+	fds[0].revents = 0;
 	err = epoll_listen_nested(ep, w);
 	/* everything that is ready was reported before, so whoever fires
 	 * from here on finds this thread's watch and rings it */
@@ -427,7 +407,9 @@ static int sleep_once(struct epoll *ep, int fd, struct waiter *w, uint64_t end,
 		return 0;
 	if (unlikely(ep->blind || err))
 		return sleep_blind(ep, w, fds, end, mask);
-	return app_wait(w, fds, 2, left(end, &ts), mask);
+	got = app_wait(w, fds, 2, left(end, &ts), mask);
+	ep->looked_ns = sock_now_ns();
+	return got;
 }
 
 struct sleeper {
@@ -445,21 +427,29 @@ static void cancelled(void *arg)
 	sock_put(sl->es);
 }
 
+/* A sleep asks the kernel, and says for whom to ask again. */
 static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 			int n, uint64_t end, const sigset_t *mask)
 {
+	struct pollfd fds[2 + APP_WAIT_EXTRA] = { { .fd = fd,
+						    .events = POLLIN } };
 	struct epoll *ep = sl->es->epoll;
+	bool over = false;
 	int got;
 
 	do {
 		waiter_reset(sl->watch.waiter);
 		app_poll();
+		if (fds[1].revents && ep->n_links)
+			epoll_look_inner(ep);
 		epoll_hear_nested(ep);
 		epoll_scan_cold(ep);
-		got = look_both(ep, fd, evs, n);
-		if (got || (end != UINT64_MAX && sock_now_ns() >= end))
+		over = end != SOCK_NEVER_NS && sock_now_ns() >= end;
+		got = fds[0].revents || over ? look_both(ep, fd, evs, n)
+					     : collect(ep, evs, n);
+		if (got || over)
 			break;
-		got = sleep_once(ep, fd, sl->watch.waiter, end, mask);
+		got = sleep_once(ep, fds, sl->watch.waiter, end, mask);
 		/* also without an item: the next one rings this thread */
 	} while (got >= 0);
 	return got;
@@ -530,7 +520,7 @@ static int wait_bare(struct sock *es, int fd, struct epoll_event *evs, int n,
 
 	ep->bare++;
 	pthread_cleanup_push(cancelled_bare, &b);
-	got = ep->n_items ? 0 : wait_kernel(fd, evs, n, timeout, mask);
+	got = ep->n_items ? 0 : waiter_epoll(fd, evs, n, timeout, mask);
 	pthread_cleanup_pop(0);
 	left_bare(ep, fd);
 	return got > 0 ? filter(ep, evs, 0, got) : got;
@@ -574,7 +564,7 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		next = left(end, &ts);
 	}
 	app_poll();
-	got = look_busy(ep, fd, evs, n);
+	got = look_busy(ep, fd, evs, n, zero);
 	if (got)
 		return got;
 	if (zero) {
@@ -601,7 +591,7 @@ int sock_epoll_pwait2(int fd, struct epoll_event *evs, int n,
 	if (!s || s->kind != SOCK_EPOLL || n <= 0 || n > EP_MAX_EVENTS) {
 		if (s)
 			sock_put(s);
-		return wait_kernel(fd, evs, n, timeout, mask);
+		return waiter_epoll(fd, evs, n, timeout, mask);
 	}
 	if (unlikely(!s->epoll->waited))
 		s->epoll->waited = true;

@@ -49,6 +49,7 @@ struct epoll {
 	_Atomic bool kicked;
 	_Atomic uint32_t spin_us;
 	_Atomic uint64_t looked_ns; /* when the kernel was asked last */
+	_Atomic bool spoke;	    /* ... and had something */
 	_Atomic bool turn;	  /* who comes first when both have something */
 	_Atomic unsigned n_items; /* with a sock */
 	_Atomic unsigned added;	  /* items, ever; changed with the lock */

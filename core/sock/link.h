@@ -42,6 +42,7 @@ struct link {
 	struct link_end end;
 	struct offer_grant grant;
 	struct bell *bell; /* ours, that the peer rings; referenced */
+	uint32_t serial;   /* no two links of a process have the same */
 	struct link_lock rx_lock, tx_lock;
 	_Atomic bool settled; /* consented and switched: nothing left to do */
 	_Atomic bool ended;   /* the kernel's connection had something to say */

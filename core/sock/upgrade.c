@@ -406,11 +406,13 @@ void upgrade_work(struct sock *s, int fd)
 static int link_new(struct sock *s, const struct offer_grant *g,
 		    struct link **out)
 {
+	static _Atomic uint32_t serials;
 	struct link *l = calloc(1, sizeof(*l));
 	int err;
 
 	if (!l)
 		return -ENOMEM;
+	l->serial = ++serials;
 	l->grant = *g;
 	l->orphan = -1;
 	pthread_mutex_init(&l->rx_lock.mine, NULL);

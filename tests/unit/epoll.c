@@ -57,16 +57,13 @@ static void start(struct end *e, int n)
 
 static void finish(struct end *e, int n)
 {
-	struct waiter *w;
 	int i;
 
 	for (i = 0; i < n; i++)
 		CHECK(!sock_close(e[i].fd));
 	played_hang_up(&p);
 	app_serve(true);
-	CHECK(!waiter_get(&w));
-	private_close(w->evfd);
-	w->evfd = -1;
+	waiter_forked();		/* closes what the thread has */
 	private_close(private_next(0)); /* the family's */
 	CHECK(private_next(0) < 0);
 	played_close(&p);

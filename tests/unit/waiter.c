@@ -2,19 +2,22 @@
 /* waiter.c - a ring is never lost, and never rings for ever */
 #include "core/sess/waiter.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "tests/unit/tap.h"
 
 #define ROUNDS 20000
 
-static int readable(struct waiter *w, int ms)
+/* Does a sleep end, and take what ended it? */
+static int woken(struct waiter *w, int ms)
 {
-	struct pollfd p = { .fd = w->evfd, .events = POLLIN };
+	struct timespec ts = { .tv_sec = ms / 1000,
+			       .tv_nsec = ms % 1000 * 1000000 };
 
-	return poll(&p, 1, ms);
+	return waiter_sleep(w, &ts, NULL) == WOKEN_BY_OTHERS;
 }
 
 static struct waiter *mine(void)
@@ -28,20 +31,20 @@ static struct waiter *mine(void)
 
 static void put_away(struct waiter *w)
 {
-	private_close(w->evfd);
-	w->evfd = -1;
+	CHECK(w->evfd >= 0);
+	waiter_forked(); /* closes both */
+	CHECK(w->evfd < 0 && w->inner < 0);
 }
 
 TEST(ring_before_the_sleep_is_kept)
 {
 	struct waiter *w = mine();
 
-	CHECK(!readable(w, 0));
+	CHECK(!woken(w, 0));
 	waiter_ring(w);
 	waiter_ring(w);
-	CHECK(readable(w, 0) == 1);
-	waiter_woken(w);
-	CHECK(!readable(w, 0));
+	CHECK(woken(w, 0));
+	CHECK(!woken(w, 0));
 	put_away(w);
 }
 
@@ -56,9 +59,8 @@ TEST(late_write_wakes_once)
 	CHECK(!w->rung);
 	/* its write */
 	CHECK(write(w->evfd, &one, 8) == 8);
-	CHECK(readable(w, 0) == 1);
-	waiter_woken(w);
-	CHECK(!readable(w, 0));
+	CHECK(woken(w, 0));
+	CHECK(!woken(w, 0));
 	put_away(w);
 }
 
@@ -93,13 +95,75 @@ TEST(no_lost_ring)
 			waiter_reset(p.w);
 			if (p.asked == i)
 				break;
-			CHECK(readable(p.w, 5000) == 1);
-			waiter_woken(p.w);
+			CHECK(woken(p.w, 5000));
 		}
 		p.done = i;
 	}
 	CHECK(!pthread_join(t, NULL));
 	put_away(p.w);
+}
+
+static int64_t sleep_now(struct waiter *w)
+{
+	static const struct timespec zero;
+
+	return waiter_sleep(w, &zero, NULL);
+}
+
+TEST(follows_one_connection)
+{
+	struct waiter *w = mine();
+	int a[2], b[2];
+
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, a));
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, b));
+	CHECK(!waiter_follow(w, a[0], EPOLLIN, 1));
+	CHECK(!sleep_now(w));
+	/* an event between two sleeps is kept, and asked for again */
+	CHECK(write(a[1], "x", 1) == 1);
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION && w->revents == EPOLLIN);
+	CHECK(!sleep_now(w));
+	CHECK(!waiter_follow(w, a[0], EPOLLIN, 1));
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION);
+	/* less, then more is asked of it */
+	CHECK(!waiter_follow(w, a[0], EPOLLRDHUP, 1));
+	CHECK(!sleep_now(w));
+	CHECK(!waiter_follow(w, a[0], EPOLLRDHUP | EPOLLOUT, 1));
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION && w->revents == EPOLLOUT);
+	/* another one: the first is heard no more */
+	CHECK(!waiter_follow(w, a[0], EPOLLIN | EPOLLRDHUP, 1));
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION);
+	CHECK(!waiter_follow(w, a[0], EPOLLRDHUP, 1));
+	CHECK(!waiter_follow(w, b[0], EPOLLRDHUP, 2));
+	CHECK(!close(a[1]));
+	CHECK(!sleep_now(w));
+	CHECK(!close(b[1]));
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION);
+	CHECK(w->revents & EPOLLRDHUP);
+	CHECK(!close(a[0]) && !close(b[0]));
+	put_away(w);
+}
+
+TEST(one_that_another_holds_wakes_once)
+{
+	struct waiter *w = mine();
+	int a[2], kept, b[2];
+
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, a));
+	CHECK(!waiter_follow(w, a[0], EPOLLIN, 1));
+	kept = dup(a[0]); /* as a child would have it */
+	CHECK(kept >= 0 && !close(a[0]));
+	CHECK(!socketpair(AF_UNIX, SOCK_STREAM, 0, b));
+	CHECK(b[0] == a[0]); /* the number is another's now */
+	CHECK(!waiter_follow(w, b[0], EPOLLIN, 2));
+	CHECK(write(a[1], "x", 1) == 1);
+	CHECK(sleep_now(w) == WOKEN_BY_OTHERS);
+	CHECK(write(a[1], "x", 1) == 1);
+	CHECK(!sleep_now(w));
+	CHECK(write(b[1], "x", 1) == 1);
+	CHECK(sleep_now(w) == WOKEN_BY_CONNECTION);
+	CHECK(!close(kept) && !close(a[1]) && !close(b[0]) && !close(b[1]));
+	put_away(w);
 }
 
 static void *gets_one(void *arg)
