@@ -285,7 +285,7 @@ static bool is_fault(int sig)
 
 /* Which handler ran is not to be known; only if every handler of the program
  * asks for restarts do we restart. */
-static bool restarts(void)
+bool sock_restarts(void)
 {
 	struct sigaction sa;
 	int sig;
@@ -386,8 +386,9 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			link_alive(s, s->link, (unsigned short)fds[0].revents);
 		else if (ret > 0)
 			return 0; /* the kernel's part of a listener */
-		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||
-				      events & SOCK_NO_RESTART || !restarts()))
+		if (ret == -EINTR &&
+		    (end_ns != SOCK_NEVER_NS || events & SOCK_NO_RESTART ||
+		     !sock_restarts()))
 			return ret;
 		if (ret < 0 && ret != -EINTR)
 			return ret;
@@ -474,7 +475,7 @@ static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
 		app_poll();
 		err = sock_nap(end_ns, NULL);
 		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
-			    events & SOCK_NO_RESTART || !restarts()))
+			    events & SOCK_NO_RESTART || !sock_restarts()))
 			return err;
 	}
 	return 0;
