@@ -64,6 +64,7 @@
 	X(shutdown)      \
 	X(socket)        \
 	X(socketpair)    \
+	X(splice)        \
 	X(write)         \
 	X(writev)
 

@@ -102,6 +102,14 @@ EXPORT ssize_t sendfile(int out, int in, off_t *off, size_t len)
 _Static_assert(sizeof(off_t) == 8, "sendfile64 would be another function");
 ALIAS(sendfile64, sendfile);
 
+EXPORT ssize_t splice(int in, off_t *in_off, int out, off_t *out_off,
+		      size_t len, unsigned flags)
+{
+	if (likely(!sock_is(in) && !sock_is(out)))
+		return REAL(splice)(in, in_off, out, out_off, len, flags);
+	return ret(sock_splice(in, in_off, out, out_off, len, flags));
+}
+
 /* The fortified forms: libc's own is the one that complains and aborts. */
 
 EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)

@@ -109,6 +109,13 @@
 	X(int, shutdown, (int fd, int how), (fd, how))                         \
 	X(int, socket, (int domain, int type, int proto),                      \
 	  (domain, type, proto))                                               \
+	X(ssize_t, splice,                                                     \
+	  (int in, off_t *in_off, int out, off_t *out_off, size_t len,         \
+	   unsigned flags),                                                    \
+	  (in, in_off, out, out_off, len, flags))                              \
+	X(ssize_t, vmsplice,                                                   \
+	  (int fd, const struct iovec *iov, size_t n, unsigned flags),         \
+	  (fd, iov, n, flags))                                                 \
 	X(ssize_t, write, (int fd, const void *buf, size_t len),               \
 	  (fd, buf, len))                                                      \
 	X(ssize_t, writev, (int fd, const struct iovec *iov, int n),           \

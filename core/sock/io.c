@@ -357,17 +357,11 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 	return (ssize_t)done;
 }
 
-static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
-			 int flags)
+/* Connected, or the error; waits for connect(2). */
+static ssize_t send_begin(struct sock *s, int flags)
 {
-	ssize_t want = cursor_total(iov, n), ret;
-	struct app *app = s->sess->app;
 	int err;
 
-	if (want < 0)
-		return want;
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	app_poll(); /* who only sends must learn that the peer has left */
 	while ((err = not_open(s)) == -EAGAIN) {
 		if (flags & MSG_DONTWAIT || sock_nonblock(s))
@@ -376,10 +370,29 @@ static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
 		if (err)
 			return err;
 	}
-	if (err == -EPIPE || err == -ENOTCONN)
-		return pipe_error(s, flags);
-	if (err)
-		return err;
+	return err == -EPIPE || err == -ENOTCONN ? pipe_error(s, flags) : err;
+}
+
+ssize_t session_send_begin(struct sock *s, size_t want)
+{
+	ssize_t err = send_begin(s, 0);
+
+	return err || likely(!send_over(s)) ? err : send_end(s, want, 0);
+}
+
+static ssize_t send_sock(struct sock *s, const struct iovec *iov, int n,
+			 int flags)
+{
+	ssize_t want = cursor_total(iov, n), ret;
+	struct app *app = s->sess->app;
+
+	if (want < 0)
+		return want;
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	ret = send_begin(s, flags);
+	if (ret)
+		return ret;
 	if (!want)
 		return send_over(s) && s->hold->flags & HOLD_WR_SHUT
 			       ? pipe_error(s, flags)
@@ -415,15 +428,15 @@ static struct sock *stream_of(int fd)
 	((s)->kind == SOCK_LINK && link_enter_kernel(s, fd, &(s)->k_tx) && \
 	 (*(ret) = link_leave_tx(s, call), true))
 
-static ssize_t recv_stream(struct sock *s, int fd, const struct iovec *iov,
-			   int n, int flags)
+ssize_t stream_recv(struct sock *s, int fd, const struct iovec *iov, int n,
+		    int flags)
 {
 	return s->kind == SOCK_LINK ? link_recv(s, fd, iov, n, flags)
 				    : recv_sock(s, iov, n, flags);
 }
 
-static ssize_t send_stream(struct sock *s, int fd, const struct iovec *iov,
-			   int n, int flags)
+ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
+		    int flags)
 {
 	return s->kind == SOCK_LINK ? link_send(s, fd, iov, n, flags)
 				    : send_sock(s, iov, n, flags);
@@ -439,7 +452,7 @@ ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 	if (!RX_BY_KERNEL(s, fd, &ret, k_readv(fd, iov, n))) {
 		ret = cursor_total(iov, n); /* of nothing: does not wait */
 		if (ret > 0)
-			ret = recv_stream(s, fd, iov, n, 0);
+			ret = stream_recv(s, fd, iov, n, 0);
 	}
 	sock_put(s);
 	return ret;
@@ -454,7 +467,7 @@ ssize_t sock_read(int fd, void *buf, size_t len)
 	if (!s)
 		return k_read(fd, buf, len);
 	if (!RX_BY_KERNEL(s, fd, &ret, k_read(fd, buf, len)))
-		ret = len ? recv_stream(s, fd, &iov, 1, 0) : 0;
+		ret = len ? stream_recv(s, fd, &iov, 1, 0) : 0;
 	sock_put(s);
 	return ret;
 }
@@ -470,7 +483,7 @@ ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		return k_recvfrom(fd, buf, len, flags, addr, alen);
 	if (!RX_BY_KERNEL(s, fd, &ret,
 			  k_recvfrom(fd, buf, len, flags, addr, alen))) {
-		ret = recv_stream(s, fd, &iov, 1, flags);
+		ret = stream_recv(s, fd, &iov, 1, flags);
 		if (ret >= 0 && addr && alen)
 			*alen = 0; /* a stream has no sender's address */
 	}
@@ -484,7 +497,7 @@ static ssize_t recv_msg(struct sock *s, int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > MAX_IOV)
 		return -EMSGSIZE;
-	ret = recv_stream(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
+	ret = stream_recv(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
 	if (ret >= 0) {
 		msg->msg_namelen = 0;
 		msg->msg_controllen = 0;
@@ -514,7 +527,7 @@ ssize_t sock_writev(int fd, const struct iovec *iov, int n)
 	if (!s)
 		return k_writev(fd, iov, n);
 	if (!TX_BY_KERNEL(s, fd, &ret, k_writev(fd, iov, n)))
-		ret = send_stream(s, fd, iov, n, 0);
+		ret = stream_send(s, fd, iov, n, 0);
 	sock_put(s);
 	return ret;
 }
@@ -528,7 +541,7 @@ ssize_t sock_write(int fd, const void *buf, size_t len)
 	if (!s)
 		return k_write(fd, buf, len);
 	if (!TX_BY_KERNEL(s, fd, &ret, k_write(fd, buf, len)))
-		ret = send_stream(s, fd, &iov, 1, 0);
+		ret = stream_send(s, fd, &iov, 1, 0);
 	sock_put(s);
 	return ret;
 }
@@ -547,7 +560,7 @@ ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 		/* TCP ignores the address of a connected socket */
 		ret = addr && alen > sizeof(struct sockaddr_storage)
 			      ? -EINVAL
-			      : send_stream(s, fd, &iov, 1, flags);
+			      : stream_send(s, fd, &iov, 1, flags);
 	sock_put(s);
 	return ret;
 }
@@ -564,7 +577,7 @@ ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
 	else if (msg->msg_iovlen > MAX_IOV)
 		ret = -EMSGSIZE;
 	else
-		ret = send_stream(s, fd, msg->msg_iov, (int)msg->msg_iovlen,
+		ret = stream_send(s, fd, msg->msg_iov, (int)msg->msg_iovlen,
 				  flags);
 	sock_put(s);
 	return ret;

@@ -217,6 +217,14 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 		  int *n);
 ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
+/* Must the kernel say what becomes of bytes that are sent now? */
+bool link_send_over(struct sock *s, struct link *l);
+/* @n bytes lie in the ring, in what ring_space() gave: publish them; with
+ * tx_lock.  Whom to ring, see link_ring(). */
+int link_filled(struct sock *s, struct link *l, size_t n);
+/* The peer wrote nonsense (-EPROTO): to the program, as if the network had
+ * broken. */
+ssize_t link_broken(struct sock *s, int fd);
 /* Bytes to be read, or not yet taken by the peer: FIONREAD, SIOCOUTQ */
 int link_count(struct sock *s, int fd, struct link *l, bool sent);
 

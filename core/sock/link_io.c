@@ -235,8 +235,7 @@ static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 	return n;
 }
 
-/* The peer wrote nonsense: to the program, as if the network had broken. */
-static ssize_t broken(struct sock *s, int fd)
+ssize_t link_broken(struct sock *s, int fd)
 {
 	k_shutdown(fd, SHUT_RDWR);
 	s->link->ended = true;
@@ -298,7 +297,7 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 			continue;
 		}
 		if (n == -EPROTO)
-			n = broken(s, fd);
+			n = link_broken(s, fd);
 		if (n != -EAGAIN && n != -EINTR)
 			return done ? (ssize_t)done : n;
 		n = w->nonblock ? -EAGAIN
@@ -351,7 +350,7 @@ ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 		len = ring_view(&l->end.rx, two, &pieces);
 	link_unlock_rx(s, l);
 	if (len == -EPROTO)
-		return broken(s, fd);
+		return link_broken(s, fd);
 	if (len <= 0)
 		return len == -EAGAIN ? 0 : len;
 	*n = MIN(*n, pieces);
@@ -395,8 +394,7 @@ static bool kernel_failed(struct sock *s, struct link *l)
 	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
-/* Must the kernel say what becomes of bytes that are sent now? */
-static bool send_over(struct sock *s, struct link *l)
+bool link_send_over(struct sock *s, struct link *l)
 {
 	return unlikely(link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN) ||
@@ -431,7 +429,7 @@ static ssize_t send_once(struct sock *s, int fd, struct link *l,
 	*ring = false;
 	link_lock_tx(s, l);
 	if (likely(s->hold->link.tx_ring || upgrade_switch(s, fd, l))) {
-		if (likely(!send_over(s, l))) {
+		if (likely(!link_send_over(s, l))) {
 			*ring = true;
 			n = to_ring(s, l, c, &bell);
 			link_unlock_tx(s, l);
@@ -466,7 +464,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 			continue;
 		}
 		if (n == -EPROTO)
-			n = broken(s, fd);
+			n = link_broken(s, fd);
 		if (n == -EAGAIN && ring) {
 			s->full++;
 			n = nonblock ? -EAGAIN
@@ -500,6 +498,18 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 
 /* --- files --- */
 
+int link_filled(struct sock *s, struct link *l, size_t n)
+{
+	int bell;
+
+	ring_publish(&l->end.tx, n);
+	bell = link_wake_reader(&l->end);
+	link_tally(&l->end.mine->tx_bytes, n);
+	if (unlikely(ring_is_spread(&l->end.tx) && !l->spread))
+		link_spread(s, l);
+	return bell;
+}
+
 /* From the file straight into the ring: what was read is sent, so nothing is
  * read in vain.  0: the file's end. */
 static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
@@ -509,7 +519,7 @@ static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
 	struct iovec view[2];
 	ssize_t n, room;
 
-	if (send_over(s, l))
+	if (link_send_over(s, l))
 		return k_sendfile(fd, in, off, len);
 	cancel = cancel_off();
 	link_lock_tx(s, l);
@@ -519,13 +529,9 @@ static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
 	if (room > 0)
 		n = k_pread(in, view[0].iov_base, view[0].iov_len, *off);
 	if (room > 0 && n > 0) {
-		ring_publish(&l->end.tx, (size_t)n);
-		bell = link_wake_reader(&l->end);
-		link_tally(&l->end.mine->tx_bytes, (uint64_t)n);
+		bell = link_filled(s, l, (size_t)n);
 		*off += n;
 	}
-	if (n > 0 && unlikely(ring_is_spread(&l->end.tx) && !l->spread))
-		link_spread(s, l);
 	link_unlock_tx(s, l);
 	cancel_back(cancel);
 	link_ring(l, bell);

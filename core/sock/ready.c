@@ -291,7 +291,7 @@ static bool is_fault(int sig)
 
 /* Which handler ran is not to be known; only if every handler of the program
  * asks for restarts do we restart. */
-static bool restarts(void)
+bool sock_restarts(void)
 {
 	struct sigaction sa;
 	int sig;
@@ -394,8 +394,9 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			return 0; /* the kernel's part of a listener */
 		if (s->kind == SOCK_LINK)
 			link_alive(s, s->link, w->revents);
-		if (ret == -EINTR && (end_ns != SOCK_NEVER_NS ||
-				      events & SOCK_NO_RESTART || !restarts()))
+		if (ret == -EINTR &&
+		    (end_ns != SOCK_NEVER_NS || events & SOCK_NO_RESTART ||
+		     !sock_restarts()))
 			return ret;
 		if (ret < 0 && ret != -EINTR)
 			return ret;
@@ -482,7 +483,7 @@ static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
 		app_poll();
 		err = sock_nap(end_ns, NULL);
 		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
-			    events & SOCK_NO_RESTART || !restarts()))
+			    events & SOCK_NO_RESTART || !sock_restarts()))
 			return err;
 	}
 	return 0;

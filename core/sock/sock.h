@@ -65,6 +65,9 @@ ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags);
 int sock_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags);
 /* @in: any file; @off as in sendfile(2) */
 ssize_t sock_sendfile(int out, int in, off_t *off, size_t len);
+/* splice.c */
+ssize_t sock_splice(int in, off_t *in_off, int out, off_t *out_off, size_t len,
+		    unsigned flags);
 
 /* fd.c */
 int sock_close(int fd);

@@ -211,6 +211,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail);
 /* Wait until ready for one of @events; @timeout_ms < 0: for ever.
  * 0, -EAGAIN when the time is up, -EINTR. */
 int sock_wait(struct sock *s, unsigned events, int timeout_ms);
+/* Is a call that a signal interrupts to be begun anew, by all handlers? */
+bool sock_restarts(void);
 /* in @events: bytes have moved already, so a signal ends the call */
 #define SOCK_NO_RESTART (1u << 31)
 /* Spin before sleeping: false when the budget is used up. */
@@ -236,6 +238,15 @@ static inline bool timespec_ok(const struct timespec *ts)
 {
 	return ts->tv_sec >= 0 && ts->tv_nsec >= 0 && ts->tv_nsec < 1000000000;
 }
+
+/* io.c: by a session or by a link, as recvmsg(2) and sendmsg(2) */
+ssize_t stream_recv(struct sock *s, int fd, const struct iovec *iov, int n,
+		    int flags);
+ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
+		    int flags);
+/* Before bytes for a session are taken from elsewhere, @want of them: 0 if it
+ * may be sent, else what send(2) says, which may be that they went nowhere. */
+ssize_t session_send_begin(struct sock *s, size_t want);
 
 /* addr.c: IPv4-mapped addresses are IPv4 in a message */
 int addr_to_ctrl(const struct sockaddr *sa, socklen_t len, struct ctrl_addr *a);

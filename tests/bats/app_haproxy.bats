@@ -6,6 +6,7 @@ setup_file() {
   start_sapid
   mkdir "$BATS_FILE_TMPDIR/root"
   blob 16 "$BATS_FILE_TMPDIR/root/blob" > "$BATS_FILE_TMPDIR/hash"
+  blob 32 "$BATS_FILE_TMPDIR/root/large" > "$BATS_FILE_TMPDIR/large"
 }
 teardown_file() { stop_sapid; }
 setup() {
@@ -41,6 +42,41 @@ END
       hash_of < "$BATS_TEST_TMPDIR/out.$i" | diff - "$BATS_FILE_TMPDIR/hash"
     done
   done
+}
+
+# bytes go from one connection to the other by a pipe, and by splice(2)
+by_splice() {
+  local behind
+  free_port
+  behind=$port
+  serve "$1" /usr/bin/python3 -m http.server "$behind" --bind 127.0.0.1 \
+    --directory "$BATS_FILE_TMPDIR/root"
+  wait_port "$behind"
+  free_port
+  cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
+defaults
+  mode tcp
+  option splice-request
+  option splice-response
+  timeout connect 10s
+  timeout client 30s
+  timeout server 30s
+listen front
+  bind 127.0.0.1:$port
+  server behind 127.0.0.1:$behind
+END
+  serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
+  wait_port "$port"
+  as "$2" timeout 60 curl -sS --fail "http://127.0.0.1:$port/large?[1-3]" \
+    -o "$BATS_TEST_TMPDIR/out.#1"
+  for i in {1..3}; do
+    hash_of < "$BATS_TEST_TMPDIR/out.$i" | diff - "$BATS_FILE_TMPDIR/large"
+  done
+}
+
+@test "haproxy: a large file by splice" {
+  haproxy -vv | grep -q '+LINUX_SPLICE' || skip "haproxy without splice"
+  each_pair_and_way by_splice
 }
 
 @test "haproxy: in front of a server, by connection and by request" {

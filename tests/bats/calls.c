@@ -111,6 +111,7 @@ static void data(const int sv[2])
 	SAY(sendfile(sv[0], f, &off, 8));
 	SAY(sendfile64(sv[0], f, &off, 8));
 	SAY(off);
+	SAY(splice(sv[0], NULL, sv[1], NULL, 8, 0));
 	SAY(read(sv[1], buf, 8));
 	SAY(__read(sv[1], buf, 8));
 	SAY(__read_chk(sv[1], buf, 8, sizeof(buf)));

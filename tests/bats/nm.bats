@@ -32,8 +32,8 @@ children='posix_spawn_file_actions_addclose posix_spawn_file_actions_adddup2
 numbers='__fdelt_chk __fdelt_warn'
 # Known limits (libsapi_preload(7)): dprintf works inside libc; the others move
 # bytes between kernel objects, or go round libc.
-limits='dprintf vdprintf __dprintf_chk __vdprintf_chk splice tee
-  vmsplice preadv2 pwritev2 preadv64v2 pwritev64v2 sockatmark syscall
+limits='dprintf vdprintf __dprintf_chk __vdprintf_chk tee vmsplice
+  preadv2 pwritev2 preadv64v2 pwritev64v2 sockatmark syscall
   pidfd_getfd'
 
 programs='nginx apache2 ab redis-server redis-benchmark redis-cli memcached

@@ -24,6 +24,7 @@ peer_programs = %D%/accept \
 	%D%/select \
 	%D%/shutdown \
 	%D%/signal \
+	%D%/splice \
 	%D%/thread
 check_PROGRAMS += $(peer_programs)
 peer_tests = %D%/accept.peer \
@@ -46,6 +47,7 @@ peer_tests = %D%/accept.peer \
 	%D%/select.peer \
 	%D%/shutdown.peer \
 	%D%/signal.peer \
+	%D%/splice.peer \
 	%D%/thread.peer
 TESTS += $(peer_tests)
 EXTRA_DIST += %D%/run $(peer_tests)
@@ -90,5 +92,7 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_shutdown_LDADD = %D%/libpeer.la
 %C%_signal_SOURCES = %D%/signal.c
 %C%_signal_LDADD = %D%/libpeer.la
+%C%_splice_SOURCES = %D%/splice.c
+%C%_splice_LDADD = %D%/libpeer.la
 %C%_thread_SOURCES = %D%/thread.c
 %C%_thread_LDADD = %D%/libpeer.la

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* msg.c - vectors and messages: readv to recvmmsg, and sendfile */
+/* msg.c - vectors and messages: readv to recvmmsg, sendfile, splice */
 #include <sys/sendfile.h>
 
 #include "tests/peer/peer.h"
@@ -276,8 +276,7 @@ TOPIC(sendfile_large)
 	    (unsigned long long)far_sum());
 }
 
-/* out of the kernel's calls that the library does not wrap: it must give the
- * socket back to the kernel, or be right some other way */
+/* more of it: splice.c */
 TOPIC(splice)
 {
 	int pipes[2], file = temp_file(100);

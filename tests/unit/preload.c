@@ -97,6 +97,10 @@ TEST(output)
 	     9);
 	GOES(sendfile64(OURS, 5, &off, 9), "sock_sendfile", OURS, 5, ARG(&off),
 	     9);
+	GOES(splice(OURS, NULL, 5, &off, 9, 1), "sock_splice", OURS, 0, 5,
+	     ARG(&off), 9, 1);
+	GOES(splice(5, &off, OURS, NULL, 9, 1), "sock_splice", 5, ARG(&off),
+	     OURS, 0, 9, 1);
 }
 
 TEST(descriptors)

@@ -109,6 +109,10 @@ ANSWER(int, sock_sendmmsg,
        flags)
 ANSWER(ssize_t, sock_sendfile, (int out, int in, off_t *off, size_t len), out,
        in, ARG(off), ARG(len))
+ANSWER(ssize_t, sock_splice,
+       (int in, off_t *in_off, int out, off_t *out_off, size_t len,
+	unsigned flags),
+       in, ARG(in_off), out, ARG(out_off), ARG(len), flags)
 ANSWER(int, sock_close, (int fd), fd)
 ANSWER(int, sock_dup, (int fd), fd)
 ANSWER(int, sock_dup2, (int fd, int to), fd, to)
