@@ -24,7 +24,8 @@ static uint32_t features(const struct conn *conn)
 	if (!ext_has_links())
 		return f;
 	return f | WIRE_EXT_LINKS |
-	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG);
+	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG) |
+	       (conn->ns->conf.any_netns ? WIRE_EXT_NETWORKS : 0);
 }
 
 /* A worker of libsapi gets the trailer too; @w is NULL in an error. */

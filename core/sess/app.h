@@ -72,6 +72,7 @@ struct app {
 	struct wire_stats *stats; /* never NULL */
 	bool links;		  /* grants links: page and mail are valid */
 	bool diag;		  /* wants WIRE_SAPI_DIAG first */
+	bool networks;		  /* ... also to other networks' addresses */
 	unsigned links_epoch;	  /* another number with each attachment */
 	_Atomic(const struct wire_page *) page;
 	_Atomic(const struct wire_mail *) mail; /* never NULL */

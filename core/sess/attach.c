@@ -208,6 +208,7 @@ static void take_links(struct app *app, const struct wire_ext_reply *reply,
 	    page->magic != WIRE_PAGE_MAGIC)
 		return;
 	app->diag = reply->hello.features & WIRE_EXT_DIAG;
+	app->networks = reply->hello.features & WIRE_EXT_NETWORKS;
 	app->mail_seen = 0;
 	app->mail = mail;
 	app->page = page;

@@ -57,6 +57,13 @@ bool offer_attach(void)
 	return able() != NULL;
 }
 
+bool offer_networks(void)
+{
+	struct app *app = able();
+
+	return app && app->networks;
+}
+
 unsigned offer_epoch(void)
 {
 	return app_epoch;

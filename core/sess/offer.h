@@ -73,6 +73,8 @@ extern const struct offer_hooks *offer_hooks;
 bool offer_able(void);
 /* The same, after trying to attach if there is none. */
 bool offer_attach(void);
+/* ... also for connections to addresses that are not this host's? */
+bool offer_networks(void);
 /* Grows when attachments come or go: what was announced is announced again. */
 unsigned offer_epoch(void);
 /* Does a preloaded program listen on this port (host order)?  A hint. */

@@ -174,7 +174,7 @@ static void offer_it(struct sock *s, int fd)
 		return;
 	}
 	o.cookie = s->cookie;
-	if (s->client && !same_host(&o)) {
+	if (s->client && !offer_networks() && !same_host(&o)) {
 		never(s, WIRE_WHY_REMOTE);
 		return;
 	}

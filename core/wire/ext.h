@@ -34,6 +34,9 @@
 #define WIRE_EXT_DIAG                                           \
 	(1u << 2) /* ... to who sends WIRE_SAPI_DIAG first: the \
 		     client's network is not the daemon's */
+#define WIRE_EXT_NETWORKS                                         \
+	(1u << 3) /* ... between networks, too: the other end may \
+		     have an address that is not this host's */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */
