@@ -25,6 +25,7 @@
 #include "core/sess/conf.h"
 #include "core/shm/ctrl.h"
 #include "core/shm/link.h"
+#include "core/wire/ext.h"
 
 /* Segments that this process has mapped, one client at the other end each. */
 struct offer_seg;
@@ -86,6 +87,13 @@ bool offer_waiting(uint16_t a, uint16_t b);
 int offer_listen(uint16_t port, bool on) MUST_CHECK;
 /* 0 if it is under way; -EAGAIN if not now; else why not. */
 int offer_make(const struct offer *o) MUST_CHECK;
+
+/* For `sapi status`: the connection stays with the kernel, and why (@refusal
+ * where it was refused); until the other one, or for good.  Bounded: of many
+ * connections the last ones are remembered. */
+void offer_keep(const struct offer *o, enum wire_ext_why why,
+		enum offer_refusal refusal);
+void offer_keep_over(uint64_t cookie);
 
 /* Has the daemon sent something?  One load. */
 bool offer_mail(void);

@@ -118,6 +118,11 @@ all_kernel() { [ -z "$(ends)" ]; }
     run_in "$b" serve "$address" "$port" name
     run_in "$a" talk "$address" "$port" name
     all_kernel
+    "$SAPI" status --json --run-dir "$SAPI_DIR/run" > "$BATS_TEST_TMPDIR/status"
+    jq .kernel "$BATS_TEST_TMPDIR/status"
+    # both ends; both lend the daemon a socket to ask by
+    jq -e --arg at ":$port" '(.kernel | map(.reason)) == ["remote", "remote"] and
+      any(.kernel[]; .remote | endswith($at)) and any(.kernel[]; .local | endswith($at))' "$BATS_TEST_TMPDIR/status"
     stop_all
   done
 }
