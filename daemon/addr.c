@@ -48,6 +48,14 @@ bool addr_is_loopback(const struct addr *a)
 	return !memcmp(a->ip, v6_loopback, sizeof(v6_loopback));
 }
 
+/** addr_is_link_local() - 169.254/16 or fe80::/10 */
+bool addr_is_link_local(const struct addr *a)
+{
+	if (a->is_ip4)
+		return a->ip[12] == 169 && a->ip[13] == 254;
+	return a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
 /** addr_same_ip() - Same family, same address */
 bool addr_same_ip(const struct addr *a, const struct addr *b)
 {

@@ -22,6 +22,7 @@ struct addr {
 void addr_set(struct addr *a, const uint8_t ip[16], bool is_ip4, uint16_t port);
 bool addr_is_any(const struct addr *a);
 bool addr_is_loopback(const struct addr *a);
+bool addr_is_link_local(const struct addr *a);
 /* Same family and address; the port is not looked at. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 void addr_set_loopback(struct addr *a);

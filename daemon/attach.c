@@ -19,12 +19,13 @@
 
 static uint32_t features(const struct conn *conn)
 {
-	uint32_t f = WIRE_EXT_STATS;
+	uint32_t f = WIRE_EXT_STATS | WIRE_EXT_KEPT;
 
 	if (!ext_has_links())
 		return f;
 	return f | WIRE_EXT_LINKS |
-	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG);
+	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG) |
+	       (conn->ns->conf.any_netns ? WIRE_EXT_NETWORKS : 0);
 }
 
 /* A worker of libsapi gets the trailer too; @w is NULL in an error. */
@@ -42,6 +43,7 @@ static void reply(struct conn *conn, const struct wire_sapi *msg,
 		out.hello.stats_off = w->stats_off;
 		out.hello.netns = conn->netns;
 		out.hello.mail_off = w->mail_off;
+		out.hello.kept_off = w->kept_off;
 		len = sizeof(out);
 	}
 	ret = fdbox_send(conn->fd, &out, len, box, MSG_DONTWAIT);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* document.c - the daemon's state as JSON */
 #include <cjson/cJSON.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/alloc.h"
+#include "daemon/diag.h"
 #include "daemon/grant.h"
 #include "daemon/listener.h"
 #include "daemon/loop.h"
@@ -13,6 +15,7 @@
 
 #define SESSIONS_SHOWN 1000
 #define LINKS_SHOWN 1000
+#define KEPT_ASKED 1000 /* a question to the kernel each */
 
 static const char *const why_name[WIRE_N_WHY] = {
 	[WIRE_WHY_RULE] = "rule",
@@ -23,6 +26,7 @@ static const char *const why_name[WIRE_N_WHY] = {
 	[WIRE_WHY_PROTOCOL] = "protocol",
 	[WIRE_WHY_KIND] = "kind",
 	[WIRE_WHY_PEER] = "peer",
+	[WIRE_WHY_SHARED] = "shared",
 };
 
 static const char *const refusal_name[WIRE_N_REFUSED] = {
@@ -281,6 +285,69 @@ static uint64_t put_app(cJSON *array, const struct app *app, struct left *left)
 	return committed;
 }
 
+static const char *kept_reason(const struct wire_kept *k)
+{
+	if (k->why == WIRE_WHY_REFUSED && k->refusal < WIRE_N_REFUSED)
+		return refusal_name[k->refusal];
+	return k->why < WIRE_N_WHY ? why_name[k->why] : "?";
+}
+
+/* What the client says of the socket is shown if the kernel agrees: an entry
+ * may be one that was closed meanwhile, or half written, or a lie. */
+static bool kept_claim(const struct worker *w, const struct wire_kept *k,
+		       struct claim *claim)
+{
+	if (k->is_ip4 > 1)
+		return false;
+	addr_set(&claim->lcl, k->lcl, k->is_ip4, k->lcl_port);
+	addr_set(&claim->rmt, k->rmt, k->is_ip4, k->rmt_port);
+	claim->cookie = k->cookie;
+	return !diag_prove(w->conn, claim);
+}
+
+static void put_kept(cJSON *array, const struct worker *w, unsigned *left)
+{
+	const struct wire_kept *all =
+		map_at(&w->seg.map, w->kept_off, WIRE_KEPT_N * sizeof(*all));
+	struct wire_kept k;
+	struct claim claim;
+	unsigned i;
+	cJSON *o;
+
+	for (i = 0; i < WIRE_KEPT_N && *left; i++) {
+		memcpy(&k, &all[i], sizeof(k));
+		if (!k.cookie)
+			continue;
+		--*left;
+		if (!kept_claim(w, &k, &claim))
+			continue;
+		o = add_to(array);
+		cJSON_AddStringToObject(o, "app", w->app->name);
+		num(o, "pid", w->conn->pid);
+		cJSON_AddStringToObject(o, "namespace", w->app->ns->conf.name);
+		put_addr(o, "local", &claim.lcl);
+		put_addr(o, "remote", &claim.rmt);
+		cJSON_AddStringToObject(o, "reason", kept_reason(&k));
+	}
+}
+
+/* Connections of programs of ours that the kernel carries */
+static void put_kernel(cJSON *doc)
+{
+	cJSON *array = cJSON_AddArrayToObject(doc, "kernel");
+	unsigned i, k, left = KEPT_ASKED;
+	const struct app *app;
+
+	for (i = 0; i < sapid.max_apps; i++) {
+		app = sapid.apps[i];
+		if (!app || !app->ext)
+			continue;
+		for (k = 0; k < MAX_WORKERS; k++)
+			if (app->workers[k])
+				put_kept(array, app->workers[k], &left);
+	}
+}
+
 static void put_totals(cJSON *doc, unsigned apps, uint64_t committed)
 {
 	cJSON *o = cJSON_AddObjectToObject(doc, "totals");
@@ -330,6 +397,7 @@ char *status_document(void)
 			committed += put_app(apps, sapid.apps[i], &left);
 			n++;
 		}
+	put_kernel(doc);
 	put_totals(doc, n, committed);
 	put_refusals(doc);
 	text = cJSON_PrintUnformatted(doc);

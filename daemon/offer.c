@@ -8,6 +8,11 @@
  * the other's addresses, and belong to the users who say so: these are the two
  * ends of a connection.
  *
+ * In two networks they need not be: both networks may have neighbours with the
+ * same addresses, and nothing that the kernel tells of a socket names the one
+ * at the other end. So that takes somebody's word that no address is used
+ * twice, any-netns, and addresses that are not a network's own by nature.
+ *
  * Offers wait by the slot of their ports, which is what the page counts too.
  * They wait in the order in which they expire, too.
  */
@@ -156,9 +161,23 @@ static bool is_same(const struct offer *a, const struct offer *b)
 	       same_addr(&a->claim.rmt, &b->claim.rmt);
 }
 
+/* Every network has these for itself, or it talks to itself. */
+static bool is_inner(const struct claim *c)
+{
+	return addr_is_loopback(&c->lcl) || addr_is_link_local(&c->lcl) ||
+	       addr_same_ip(&c->lcl, &c->rmt);
+}
+
+static bool may_meet(const struct offer *a, const struct offer *b)
+{
+	return same_place(a, b) ||
+	       (conn_of(a)->ns == conn_of(b)->ns &&
+		conn_of(a)->ns->conf.any_netns && !is_inner(&a->claim));
+}
+
 static bool is_mirror(const struct offer *a, const struct offer *b)
 {
-	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.rmt) &&
+	return may_meet(a, b) && same_addr(&a->claim.lcl, &b->claim.rmt) &&
 	       same_addr(&a->claim.rmt, &b->claim.lcl);
 }
 
@@ -182,10 +201,12 @@ static void replace(const struct offer *o)
 			offer_end(old);
 }
 
-/* What waits for this one, and is still true. */
+/* What waits for this one, and is still true. In its own network there is but
+ * one; of several elsewhere nobody knows which it is, and it is none. */
 static struct offer *find_mirror(const struct offer *o)
 {
-	struct offer *other, *next;
+	struct offer *other, *next, *found = NULL;
+	unsigned n = 0;
 
 	list_each_safe (other, next, slot_of(&o->claim), struct offer,
 			on_slot) {
@@ -195,10 +216,12 @@ static struct offer *find_mirror(const struct offer *o)
 			offer_end(other);
 		else if (diag_prove(conn_of(other), &other->claim))
 			end_refused(other, WIRE_REFUSED_PROOF);
-		else
+		else if (same_place(other, o))
 			return other;
+		else
+			found = n++ ? NULL : other;
 	}
-	return NULL;
+	return found;
 }
 
 /* Both ends are there. */

@@ -108,7 +108,7 @@ struct worker {
 	bool congested;
 	struct list on_congested;
 	struct seg seg; /* its queue from us, and its counters */
-	uint64_t mq_off, stats_off, mail_off;
+	uint64_t mq_off, stats_off, mail_off, kept_off;
 	struct mq mq;
 	int evfd;
 	struct bell *bell;    /* wakes a client that waits without eventfd */

@@ -111,7 +111,7 @@ static int worker_memory(struct worker *w)
 
 	ret = queue_open(&w->seg, "sapid-worker", &g,
 			 sizeof(struct wire_stats) + sizeof(struct wire_mail) +
-				 4096,
+				 WIRE_KEPT_N * sizeof(struct wire_kept) + 4096,
 			 &w->mq_off);
 	if (ret < 0)
 		return WIRE_E_SEG_CREATE;
@@ -119,6 +119,9 @@ static int worker_memory(struct worker *w)
 	if (!ret)
 		ret = seg_carve(&w->seg, sizeof(struct wire_mail), 64,
 				&w->mail_off);
+	if (!ret)
+		ret = seg_carve(&w->seg, WIRE_KEPT_N * sizeof(struct wire_kept),
+				64, &w->kept_off);
 	if (ret < 0)
 		return WIRE_E_SEG_CREATE;
 	if (w->app->mq_eventfd)

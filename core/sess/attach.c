@@ -189,6 +189,18 @@ static void attach_no_links(struct app *app)
 	app->mail = &attach_no_mail;
 }
 
+/* Where to say what stays with the kernel; an older sapid does not ask. */
+static void take_kept(struct app *app, const struct wire_ext_reply *reply)
+{
+	app->n_kept = 0;
+	app->kept = NULL;
+	if (reply->hello.features & WIRE_EXT_KEPT &&
+	    !(reply->hello.kept_off % 64))
+		app->kept =
+			map_at(&app->queue_seg->seg.map, reply->hello.kept_off,
+			       WIRE_KEPT_N * sizeof(*app->kept));
+}
+
 /* The page and the mail, without which there are no links: no failure. */
 static void take_links(struct app *app, const struct wire_ext_reply *reply,
 		       struct fdbox *box)
@@ -208,6 +220,8 @@ static void take_links(struct app *app, const struct wire_ext_reply *reply,
 	    page->magic != WIRE_PAGE_MAGIC)
 		return;
 	app->diag = reply->hello.features & WIRE_EXT_DIAG;
+	take_kept(app, reply);
+	app->networks = reply->hello.features & WIRE_EXT_NETWORKS;
 	app->mail_seen = 0;
 	app->mail = mail;
 	app->page = page;

@@ -57,6 +57,13 @@ bool offer_attach(void)
 	return able() != NULL;
 }
 
+bool offer_networks(void)
+{
+	struct app *app = able();
+
+	return app && app->networks;
+}
+
 unsigned offer_epoch(void)
 {
 	return app_epoch;
@@ -242,6 +249,65 @@ void offer_left(void)
 void offer_abandon(const struct offer_grant *g)
 {
 	seg_put(g);
+}
+
+/* --- what stays --- */
+
+/* The socket's own entry, a free one, or the oldest. */
+static struct wire_kept *kept_slot(struct app *app, uint64_t cookie)
+{
+	struct wire_kept *k, *unused = NULL;
+	unsigned i;
+
+	for (i = 0; i < WIRE_KEPT_N; i++) {
+		k = &app->kept[i];
+		if (k->cookie == cookie)
+			return k;
+		if (!k->cookie && !unused)
+			unused = k;
+	}
+	return unused ? unused : &app->kept[app->n_kept % WIRE_KEPT_N];
+}
+
+void offer_keep(const struct offer *o, enum wire_ext_why why,
+		enum offer_refusal refusal)
+{
+	struct app *app = get();
+	int cancel = cancel_off();
+	struct wire_kept *k;
+
+	if (app && app->kept) {
+		/* the daemon asks the kernel before it shows it */
+		if (app->diag && send_diag(app))
+			log_debug("the daemon can't ask for our sockets");
+		k = kept_slot(app, o->cookie);
+		app->n_kept++;
+		k->cookie = 0; /* nobody reads the half of it */
+		memcpy(k->lcl, o->lcl.ip, sizeof(k->lcl));
+		memcpy(k->rmt, o->rmt.ip, sizeof(k->rmt));
+		k->lcl_port = o->lcl.port;
+		k->rmt_port = o->rmt.port;
+		k->is_ip4 = o->lcl.is_ip4;
+		k->why = (uint8_t)why;
+		k->refusal = (uint8_t)refusal;
+		k->cookie = o->cookie;
+	}
+	cancel_back(cancel);
+	if (app)
+		pthread_mutex_unlock(&app->lock);
+}
+
+void offer_keep_over(uint64_t cookie)
+{
+	struct app *app = get();
+	unsigned i;
+
+	if (!app)
+		return;
+	for (i = 0; app->kept && i < WIRE_KEPT_N; i++)
+		if (app->kept[i].cookie == cookie)
+			app->kept[i].cookie = 0;
+	pthread_mutex_unlock(&app->lock);
 }
 
 /* --- receiving --- */

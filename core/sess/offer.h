@@ -25,6 +25,7 @@
 #include "core/sess/conf.h"
 #include "core/shm/ctrl.h"
 #include "core/shm/link.h"
+#include "core/wire/ext.h"
 
 /* Segments that this process has mapped, one client at the other end each. */
 struct offer_seg;
@@ -73,6 +74,8 @@ extern const struct offer_hooks *offer_hooks;
 bool offer_able(void);
 /* The same, after trying to attach if there is none. */
 bool offer_attach(void);
+/* ... also for connections to addresses that are not this host's? */
+bool offer_networks(void);
 /* Grows when attachments come or go: what was announced is announced again. */
 unsigned offer_epoch(void);
 /* Does a preloaded program listen on this port (host order)?  A hint. */
@@ -84,6 +87,13 @@ bool offer_waiting(uint16_t a, uint16_t b);
 int offer_listen(uint16_t port, bool on) MUST_CHECK;
 /* 0 if it is under way; -EAGAIN if not now; else why not. */
 int offer_make(const struct offer *o) MUST_CHECK;
+
+/* For `sapi status`: the connection stays with the kernel, and why (@refusal
+ * where it was refused); until the other one, or for good.  Bounded: of many
+ * connections the last ones are remembered. */
+void offer_keep(const struct offer *o, enum wire_ext_why why,
+		enum offer_refusal refusal);
+void offer_keep_over(uint64_t cookie);
 
 /* Has the daemon sent something?  One load. */
 bool offer_mail(void);

@@ -450,6 +450,7 @@ static void let_go(struct sock *s, int fd)
 void link_closing(struct sock *s, int fd)
 {
 	s->hold_left = true; /* before the look: take_grant() */
+	stay_over(s);
 	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
 		return;
 	upgrade_lock();

@@ -99,6 +99,16 @@ bool upgrade_has_fin(int fd);
  * Whoever waits for them has been woken: this waits for the socket's lock. */
 bool upgrade_received(int fd, uint64_t *bytes);
 
+/* --- stay.c: what comes of it otherwise --- */
+int stay_cookie(int fd, uint64_t *cookie);
+int stay_addresses(int fd, struct offer *o);
+bool stay_same_host(const struct offer *o);
+/* It stays with the kernel, for now or for good: counted, and shown. */
+void stay(struct sock *s, int fd, enum wire_ext_why why);
+void stay_refused(struct sock *s, int fd, enum offer_refusal why);
+/* Not any more. */
+void stay_over(struct sock *s);
+
 static inline bool link_work_due(struct sock *s)
 {
 	struct link *l = s->link;

@@ -173,10 +173,11 @@ struct sock *sock_new(enum sock_kind kind)
 	s->upgrade = UPGRADE_IDLE;
 	s->k_rx = s->k_tx = 0;
 	s->lost = 0;
-	s->kept = 0;
+	s->noted = 0;
 	s->turns = 0;
 	s->moved = 0;
 	s->sent_last = s->unheard = s->hold_shared = false;
+	s->noted = 0;
 	s->hold_left = false;
 	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;

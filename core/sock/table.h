@@ -101,7 +101,8 @@ struct sock {
 	struct bell *bell; /* OFFERED: the one that was; referenced */
 	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
-	bool unheard; /* nobody listened there when it was to be offered */
+	bool unheard; /* nobody was there when it was worth an offer */
+	_Atomic uint64_t noted; /* the cookie by which stay.c noted it; 0 */
 	_Atomic bool hold_left; /* this process let go */
 	bool hold_shared;	/* ... and others hold it */
 	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */

@@ -24,10 +24,6 @@
  * sent is taken from two of them that must agree.
  */
 
-#ifndef SO_COOKIE
-#define SO_COOKIE 57
-#endif
-
 #define RETRY_FACTOR 4	 /* after an offer that came to nothing */
 #define TURNS_MAX 100000 /* ... and then never */
 #define FAILURES_MAX 16
@@ -66,13 +62,20 @@ void upgrade_learned(struct sock *s, struct link *l)
 		--*shift;
 }
 
-/* Who accepted answers an offer.  But a child whose parent accepted has no
- * attachment that would tell of one, until it has proved worth that. */
+static bool is_worth(const struct sock *s)
+{
+	return s->turns >= s->need_turns || s->moved >= s->need_bytes;
+}
+
+/* Who accepted answers an offer, and notes once that there was none.  But a
+ * child whose parent accepted has no attachment that would tell of one, until
+ * it has proved worth that. */
 bool upgrade_due_offer(struct sock *s)
 {
 	if (!s->client && likely(offer_able()))
-		return offer_waiting(s->lcl_port, s->rmt_port);
-	return s->turns >= s->need_turns || s->moved >= s->need_bytes;
+		return (!s->unheard && is_worth(s)) ||
+		       offer_waiting(s->lcl_port, s->rmt_port);
+	return is_worth(s);
 }
 
 /* Not now: when it has gone on for some time more. */
@@ -99,10 +102,10 @@ static void crowded(struct sock *s)
 	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
 }
 
-static void never(struct sock *s, enum wire_ext_why why)
+static void never(struct sock *s, int fd, enum wire_ext_why why)
 {
 	s->upgrade = UPGRADE_NEVER;
-	app_count_kernel(why);
+	stay(s, fd, why);
 }
 
 /* --- offering --- */
@@ -112,36 +115,13 @@ static uint64_t context_of(const struct sock *s, int fd)
 	return (uint64_t)s->gen << 32 | (uint32_t)fd;
 }
 
-static int cookie_of(int fd, uint64_t *cookie)
-{
-	socklen_t len = sizeof(*cookie);
-
-	return k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
-}
-
 /* Another thread may have closed the number, as one of several that mean @s,
  * and it means another connection already. */
 static bool is_still(const struct sock *s, int fd)
 {
 	uint64_t cookie;
 
-	return !cookie_of(fd, &cookie) && cookie == s->cookie;
-}
-
-static int addresses(int fd, struct offer *o)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	int err;
-
-	err = k_getsockname(fd, (struct sockaddr *)&ss, &len);
-	if (!err)
-		err = addr_to_ctrl((struct sockaddr *)&ss, len, &o->lcl);
-	if (err)
-		return err;
-	len = sizeof(ss);
-	err = k_getpeername(fd, (struct sockaddr *)&ss, &len);
-	return err ? err : addr_to_ctrl((struct sockaddr *)&ss, len, &o->rmt);
+	return !stay_cookie(fd, &cookie) && cookie == s->cookie;
 }
 
 /* Whoever waits for the socket in an epoll instance listens to that one's
@@ -153,29 +133,22 @@ static struct bell *bell_for(int fd)
 	return b ? b : bell_hold(waiter_bell());
 }
 
-static bool same_host(const struct offer *o)
-{
-	return (o->lcl.is_ip4 == o->rmt.is_ip4 &&
-		!memcmp(o->lcl.ip, o->rmt.ip, sizeof(o->lcl.ip))) ||
-	       addr_is_local(&o->rmt);
-}
-
 static void offer_it(struct sock *s, int fd)
 {
 	struct offer o = { .context = context_of(s, fd), .ring = s->ring };
 	int err;
 
 	if (sock_tcp_domain(fd) < 0) {
-		never(s, WIRE_WHY_KIND);
+		never(s, fd, WIRE_WHY_KIND);
 		return;
 	}
-	if (addresses(fd, &o) || cookie_of(fd, &s->cookie)) {
+	if (stay_addresses(fd, &o) || stay_cookie(fd, &s->cookie)) {
 		later(s); /* not connected yet, or not any more */
 		return;
 	}
 	o.cookie = s->cookie;
-	if (s->client && !same_host(&o)) {
-		never(s, WIRE_WHY_REMOTE);
+	if (s->client && !offer_networks() && !stay_same_host(&o)) {
+		never(s, fd, WIRE_WHY_REMOTE);
 		return;
 	}
 	o.bell = bell_for(fd);
@@ -198,22 +171,30 @@ static bool shared(struct sock *s)
 	return s->hold && hold_shared(s->hold);
 }
 
+/* Nobody is at the other end, as far as is known: that is told once. */
+static void unheard(struct sock *s, int fd)
+{
+	if (!s->unheard && is_worth(s)) {
+		s->unheard = true;
+		stay(s, fd, s->client ? WIRE_WHY_NO_LISTEN : WIRE_WHY_PEER);
+	}
+	if (s->client)
+		soon(s);
+}
+
 static void try_offer(struct sock *s, int fd)
 {
 	if (!offer_attach()) {
 		later(s);
 		return;
 	}
-	if (!s->client && !offer_waiting(s->lcl_port, s->rmt_port))
-		return;
-	if (s->client && !offer_listener_at(s->rmt_port)) {
-		if (!s->unheard)
-			app_count_kernel(WIRE_WHY_NO_LISTEN);
-		s->unheard = true;
-		soon(s);
+	if (s->client ? !offer_listener_at(s->rmt_port)
+		      : !offer_waiting(s->lcl_port, s->rmt_port)) {
+		unheard(s, fd);
 		return;
 	}
 	if (shared(s)) {
+		stay(s, fd, WIRE_WHY_SHARED);
 		later(s);
 		return;
 	}
@@ -482,6 +463,7 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 	s->k_rx++;
 	s->link = l; /* before the count is looked at: link_enter_kernel() */
 	s->upgrade = UPGRADE_LINKED;
+	stay_over(s);
 	epoll_sock_appears(fd, s);
 	s->k_rx--;
 	settle(s, fd, l);
@@ -547,7 +529,8 @@ static void refused(uint64_t context, enum offer_refusal why)
 	else if (why == OFFER_EXPIRED || why == OFFER_MEMORY)
 		later(s);
 	else
-		never(s, WIRE_WHY_REFUSED);
+		s->upgrade = UPGRADE_NEVER;
+	stay_refused(s, fd, why);
 	sock_put(s);
 }
 

@@ -34,6 +34,10 @@
 #define WIRE_EXT_DIAG                                           \
 	(1u << 2) /* ... to who sends WIRE_SAPI_DIAG first: the \
 		     client's network is not the daemon's */
+#define WIRE_EXT_NETWORKS                                         \
+	(1u << 3) /* ... between networks, too: the other end may \
+		     have an address that is not this host's */
+#define WIRE_EXT_KEPT (1u << 4) /* kept_off is valid */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */
@@ -43,7 +47,8 @@ struct wire_ext_hello {
 			     */
 	uint64_t netns;	    /* cookie of the network namespace of this client */
 	uint64_t mail_off;  /* wire_mail, likewise */
-	uint8_t pad[24];
+	uint64_t kept_off;  /* WIRE_KEPT_N wire_kept, likewise */
+	uint8_t pad[16];
 };
 WIRE_SIZE(struct wire_ext_hello, 64);
 WIRE_AT(struct wire_ext_hello, size, 8);
@@ -51,6 +56,7 @@ WIRE_AT(struct wire_ext_hello, features, 12);
 WIRE_AT(struct wire_ext_hello, stats_off, 16);
 WIRE_AT(struct wire_ext_hello, netns, 24);
 WIRE_AT(struct wire_ext_hello, mail_off, 32);
+WIRE_AT(struct wire_ext_hello, kept_off, 40);
 
 /* Written by the daemon: how many extension messages it has sent to this
  * worker, so that a client knows of one without a syscall. */
@@ -89,6 +95,7 @@ enum wire_ext_why {
 	WIRE_WHY_PROTOCOL,  /* the session layer said something wrong */
 	WIRE_WHY_KIND,	    /* a socket kind that is not ours */
 	WIRE_WHY_PEER,	    /* accepted from a client without the preload */
+	WIRE_WHY_SHARED,    /* several processes have the connection */
 	WIRE_N_WHY
 };
 
@@ -108,8 +115,29 @@ struct wire_stats {
 	_Atomic uint64_t sleeps; /* times a thread went to the kernel to wait */
 	_Atomic uint64_t spins_won; /* waits that ended before sleeping */
 	_Atomic uint64_t kernel[WIRE_N_WHY];
-	_Atomic uint64_t pad[14];
+	_Atomic uint64_t pad[13];
 };
 WIRE_SIZE(struct wire_stats, 256);
+
+/*
+ * A connection of this worker that stays with the kernel, and why; likewise
+ * written by the client alone and only shown, and only if the kernel knows
+ * such a socket. Addresses as in wire_offer.
+ */
+#define WIRE_KEPT_N 64
+struct wire_kept {
+	_Atomic uint64_t cookie; /* SO_COOKIE; 0: none. Set last. */
+	uint8_t lcl[16], rmt[16];
+	uint16_t lcl_port, rmt_port;
+	uint8_t is_ip4;
+	uint8_t why;	 /* enum wire_ext_why */
+	uint8_t refusal; /* WIRE_WHY_REFUSED: enum wire_refusal */
+	uint8_t pad;
+};
+WIRE_SIZE(struct wire_kept, 48);
+WIRE_AT(struct wire_kept, lcl, 8);
+WIRE_AT(struct wire_kept, rmt, 24);
+WIRE_AT(struct wire_kept, lcl_port, 40);
+WIRE_AT(struct wire_kept, is_ip4, 44);
 
 #endif /* WIRE_EXT_H */

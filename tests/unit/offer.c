@@ -193,6 +193,44 @@ TEST(diag_goes_first_where_it_is_asked_for)
 	stop();
 }
 
+TEST(what_stays_is_noted_within_bounds)
+{
+	struct offer o = { .cookie = 1, .lcl.is_ip4 = 1, .rmt.is_ip4 = 1 };
+	struct wire_kept *kept;
+	uint64_t off;
+	unsigned i;
+
+	played_open(&p);
+	played_links_open(&p, &pl);
+	CHECK(!seg_carve(&p.wrk_seg, WIRE_KEPT_N * sizeof(*kept), 64, &off));
+	kept = map_at(&p.wrk_seg.map, off, WIRE_KEPT_N * sizeof(*kept));
+	memset(kept, 0, WIRE_KEPT_N * sizeof(*kept));
+	offer_keep(&o, WIRE_WHY_PEER, OFFER_N_REFUSALS); /* not attached */
+	p.reply.hello.features |= WIRE_EXT_KEPT;
+	p.reply.hello.kept_off = off;
+	app_put(played_attach(&p));
+	o.lcl.port = htons(80);
+	o.rmt.ip[15] = 7;
+	offer_keep(&o, WIRE_WHY_PEER, OFFER_N_REFUSALS);
+	CHECK(kept[0].cookie == 1 && kept[0].why == WIRE_WHY_PEER);
+	CHECK(kept[0].lcl_port == htons(80) && kept[0].rmt[15] == 7);
+	offer_keep(&o, WIRE_WHY_REFUSED, OFFER_EXPIRED); /* the same again */
+	CHECK(kept[0].why == WIRE_WHY_REFUSED && !kept[1].cookie);
+	CHECK(kept[0].refusal == WIRE_REFUSED_EXPIRED && kept[0].is_ip4);
+	for (i = 2; i <= 1000; i++) {
+		o.cookie = i;
+		offer_keep(&o, WIRE_WHY_PEER, OFFER_N_REFUSALS);
+	}
+	for (i = 0; i < WIRE_KEPT_N; i++)
+		CHECK(kept[i].cookie > 1000 - WIRE_KEPT_N - 1);
+	offer_keep_over(1000);
+	offer_keep_over(1); /* has gone */
+	for (i = 0; i < WIRE_KEPT_N; i++)
+		CHECK(kept[i].cookie != 1000);
+	stop();
+	offer_keep_over(999);
+}
+
 TEST(refusals_reach_who_offered)
 {
 	struct wire_sapi_ext msg = { .type = WIRE_SAPI_REFUSE };

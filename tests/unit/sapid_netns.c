@@ -3,6 +3,8 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -173,6 +175,142 @@ TEST(what_is_no_such_socket_proves_nothing)
 	is_refused(&a, t.fd[0]);
 	raw_tcp_close(&t);
 	end();
+}
+
+/* --- between two networks --- */
+
+static const struct in_addr left = { 0x0100000a }, right = { 0x0200000a };
+
+/* A network of its own, where all of 10/8 is ours. */
+static void go_to_new(struct raw *r)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr = left };
+	int fd;
+
+	go_elsewhere();
+	close(here);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	strcpy(ifr.ifr_name, "lo:1");
+	memcpy(&ifr.ifr_addr, &sin, sizeof(sin));
+	CHECK(!ioctl(fd, SIOCSIFADDR, &ifr));
+	sin.sin_addr.s_addr = htonl(0xff000000);
+	memcpy(&ifr.ifr_netmask, &sin, sizeof(sin));
+	CHECK(!ioctl(fd, SIOCSIFNETMASK, &ifr));
+	close(fd);
+	attach(r);
+	lend(r, diag_socket());
+}
+
+/* One end of a connection from one network to the next; as the kernel knows
+ * nothing of the other end, this is what it looks like. */
+static int half(struct in_addr lcl, uint16_t port, struct in_addr rmt,
+		uint16_t rmt_port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr = lcl };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	CHECK(fd >= 0);
+	if (setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)))
+		SKIP("no TCP_REPAIR here");
+	sin.sin_port = htons(port);
+	CHECK(!bind(fd, (struct sockaddr *)&sin, sizeof(sin)));
+	sin.sin_addr = rmt;
+	sin.sin_port = htons(rmt_port);
+	CHECK(!connect(fd, (struct sockaddr *)&sin, sizeof(sin)));
+	return fd;
+}
+
+/* Offer that end: is it granted a link at once? */
+static bool meets(struct raw *r, int fd, uint64_t context)
+{
+	struct wire_sapi cert = { .type = WIRE_SAPI_CERT };
+	struct wire_sapi_ext msg;
+	struct fdbox box;
+	bool granted;
+
+	raw_offer(r, fd, context);
+	CHECK(send(r->sock, &cert, sizeof(cert), 0) == sizeof(cert));
+	granted = raw_recv_ext(r, &msg, &box, RAW_WAIT_MS) == WIRE_SAPI_GRANT;
+	fdbox_close(&box);
+	if (granted)
+		CHECK(raw_recv_ext(r, &msg, &box, RAW_WAIT_MS));
+	CHECK(msg.type == WIRE_SAPI_CERT_REPLY);
+	return granted;
+}
+
+#define ANY_NETNS "[namespace default]\nany-netns = yes\n"
+
+TEST(two_networks_do_not_meet_unless_somebody_says_so)
+{
+	int near, far;
+
+	raw_start_patient(&d, NULL);
+	go_to_new(&a);
+	CHECK(!(a.hello.features & WIRE_EXT_NETWORKS));
+	near = half(left, 5000, right, 80);
+	go_to_new(&b);
+	far = half(right, 80, left, 5000);
+	CHECK(!meets(&a, near, 1) && !meets(&b, far, 2));
+	CHECK(raw_ext_is_quiet(&a));
+	close(near);
+	close(far);
+	raw_close(&a);
+	raw_close(&b);
+	raw_stop(&d);
+}
+
+TEST(two_networks_meet_by_addresses_that_are_not_inner_ones)
+{
+	const struct in_addr lo = { htonl(INADDR_LOOPBACK) };
+	int fd[6], i;
+
+	raw_start_patient(&d, ANY_NETNS);
+	go_to_new(&a);
+	CHECK(a.hello.features & WIRE_EXT_NETWORKS);
+	fd[0] = half(left, 5000, right, 80);
+	fd[2] = half(lo, 5000, lo, 80);
+	fd[4] = half(left, 5000, left, 80);
+	go_to_new(&b);
+	fd[1] = half(right, 80, left, 5000);
+	fd[3] = half(lo, 80, lo, 5000);
+	fd[5] = half(left, 80, left, 5000);
+	CHECK(!meets(&a, fd[2], 2) && !meets(&b, fd[3], 3));
+	CHECK(!meets(&a, fd[4], 4) && !meets(&b, fd[5], 5));
+	CHECK(raw_ext_is_quiet(&a));
+	CHECK(!meets(&a, fd[0], 0) && meets(&b, fd[1], 1));
+	raw_drop_grant(raw_get_grant(&a, 0));
+	for (i = 0; i < 6; i++)
+		close(fd[i]);
+	raw_close(&a);
+	raw_close(&b);
+	raw_stop(&d);
+}
+
+TEST(of_two_networks_with_the_same_addresses_none_is_met)
+{
+	struct raw c;
+	int fd[3], i;
+
+	raw_start_patient(&d, ANY_NETNS);
+	go_to_new(&a);
+	fd[0] = half(left, 5000, right, 80);
+	go_to_new(&b);
+	fd[1] = half(right, 80, left, 5000);
+	go_to_new(&c);
+	fd[2] = half(left, 5000, right, 80);
+	CHECK(!meets(&a, fd[0], 0) && !meets(&c, fd[2], 2));
+	CHECK(!meets(&b, fd[1], 1));
+	CHECK(raw_ext_is_quiet(&a) && raw_ext_is_quiet(&c));
+	raw_close(&c);
+	CHECK(raw_status_is(&d, "apps", 2));
+	CHECK(meets(&b, fd[1], 1));
+	raw_drop_grant(raw_get_grant(&a, 0));
+	for (i = 0; i < 3; i++)
+		close(fd[i]);
+	raw_close(&a);
+	raw_close(&b);
+	raw_stop(&d);
 }
 
 /* Is the offer taken? If not it is refused. */

@@ -2,6 +2,8 @@
 /* sapid_offer.c - connections that are offered: proofs, matches, refusals */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -90,6 +92,68 @@ TEST(nobody_else_offers_and_it_expires)
 	CHECK(raw_status(&d, "expired") == 1);
 	raw_tcp_close(&t);
 	raw_page_close(page);
+	end();
+}
+
+/* Say that the connection of that offer stays with the kernel. */
+static void keep(unsigned i, const struct wire_offer *o, unsigned why)
+{
+	struct wire_kept *k =
+		map_at(&a.seg.map, a.hello.kept_off, WIRE_KEPT_N * sizeof(*k));
+
+	CHECK(a.hello.features & WIRE_EXT_KEPT && k);
+	k += i;
+	memcpy(k->lcl, o->lcl, sizeof(k->lcl));
+	memcpy(k->rmt, o->rmt, sizeof(k->rmt));
+	k->lcl_port = o->lcl_port;
+	k->rmt_port = o->rmt_port;
+	k->is_ip4 = o->is_ip4;
+	k->why = (uint8_t)why;
+	k->refusal = WIRE_REFUSED_LIMIT;
+	k->cookie = o->cookie;
+}
+
+/* How often that stands in the status document. */
+static unsigned shown(const char *what)
+{
+	char *text = raw_status_text(&d), *at = text;
+	unsigned n = 0;
+
+	while ((at = strstr(at, what))) {
+		at += strlen(what);
+		n++;
+	}
+	free(text);
+	return n;
+}
+
+TEST(what_stays_is_shown_if_the_kernel_knows_it)
+{
+	struct wire_offer o, lie;
+	struct raw_tcp t;
+
+	begin(NULL);
+	raw_tcp(&t, RAW_V4);
+	raw_claim(t.fd[0], 1, &o);
+	CHECK(shown("\"reason\"") == 0);
+	keep(0, &o, WIRE_WHY_NO_LISTEN);
+	CHECK(shown("\"reason\":\"no-listener\"") == 1);
+	keep(WIRE_KEPT_N - 1, &o, WIRE_WHY_REFUSED);
+	CHECK(shown("\"reason\":\"limit\"") == 1);
+	keep(0, &o, 255);
+	CHECK(shown("\"reason\":\"?\"") == 1);
+	lie = o;
+	lie.cookie++;
+	keep(0, &lie, WIRE_WHY_PEER);
+	lie = o;
+	lie.is_ip4 = 255;
+	keep(1, &lie, WIRE_WHY_PEER);
+	lie = o;
+	lie.rmt_port++;
+	keep(2, &lie, WIRE_WHY_PEER);
+	CHECK(shown("\"reason\"") == 1);
+	raw_tcp_close(&t);
+	CHECK(shown("\"reason\"") == 0);
 	end();
 }
 
