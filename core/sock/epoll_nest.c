@@ -115,7 +115,6 @@ int epoll_listen(struct epoll *ep, struct waiter *w)
 	if (ep->n_links && ep->blind)
 		return -EMFILE;
 	if (ep->inner >= 0)
-		err = waiter_listen_to(w, ep->inner, EPOLLIN,
-				       WOKEN_BY_OTHERS);
+		err = waiter_listen_to(w, ep->inner, EPOLLIN, WOKEN_BY_OTHERS);
 	return err ? err : epoll_listen_nested(ep, w);
 }
