@@ -122,12 +122,12 @@ int waiter_listen(struct waiter *w, struct bell *b)
 }
 
 /* The low half says who, the high one which connection. */
-#define CALLED(of) ((of) << 32 | WOKEN_BY_CONNECTION)
+#define CALLED(of) ((uint64_t)(of) << 32 | WOKEN_BY_CONNECTION)
 
 /* One-shot: a connection that has gone to another process stays in here, as
  * nobody has a number of it any more by which it could be taken out.  It shall
  * wake us but once. */
-int waiter_follow(struct waiter *w, int fd, uint32_t events, uint64_t of)
+int waiter_follow(struct waiter *w, int fd, uint32_t events, uint32_t of)
 {
 	struct epoll_event ev = { .events = events | EPOLLET | EPOLLONESHOT,
 				  .data.u64 = CALLED(of) };

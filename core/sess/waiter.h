@@ -33,8 +33,8 @@ struct waiter {
 	struct bell *bell; /* this thread's own; NULL: none yet */
 	int fd;		   /* the connection; -1: none, or it had an event */
 	uint32_t events;   /* asked of it */
-	uint64_t of;	   /* what it was called */
-	uint32_t revents;  /* what it had, till waiter_sleep() */
+	uint32_t of;	   /* what it was called */
+	uint32_t revents;  /* what it had; app_wait() begins with none */
 };
 
 /* What ended a sleep */
@@ -69,7 +69,7 @@ int waiter_listen_to(struct waiter *w, int fd, uint32_t events,
 /* The next sleeps also end by @events of the connection @fd, which no other
  * that is called @of has had.  One at a time. */
 int waiter_follow(struct waiter *w, int fd, uint32_t events,
-		  uint64_t of) MUST_CHECK;
+		  uint32_t of) MUST_CHECK;
 /* Sleep until something has happened, or for @timeout (NULL: for ever): what
  * it was, which may be another's doing; 0: time is up; -EINTR.  A cancellation
  * point. */
