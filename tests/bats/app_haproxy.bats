@@ -15,18 +15,21 @@ setup() {
 }
 teardown() { stop_all; }
 
-behind_proxy() {
-  local behind mode
+# server_up HOW: serves $BATS_FILE_TMPDIR/root on $behind
+server_up() {
   free_port
   behind=$port
   serve "$1" /usr/bin/python3 -m http.server "$behind" --bind 127.0.0.1 \
     --directory "$BATS_FILE_TMPDIR/root"
   wait_port "$behind"
-  for mode in tcp http; do
-    free_port
-    cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
+}
+
+# haproxy_up HOW DEFAULTS: on $port, before $behind
+haproxy_up() {
+  free_port
+  cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
 defaults
-  mode $mode
+  $2
   timeout connect 10s
   timeout client 30s
   timeout server 30s
@@ -34,8 +37,15 @@ listen front
   bind 127.0.0.1:$port
   server behind 127.0.0.1:$behind
 END
-    serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
-    wait_port "$port"
+  serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
+  wait_port "$port"
+}
+
+behind_proxy() {
+  local behind mode
+  server_up "$1"
+  for mode in tcp http; do
+    haproxy_up "$1" "mode $mode"
     as "$2" timeout 60 curl -sS --fail "http://127.0.0.1:$port/blob?[1-5]" \
       -o "$BATS_TEST_TMPDIR/out.#1"
     for i in {1..5}; do
@@ -47,26 +57,10 @@ END
 # bytes go from one connection to the other by a pipe, and by splice(2)
 by_splice() {
   local behind
-  free_port
-  behind=$port
-  serve "$1" /usr/bin/python3 -m http.server "$behind" --bind 127.0.0.1 \
-    --directory "$BATS_FILE_TMPDIR/root"
-  wait_port "$behind"
-  free_port
-  cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
-defaults
-  mode tcp
+  server_up "$1"
+  haproxy_up "$1" "mode tcp
   option splice-request
-  option splice-response
-  timeout connect 10s
-  timeout client 30s
-  timeout server 30s
-listen front
-  bind 127.0.0.1:$port
-  server behind 127.0.0.1:$behind
-END
-  serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
-  wait_port "$port"
+  option splice-response"
   as "$2" timeout 60 curl -sS --fail "http://127.0.0.1:$port/large?[1-3]" \
     -o "$BATS_TEST_TMPDIR/out.#1"
   for i in {1..3}; do

@@ -136,17 +136,21 @@ with_conf() {
   run_sapid
 }
 
+# talk_at_once NETWORK NETWORK ADDRESS: a client in each, to $port there
+talk_at_once() {
+  serve shm nsenter "--net=/run/netns/$1" python3 \
+    "$top_srcdir/tests/bats/talk.py" talk "$3" "$port" first
+  first_log=$server_log
+  run_in "$2" talk "$3" "$port" second
+  within 60 grep -q ready "$first_log" || { cat "$first_log"; return 1; }
+}
+
 # pairs_of_127 NETWORK NETWORK: both have a server at one address and a client
 pairs_of_127() {
   free_port
   run_in "$1" serve 127.0.0.1 "$port" first
   run_in "$2" serve 127.0.0.1 "$port" second
-  # at once
-  serve shm nsenter "--net=/run/netns/$1" python3 \
-    "$top_srcdir/tests/bats/talk.py" talk 127.0.0.1 "$port" first
-  first_log=$server_log
-  run_in "$2" talk 127.0.0.1 "$port" second
-  within 60 grep -q ready "$first_log" || { cat "$first_log"; return 1; }
+  talk_at_once "$1" "$2" 127.0.0.1
   ends
   [ "$(ends | wc -l)" -eq 4 ]
   stop_all
@@ -161,11 +165,7 @@ pairs_of_127() {
   free_port
   run_in "$b" serve 10.0.0.2 "$port" first
   run_in "$d" serve 10.0.0.2 "$port" second
-  serve shm nsenter "--net=/run/netns/$a" python3 \
-    "$top_srcdir/tests/bats/talk.py" talk 10.0.0.2 "$port" first
-  first_log=$server_log
-  run_in "$c" talk 10.0.0.2 "$port" second
-  within 60 grep -q ready "$first_log" || { cat "$first_log"; return 1; }
+  talk_at_once "$a" "$c" 10.0.0.2
   all_kernel
 }
 
