@@ -526,8 +526,7 @@ TEST(before_its_segment)
 	CHECK(!app->parked);
 	pthread_mutex_lock(&app->lock);
 	session_close(l, false);
-	played_close(&p);
-	app_put(app);
+	finish();
 }
 
 /* To VPP "::" is IPv6 alone. */
