@@ -25,6 +25,7 @@
 #define PRELOAD_CALLS(X) \
 	X(accept)        \
 	X(accept4)       \
+	X(bind)          \
 	X(close)         \
 	X(close_range)   \
 	X(closefrom)     \

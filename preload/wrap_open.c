@@ -21,6 +21,11 @@ EXPORT int socketpair(int domain, int type, int proto, int fds[2])
 	return r;
 }
 
+EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	return (int)ret(sock_bind(fd, addr, len));
+}
+
 /*
  * Here a socket becomes ours, so these three ask the core every time: it
  * makes the kernel's call itself where there is nothing for it.

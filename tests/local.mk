@@ -32,4 +32,4 @@ if HAVE_BATS
 TESTS += $(bats_tests)
 endif
 EXTRA_DIST += $(bats_tests)
-EXTRA_DIST += %D%/run %D%/setup.bash %D%/packages %D%/codespell
+EXTRA_DIST += %D%/run %D%/setup.bash %D%/vpp.bash %D%/packages %D%/codespell

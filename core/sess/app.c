@@ -3,7 +3,6 @@
 #include "core/sess/app.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 #include "core/base/kernel.h"
@@ -12,6 +11,7 @@
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
 #define SEND_WAIT_MS 1
+#define MUCH 16		 /* a control ring has room for that many at least */
 #define SEND_MAX_MS 2000 /* of a full queue: the session layer is stuck */
 
 static struct app apps[APP_N] = {
@@ -138,6 +138,7 @@ static int attach(struct app *app)
 	carry_counters(app);
 	log_info("%s: attached as app %u worker %u", app->path, app->app_index,
 		 app->wrk_index);
+	session_relisten(app);
 	return 0;
 }
 
@@ -222,6 +223,7 @@ void app_leave(void)
 			give_up(&apps[i]);
 			apps[i].retry_at = 0;
 		}
+		session_forget_lost(&apps[i]);
 		pthread_mutex_unlock(&apps[i].lock);
 	}
 }
@@ -259,7 +261,7 @@ static void gone(struct app *app)
  */
 void app_drain(struct app *app)
 {
-	int cancel = cancel_off(), got;
+	int cancel = cancel_off(), got, n = 0;
 	struct mq_msg msg;
 	struct ctrl c;
 
@@ -272,6 +274,8 @@ void app_drain(struct app *app)
 			gone(app);
 			break;
 		}
+		if (++n == MUCH)
+			app->full_ms = app_now_ms();
 		if (!ctrl_decode(app->dialect, msg.data, msg.len, &c))
 			session_event(app, &c);
 		else
@@ -283,6 +287,17 @@ void app_drain(struct app *app)
 	cancel_back(cancel);
 }
 
+/* Listeners come back with the session layer, which nobody announces. */
+static void look_for(struct app *app)
+{
+	if (app_now_ms() < app->retry_at)
+		return;
+	pthread_mutex_lock(&app->lock);
+	if (attach(app))
+		log_debug("%s: still gone", app->path);
+	pthread_mutex_unlock(&app->lock);
+}
+
 void app_poll(void)
 {
 	unsigned i;
@@ -291,6 +306,8 @@ void app_poll(void)
 		offer_poll();
 
 	for (i = 0; i < APP_N; i++) {
+		if (unlikely(!apps[i].attached && apps[i].n_lost))
+			look_for(&apps[i]);
 		if (!apps[i].attached ||
 		    (mq_empty(&apps[i].app_mq) && !apps[i].n_zombies))
 			continue;
@@ -298,6 +315,11 @@ void app_poll(void)
 		app_drain(&apps[i]);
 		pthread_mutex_unlock(&apps[i].lock);
 	}
+}
+
+bool app_was_full(const struct app *app)
+{
+	return app->full_ms && app_now_ms() - app->full_ms < RETRY_MS;
 }
 
 static bool hung_up(struct app *app)
@@ -450,19 +472,45 @@ static int64_t sleep_both(struct waiter *w, struct pollfd *fds, nfds_t n,
 	return by < 0 ? 0 : by;
 }
 
+/* Does a listener wait for a session layer? */
+static bool any_lost(void)
+{
+	return apps[0].n_lost || apps[1].n_lost;
+}
+
+/* Nobody may tell us of it (session_want_room()). */
+static bool wants_room(void)
+{
+	uint64_t last = MAX(apps[0].wanted_ms, apps[1].wanted_ms);
+
+	return unlikely(last) && app_now_ms() - last < RETRY_MS;
+}
+
+static bool any_borrowed(void)
+{
+	return apps[0].n_borrowed || apps[1].n_borrowed;
+}
+
+static bool timespec_less(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
 /* How long, if something must be looked at now and then. */
 static const struct timespec *at_most(const struct waiter *w,
 				      const struct timespec *timeout)
 {
 	static const struct timespec reap = { .tv_nsec =
 						      APP_REAP_MS * 1000000 },
-				     soon = { .tv_nsec = 1000000 };
-	const struct timespec *most = w->deaf	      ? &soon
-				      : app_zombies() ? &reap
-						      : NULL;
+				     soon = { .tv_nsec = 1000000 },
+				     retry = { .tv_sec = RETRY_MS / 1000 };
+	const struct timespec *most = w->deaf || any_borrowed()	      ? &soon
+				      : app_zombies() || wants_room() ? &reap
+				      : any_lost()		      ? &retry
+								      : NULL;
 
-	if (most && timeout && !timeout->tv_sec &&
-	    timeout->tv_nsec < most->tv_nsec)
+	if (most && timeout && timespec_less(timeout, most))
 		return timeout;
 	return most ? most : timeout;
 }
@@ -486,62 +534,6 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	for (i = 0; i < n; i++)
 		ready += fds[i].revents != 0;
 	return ready;
-}
-
-/* A session layer on this host answers within some 100 us: worth a look or
- * two before the thread sleeps. */
-static bool spin_ctl(struct app *app, struct session *s, enum session_state was)
-{
-	int i;
-
-	for (i = 0; i < 100 && s->state == was; i++) {
-		if (!mq_empty(&app->app_mq))
-			app_drain(app);
-		else
-			sched_yield();
-	}
-	return s->state != was;
-}
-
-static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
-{
-	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
-	enum session_state was = s->state;
-	struct timespec ts;
-	struct waiter *w;
-	int err;
-
-	if (spin_ctl(app, s, was))
-		return 0;
-	err = waiter_get(&w);
-	if (err)
-		return err;
-	s->ctl = w;
-	for (;;) {
-		waiter_reset(w);
-		app_drain(app);
-		now = app_now_ms();
-		if (s->state != was || now >= end)
-			break;
-		ts.tv_sec = (time_t)((end - now) / 1000);
-		ts.tv_nsec = (long)((end - now) % 1000) * 1000000;
-		pthread_mutex_unlock(&app->lock);
-		err = app_wait(w, NULL, 0, &ts, NULL);
-		pthread_mutex_lock(&app->lock);
-		if (err < 0 && err != -EINTR)
-			break;
-	}
-	s->ctl = NULL;
-	return s->state != was ? 0 : -ETIMEDOUT;
-}
-
-/* Not to be cancelled, as it is short and has the lock in between. */
-int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
-{
-	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms);
-
-	cancel_back(cancel);
-	return err;
 }
 
 /* --- fork --- */
@@ -587,6 +579,9 @@ void app_fork_child(void)
 		}
 		app->zombies = NULL;
 		app->n_zombies = 0;
+		/* the parent's */
+		app->n_lost = app->n_borrowed = 0;
+		session_unpark(app, true);
 		app->generation++;
 		app_epoch++;
 		pthread_mutex_unlock(&app->lock);

@@ -55,9 +55,13 @@ struct app {
 	pthread_mutex_t lock;
 	const char *path; /* of the namespace socket */
 	enum app_state state;
-	_Atomic bool attached; /* state == APP_ATTACHED, for app_poll() */
-	uint64_t retry_at;     /* ms: no attempt before */
-	bool sapid;	       /* announced itself by the trailer */
+	_Atomic bool attached;	     /* state == APP_ATTACHED, for app_poll() */
+	_Atomic uint64_t retry_at;   /* ms: no attempt before */
+	uint64_t full_ms;	     /* when much had come to be drained */
+	_Atomic uint64_t wanted_ms;  /* when room was asked for; VPP alone */
+	_Atomic unsigned n_lost;     /* sessions that are SESSION_LOST */
+	_Atomic unsigned n_borrowed; /* ... that nobody tells us of */
+	bool sapid;		     /* announced itself by the trailer */
 	enum wire_dialect dialect;
 	int sock;
 	uint32_t app_index, wrk_index, client;
@@ -87,6 +91,7 @@ struct app {
 	struct session **handles; /* buckets, by handle */
 	unsigned n_handles;	  /* of them; a power of two */
 	struct session *zombies;
+	struct parked *parked; /* park.c */
 	_Atomic unsigned n_zombies;
 	uint64_t reap_at; /* ms: not earlier for deaths in the family */
 	_Atomic uint32_t
@@ -144,6 +149,10 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 /* Grows when attachments come or go, so that waiters listen to them. */
 extern _Atomic unsigned app_epoch;
 
+/* With app.lock held: has VPP lately had little room in our queue? */
+bool app_was_full(const struct app *app);
+/* Give the lock up for a millisecond, then see what has come. */
+void app_rest(struct app *app);
 /* Wait, with app.lock held, until @s is neither BINDING nor CONNECTING; the
  * lock is given up while sleeping.  0, or -ETIMEDOUT. */
 int app_wait_ctl(struct app *app, struct session *s, int timeout_ms) MUST_CHECK;

@@ -28,15 +28,18 @@ int session_unlisten(struct session *s)
 }
 
 /* The parent holds the listener, but accepts nothing: it is for us to do. */
-static int relieve_parent(struct session *s)
+static void relieve_parent(struct app *app, uint64_t handle)
 {
 	struct ctrl c = { .type = WIRE_EV_UNLISTEN };
 
-	c.unlisten.client_index = s->app->parent_client;
+	if (handle == WIRE_INVALID_HANDLE)
+		return;
+	c.unlisten.client_index = app->parent_client;
 	c.unlisten.context = WIRE_UNLISTEN_RELIEVE;
-	c.unlisten.wrk_index = s->app->parent_wrk;
-	c.unlisten.handle = s->handle;
-	return app_send_ctrl(s->app, &c);
+	c.unlisten.wrk_index = app->parent_wrk;
+	c.unlisten.handle = handle;
+	if (app_send_ctrl(app, &c))
+		log_debug("the parent is not relieved");
 }
 
 static uint8_t close_type(const struct session *s, bool abort)
@@ -67,9 +70,19 @@ static void send_end(struct session *s, bool abort)
 		session_free(s);
 }
 
+static void stop_listening(struct session *s)
+{
+	if (s->claimed != s->app->generation || s->state != SESSION_LISTENING) {
+		session_free(s); /* never listened here */
+		return;
+	}
+	session_state(s, SESSION_CLOSING);
+	if (session_unlisten(s))
+		session_free(s);
+}
+
 static void close_listener(struct session *s, bool last)
 {
-	bool ours = s->claimed == s->app->generation;
 	struct session *p;
 
 	s->hold = NULL;
@@ -80,13 +93,7 @@ static void close_listener(struct session *s, bool last)
 			session_refuse(p);
 		else
 			session_free(p);
-	if (!ours) {
-		session_free(s); /* never listened here */
-		return;
-	}
-	session_state(s, SESSION_CLOSING);
-	if (session_unlisten(s))
-		session_free(s);
+	stop_listening(s);
 }
 
 static void unsubscribe(struct session *s)
@@ -149,17 +156,32 @@ static void give_up(struct session *s)
 	session_state(s, SESSION_CLOSING);
 }
 
+static void close_ip4(struct session *s)
+{
+	struct session *ip4 = s->ip4;
+
+	if (!ip4)
+		return;
+	s->ip4 = ip4->dual = NULL;
+	if (ip4->state == SESSION_BINDING)
+		give_up(ip4);
+	else
+		stop_listening(ip4);
+}
+
 /**
  * session_close() - This process's program is done with a session
  * @abort:	As SO_LINGER with time 0: the peer sees a reset
  */
 void session_close(struct session *s, bool abort)
 {
+	close_ip4(s);
 	switch (session_now(s)) {
 	case SESSION_OPEN:
 		close_open(s, abort);
 		break;
 	case SESSION_LISTENING:
+	case SESSION_LOST:
 		close_listener(s, hold_drop(s->hold));
 		break;
 	case SESSION_PENDING:
@@ -246,23 +268,31 @@ static int take_over(struct session *s)
 	return err;
 }
 
+static void rename_both(struct session *s, uint64_t handle, uint64_t ip4)
+{
+	session_rename(s, handle);
+	if (s->ip4)
+		session_rename(s->ip4, ip4);
+}
+
 /* A session of our own for the same endpoint takes the inherited one's place
  * under the program's descriptor. */
 static int claim_listener(struct session **sp)
 {
 	struct session *s = *sp, *n, *p;
 	struct app *app = s->app;
-	uint64_t parents = s->handle;
+	uint64_t parents = s->handle,
+		 parents_ip4 = s->ip4 ? s->ip4->handle : WIRE_INVALID_HANDLE;
 	int err;
 
 	err = session_listen(app, &s->lcl, s->listen_flags, &n);
 	if (err)
 		return err;
 	/* both workers' listeners may have one handle: what comes is ours */
-	session_rename(s, WIRE_INVALID_HANDLE);
+	rename_both(s, WIRE_INVALID_HANDLE, WIRE_INVALID_HANDLE);
 	err = app_wait_ctl(app, n, 1000);
 	if (*sp == s)
-		session_rename(s, parents);
+		rename_both(s, parents, parents_ip4);
 	if (!err && n->state == SESSION_FAILED)
 		err = n->error;
 	/* the lock was given up: another thread may have been faster */
@@ -273,9 +303,10 @@ static int claim_listener(struct session **sp)
 		return err == -EALREADY ? 0 : err;
 	}
 	/* a parent that never accepts must get no connections (12.2.4) */
-	if (parents != WIRE_INVALID_HANDLE && !hold_owner_accepts(s->hold) &&
-	    relieve_parent(s))
-		log_debug("session %u: parent not relieved", s->index);
+	if (!hold_owner_accepts(s->hold)) {
+		relieve_parent(app, parents);
+		relieve_parent(app, parents_ip4);
+	}
 	hold_drop(n->hold);
 	n->hold = s->hold;
 	n->notify = s->notify;
@@ -283,9 +314,30 @@ static int claim_listener(struct session **sp)
 	s->hold = NULL;
 	while ((p = session_pop(s))) /* copies of the parent's */
 		session_free(p);
+	close_ip4(s);
 	session_free(s);
 	*sp = n;
 	return 0;
+}
+
+/* The parent's session layer was gone before it forked. */
+static int claim_lost(struct session *s)
+{
+	s->claimed = s->app->generation;
+	session_state(s, SESSION_BINDING);
+	if (s->ip4)
+		claim_lost(s->ip4);
+	return session_send_listen(s);
+}
+
+/* VPP moves a session to another worker by new FIFOs, under the feet of whoever
+ * uses the old ones, a cut-through's peer among them.  So it stays its owner's,
+ * who gets all events but that of the end; we look now and then. */
+static void borrow(struct session *s)
+{
+	s->borrowed = true;
+	s->app->n_borrowed++;
+	s->claimed = s->app->generation;
 }
 
 /**
@@ -304,9 +356,15 @@ int session_claim(struct session **sp)
 		return 0;
 	if (s->state == SESSION_LISTENING)
 		return claim_listener(sp);
+	if (s->state == SESSION_LOST)
+		return claim_lost(s);
 	if (s->state != SESSION_OPEN)
 		return 0;
 	err = subscribe(s, app->wrk_index);
+	if (!app->sapid) {
+		borrow(s);
+		return err;
+	}
 	if (!err && !(s->hold->flags & HOLD_OWNER_CLOSED))
 		err = subscribe(s, s->hold->owner_wrk);
 	/* eight processes and more at one connection: the last to come gets

@@ -76,6 +76,10 @@ static int take_fifos(struct session *s, uint64_t handle, uint64_t rx,
 		err = fifo_attach(&s->tx, &seg->seg, tx, s->app->dialect);
 	if (err)
 		return err;
+	if (!s->app->sapid) {
+		fifo_use_end(&s->rx, s->app->dialect);
+		fifo_use_end(&s->tx, s->app->dialect);
+	}
 	seg->sessions++;
 	s->seg = seg;
 	return 0;
@@ -110,9 +114,49 @@ static void on_bound(struct app *app, const struct ctrl *c)
 	notify(s);
 }
 
+static bool is_any(const struct ctrl_addr *a)
+{
+	static const uint8_t any[sizeof(a->ip)];
+
+	return !memcmp(a->ip, any, sizeof(any));
+}
+
+static void set_loopback(struct ctrl_addr *a, uint8_t is_ip4)
+{
+	a->is_ip4 = is_ip4;
+	a->ip[12] = is_ip4 ? 127 : 0;
+	a->ip[15] = 1;
+}
+
+/* VPP gives the ends of a cut-through no addresses (ABI.md 11.4, 11.7).  Both
+ * are of this host; the connecting one's own is, as with the kernel, its
+ * peer's. */
+static void name_accepted(struct session *s, const struct session *l)
+{
+	uint16_t port = s->lcl.port;
+
+	if (s->rmt.port || !is_any(&s->rmt))
+		return;
+	set_loopback(&s->rmt, l->lcl.is_ip4);
+	s->lcl = l->lcl;
+	s->lcl.port = port;
+	if (is_any(&s->lcl))
+		set_loopback(&s->lcl, l->lcl.is_ip4);
+}
+
+static void name_connected(struct session *s)
+{
+	if (s->lcl.port || !is_any(&s->lcl))
+		return;
+	s->lcl = s->rmt;
+	s->lcl.port = 0;
+}
+
 static void on_accepted(struct app *app, const struct ctrl *c)
 {
-	struct session *l = session_by_handle(app, c->accepted.listener_handle);
+	struct session *at =
+		session_by_handle(app, c->accepted.listener_handle);
+	struct session *l = at && at->dual ? at->dual : at;
 	struct session *s = session_new(app, SESSION_PENDING);
 	int err = -ENOMEM;
 
@@ -135,6 +179,7 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 			session_free(s);
 		return;
 	}
+	name_accepted(s, at);
 	*l->pending_tail = s;
 	l->pending_tail = &s->next;
 	l->n_pending++;
@@ -196,6 +241,7 @@ static void on_connected(struct app *app, const struct ctrl *c)
 	session_rename(s, c->connected.handle);
 	s->mq_index = c->connected.mq_index;
 	s->lcl = c->connected.lcl;
+	name_connected(s);
 	if (s->mq_index >= app->n_mqs)
 		err = -EPROTO;
 	else
@@ -227,6 +273,7 @@ static void on_add_segment(struct app *app, const struct ctrl *c)
 		log_warn("%s: segment %#llx not mapped: %s", app->path,
 			 (unsigned long long)c->add_segment.segment_handle,
 			 strerrorname_np(-err));
+	session_unpark(app, false);
 }
 
 static void on_del_segment(struct app *app, uint64_t handle)
@@ -277,8 +324,10 @@ static void on_io(struct app *app, uint32_t index)
 {
 	struct session *s = session_by_index(app, index);
 
-	if (s && s->state == SESSION_OPEN)
-		notify(s);
+	if (!s || s->state != SESSION_OPEN)
+		return;
+	session_give_room(s);
+	notify(s);
 }
 
 static void on_flag(struct app *app, uint64_t handle, unsigned flags)
@@ -322,6 +371,8 @@ static void on_unlisten_reply(struct app *app, const struct ctrl *c)
 
 void session_event(struct app *app, const struct ctrl *c)
 {
+	if (session_park(app, c))
+		return;
 	switch (c->type) {
 	case WIRE_EV_IO_RX:
 	case WIRE_EV_IO_TX:
@@ -365,15 +416,42 @@ void session_event(struct app *app, const struct ctrl *c)
 	}
 }
 
-/* One that this process has not claimed yet may be claimed all the same, and
- * by its brothers too, who are other applications then.  The kernel has seen
- * to it that nobody else listens there. */
+/* It listens again with the next session layer: at once, or, if this process
+ * has not claimed it, when it does.  So may its brothers, who are other
+ * applications then.  The kernel has seen to it that nobody else listens
+ * there. */
 static void listener_orphaned(struct session *s)
 {
+	s->listen_flags |= WIRE_LISTEN_REUSEPORT;
 	if (session_claimed(s))
-		fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
-	else
-		s->listen_flags |= WIRE_LISTEN_REUSEPORT;
+		session_state(s, SESSION_LOST);
+}
+
+void session_relisten(struct app *app)
+{
+	struct session *s;
+	unsigned i;
+
+	for (i = 0; i < app->n_blocks * APP_SESSION_BLOCK && app->n_lost; i++) {
+		s = session_by_index(app, i);
+		if (s->state != SESSION_LOST || !session_claimed(s))
+			continue;
+		session_state(s, SESSION_BINDING);
+		if (session_send_listen(s))
+			fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+	}
+}
+
+void session_forget_lost(struct app *app)
+{
+	struct session *s;
+	unsigned i;
+
+	for (i = 0; i < app->n_blocks * APP_SESSION_BLOCK; i++) {
+		s = session_by_index(app, i);
+		if (s->state == SESSION_LOST)
+			fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+	}
 }
 
 /* It is not over for the others if this process could not become a worker. */
@@ -392,6 +470,7 @@ void session_layer_gone(struct app *app)
 	struct session *s, *p;
 	unsigned i, k;
 
+	session_unpark(app, true);
 	while ((s = app->zombies)) {
 		app->zombies = s->next;
 		session_free(s);
@@ -407,6 +486,13 @@ void session_layer_gone(struct app *app)
 			session_rename(s, WIRE_INVALID_HANDLE);
 			switch (session_now(s)) {
 			case SESSION_BINDING:
+				/* again, if it is a sock's already */
+				if (s->user || (s->dual && s->dual->user)) {
+					listener_orphaned(s);
+					break;
+				}
+				fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+				break;
 			case SESSION_CONNECTING:
 				fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
 				break;

@@ -12,6 +12,9 @@
 void session_state(struct session *s, enum session_state state)
 {
 	log_debug("session %u: state %d -> %d", s->index, s->state, state);
+	if (session_claimed(s))
+		s->app->n_lost += (unsigned)(state == SESSION_LOST) -
+				  (unsigned)(s->state == SESSION_LOST);
 	s->state = state;
 }
 
@@ -147,6 +150,8 @@ void session_free(struct session *s)
 	if (s->hold)
 		hold_drop(s->hold);
 	s->hold = NULL;
+	if (s->borrowed && session_claimed(s))
+		s->app->n_borrowed--;
 	session_rename(s, WIRE_INVALID_HANDLE);
 	s->notify = NULL;
 	s->user = NULL;
@@ -157,10 +162,51 @@ void session_free(struct session *s)
 
 /* --- requests --- */
 
+int session_send_listen(struct session *s)
+{
+	struct ctrl c = { .type = WIRE_EV_LISTEN };
+	struct app *app = s->app;
+
+	c.listen.client_index = app->client;
+	c.listen.context = s->index;
+	c.listen.wrk_index = app->wrk_index;
+	c.listen.port = s->lcl.port;
+	c.listen.proto = WIRE_PROTO_TCP;
+	c.listen.is_ip4 = s->lcl.is_ip4;
+	memcpy(c.listen.ip, s->lcl.ip, sizeof(c.listen.ip));
+	c.listen.flags = app->sapid ? s->listen_flags : 0;
+	return app_send_ctrl(app, &c);
+}
+
+/* Asked for first, it is answered first.  That it can't be had is no failure:
+ * the kernel has its back-log. */
+static void listen_ip4(struct session *dual)
+{
+	struct session *s = session_new(dual->app, SESSION_BINDING);
+
+	if (!s)
+		return;
+	s->lcl.is_ip4 = 1;
+	s->lcl.port = dual->lcl.port;
+	if (session_send_listen(s)) {
+		session_free(s);
+		return;
+	}
+	s->dual = dual;
+	dual->ip4 = s;
+}
+
+static bool is_dual(const struct session *s)
+{
+	static const uint8_t any[sizeof(s->lcl.ip)];
+
+	return !s->lcl.is_ip4 && !(s->listen_flags & WIRE_LISTEN_V6ONLY) &&
+	       !memcmp(s->lcl.ip, any, sizeof(any));
+}
+
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 		   struct session **out)
 {
-	struct ctrl c = { .type = WIRE_EV_LISTEN };
 	struct session *s = session_new(app, SESSION_BINDING);
 	int err;
 
@@ -173,15 +219,9 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	}
 	s->lcl = *addr;
 	s->listen_flags = flags;
-	c.listen.client_index = app->client;
-	c.listen.context = s->index;
-	c.listen.wrk_index = app->wrk_index;
-	c.listen.port = addr->port;
-	c.listen.proto = WIRE_PROTO_TCP;
-	c.listen.is_ip4 = addr->is_ip4;
-	memcpy(c.listen.ip, addr->ip, sizeof(c.listen.ip));
-	c.listen.flags = app->sapid ? flags : 0;
-	err = app_send_ctrl(app, &c);
+	if (!app->sapid && is_dual(s))
+		listen_ip4(s);
+	err = session_send_listen(s);
 	if (err) {
 		session_close(s, false);
 		return err;
@@ -194,9 +234,12 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 		    const struct ctrl_addr *lcl, struct session **out)
 {
 	struct ctrl c = { .type = WIRE_EV_CONNECT };
-	struct session *s = session_new(app, SESSION_CONNECTING);
+	struct session *s;
 	int err;
 
+	if (!app->sapid) /* a full queue would be a refusal */
+		app_drain(app);
+	s = session_new(app, SESSION_CONNECTING);
 	if (!s)
 		return -ENOMEM;
 	err = hold_new(&s->hold);
@@ -289,8 +332,13 @@ int session_send_close(struct session *s, uint8_t type)
 	return app_send(s->app, s->mq_index, &c);
 }
 
+/* VPP's TCP sends a FIN; its cut-through ignores it, and a peer of ours looks
+ * into the header. */
 int session_shutdown(struct session *s)
 {
+	fifo_end(&s->tx);
+	if (!s->app->sapid && fifo_ring(&s->tx))
+		session_ring_tx(s);
 	return session_send_close(s, WIRE_EV_SHUTDOWN);
 }
 
@@ -311,6 +359,29 @@ void session_ring_tx(struct session *s)
 void session_ring_rx(struct session *s)
 {
 	ring(s, WIRE_EV_IO_RX);
+}
+
+/*
+ * VPP's cut-through carries the wish to the header that the peer reads along
+ * with a doorbell only (ABI.md 12.6), so that it comes late: who has emptied
+ * the FIFO meanwhile is told by that doorbell, and answers it then
+ * (session_give_room()), if it waits for anything.  If not, or if VPP asks the
+ * peer once more and too late, we look again in a while (app_wait()).
+ */
+void session_want_room(struct session *s, uint32_t thresh)
+{
+	fifo_want_room(&s->tx, thresh);
+	if (s->app->sapid)
+		return;
+	s->app->wanted_ms = app_now_ms();
+	if (fifo_ring(&s->tx))
+		session_ring_tx(s);
+}
+
+void session_give_room(struct session *s)
+{
+	if (!s->app->sapid && fifo_took(&s->rx, 0))
+		session_ring_rx(s);
 }
 
 void session_break(struct session *s)

@@ -39,6 +39,8 @@ enum session_state {
 			       OPEN by session_accept(), CLOSING by refusal */
 	SESSION_OPEN,	    /* data may flow; fifos valid */
 	SESSION_FAILED,	    /* error says why; freed by its user */
+	SESSION_LOST,	    /* was LISTENING when the session layer went ->
+			       BINDING by session_relisten() */
 	SESSION_CLOSING,    /* closed by us, CLEANUP(1) not yet seen; or given
 			       up while it was BINDING or CONNECTING: without a
 			       handle until the answer comes, so that nobody
@@ -66,6 +68,7 @@ struct session {
 	struct ctrl_addr lcl, rmt;
 	struct hold *hold;
 	_Atomic uint32_t claimed; /* fork generation that subscribed */
+	bool borrowed;		  /* of another process: VPP tells that one */
 	struct waiter *ctl;	  /* who waits for BOUND or CONNECTED */
 	void (*notify)(struct session *s);
 	void *user;
@@ -75,6 +78,9 @@ struct session {
 	_Atomic unsigned n_pending; /* read without the lock by poll() */
 	_Atomic uint32_t arrived;   /* listener: connections so far */
 	uint8_t listen_flags;	    /* listener: as announced */
+	/* VPP's "::" serves IPv6 alone: a listener for IPv4 beside it */
+	struct session *ip4;  /* of the one that a sock uses, or NULL */
+	struct session *dual; /* of the other one */
 };
 
 /* To switch on: clang switches on no atomic enum. */
@@ -97,8 +103,14 @@ int session_accept(struct session *s) MUST_CHECK;
 void session_refuse(struct session *s);
 /* A message came on the app's queue. */
 void session_event(struct app *app, const struct ctrl *c);
+/* A segment has come that messages may have waited for, or (@drop) none will */
+void session_unpark(struct app *app, bool drop);
 /* The session layer is gone: every session breaks. */
 void session_layer_gone(struct app *app);
+/* There is another one: announce what listened with the last one. */
+void session_relisten(struct app *app);
+/* ... that will not be. */
+void session_forget_lost(struct app *app);
 /* This process's program is done with it: orderly, or aborting (RST). */
 void session_close(struct session *s, bool abort);
 /* A session made in the parent is used here first: be notified too. */
@@ -115,13 +127,19 @@ int session_shutdown(struct session *s) MUST_CHECK;
 /* The peer must look (after fifo_ring()), or may send again (fifo_took()). */
 void session_ring_tx(struct session *s);
 void session_ring_rx(struct session *s);
+/* The peer may have asked for room after the last bytes were taken. */
+void session_give_room(struct session *s);
+/* Ask for a notification when there is so much room to send; then look. */
+void session_want_room(struct session *s, uint32_t thresh);
 /* Mark as broken and wake everybody; the caller saw -EPROTO in its memory. */
 void session_break(struct session *s);
 
 /* What this process or another of its family has been told of the end. */
 static inline unsigned session_flags(const struct session *s)
 {
-	return s->flags | (s->hold ? s->hold->ended : 0);
+	unsigned end = unlikely(fifo_ended(&s->rx)) ? SESSION_PEER_SHUT : 0;
+
+	return s->flags | end | (s->hold ? s->hold->ended : 0);
 }
 
 #endif /* SESS_SESSION_H */

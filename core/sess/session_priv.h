@@ -8,6 +8,7 @@
 
 /* The only writer of session.state. */
 void session_state(struct session *s, enum session_state state);
+int session_send_listen(struct session *s) MUST_CHECK;
 /* NULL: no memory */
 struct session *session_new(struct app *app, enum session_state state);
 struct session *session_by_index(struct app *app, uint32_t index);
@@ -15,6 +16,8 @@ struct session *session_by_index(struct app *app, uint32_t index);
  * session.handle. */
 void session_rename(struct session *s, uint64_t handle);
 struct session *session_by_handle(struct app *app, uint64_t handle);
+/* park.c: true if the message waits for a segment */
+bool session_park(struct app *app, const struct ctrl *c) MUST_CHECK;
 /* @type: WIRE_EV_SHUTDOWN or WIRE_EV_DISCONNECT */
 int session_send_close(struct session *s, uint8_t type) MUST_CHECK;
 

@@ -132,6 +132,21 @@ int fifo_attach_signals(struct fifo *f, struct seg *seg, uint64_t off,
 }
 
 /**
+ * fifo_use_end() - see and say the end of the stream in the header
+ * @f:		attached
+ * @dialect:	what the header looks like
+ */
+void fifo_use_end(struct fifo *f, enum wire_dialect dialect)
+{
+	void *p = header_at(f->seg, f->off);
+
+	if (p)
+		f->end = dialect == WIRE_2510
+				 ? &((struct wire_fifo_2510 *)p)->next
+				 : &((struct wire_fifo *)p)->next;
+}
+
+/**
  * fifo_write_index() - tell an old server our index for the session
  * @seg:	the segment
  * @off:	the header
@@ -182,6 +197,19 @@ uint32_t fifo_room(const struct fifo *f)
 	if (unlikely(used > INT32_MAX || size > INT32_MAX))
 		return 1;
 	return free_bytes(size, used);
+}
+
+/**
+ * fifo_end() - no more will be put
+ * @f:	the FIFO
+ */
+void fifo_end(struct fifo *f)
+{
+	/* seq_cst: as tail, before the look at has_event in fifo_ring(); and
+	 * after tail, for whoever asks fifo_ended() before fifo_used() */
+	if (f->end)
+		atomic_store_explicit(f->end, WIRE_FIFO_END,
+				      memory_order_seq_cst);
 }
 
 /**
@@ -246,15 +274,29 @@ uint32_t fifo_used(const struct fifo *f)
 }
 
 /**
+ * fifo_ended() - has the producer ended it?
+ * @f:	the FIFO
+ *
+ * Return: true if what fifo_used() says from here on is all that is left.
+ */
+bool fifo_ended(const struct fifo *f)
+{
+	/* seq_cst: pairs with fifo_end() */
+	return f->end && atomic_load_explicit(f->end, memory_order_seq_cst) ==
+				 WIRE_FIFO_END;
+}
+
+/**
  * fifo_tail() - the producer's position
  * @f:	the FIFO
  *
- * Return: a number that changes when bytes are put.
+ * Return: a number that changes when bytes are put, and by the end.
  */
 uint32_t fifo_tail(const struct fifo *f)
 {
 	/* seq_cst: as in fifo_used() */
-	return atomic_load_explicit(f->tail, memory_order_seq_cst);
+	return atomic_load_explicit(f->tail, memory_order_seq_cst) +
+	       fifo_ended(f);
 }
 
 /**

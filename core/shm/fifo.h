@@ -32,6 +32,8 @@ struct fifo {
 	/* the data's own has_event, which a consumer in a cut-through up to
 	 * 25.10 clears as well; else NULL */
 	_Atomic uint32_t *has_event_too;
+	/* where the producer says that there will be no more; NULL: nowhere */
+	_Atomic uint64_t *end;
 };
 
 /* Point @f at the FIFO at @off of @seg; -EPROTO if it can't be one. */
@@ -44,7 +46,14 @@ int fifo_attach_signals(struct fifo *f, struct seg *seg, uint64_t off,
 int fifo_write_index(struct seg *seg, uint64_t off, enum wire_dialect dialect,
 		     uint32_t app_index) MUST_CHECK;
 
+/* Take the producer's word for the end, and give it: between two of us, if
+ * the session layer does not (WIRE_FIFO_END). */
+void fifo_use_end(struct fifo *f, enum wire_dialect dialect);
+
 /* --- producer --- */
+/* After the last put: there is nothing to come.  As a byte it changes
+ * fifo_tail(), and the caller has to fifo_ring(). */
+void fifo_end(struct fifo *f);
 /* Bytes that fit now; the next fifo_put() of so many succeeds unless memory
  * runs out. */
 uint32_t fifo_room(const struct fifo *f);
@@ -67,7 +76,10 @@ void fifo_got_room(struct fifo *f);
 
 /* --- consumer --- */
 uint32_t fifo_used(const struct fifo *f);
-/* Position of the producer: changes exactly when bytes were put. */
+/* Has the producer ended it?  Asked before the bytes are taken. */
+bool fifo_ended(const struct fifo *f);
+/* Position of the producer: changes exactly when bytes were put, or at the
+ * end. */
 uint32_t fifo_tail(const struct fifo *f);
 /* Copy out from @skip bytes on without taking: count, 0 if nothing. */
 ssize_t fifo_peek(struct fifo *f, size_t skip, void *buf,

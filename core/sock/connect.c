@@ -12,6 +12,9 @@
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
+#define NO_WAY_MS 5
+#define CONGESTED_MS 20
+
 /* connect(2) on what is already ours */
 static int connect_again(struct sock *s)
 {
@@ -51,8 +54,8 @@ static bool kernel_busy(int fd)
 
 /* The client's own address: what it is bound to; from 127/8 the kernel's
  * choice is 127.0.0.1, whatever the target; else the daemon's, which is the
- * target's, as the kernel's. */
-static bool own_address(int fd, const struct ctrl_addr *rmt,
+ * target's, as the kernel's.  VPP has addresses of its own to choose from. */
+static bool own_address(int fd, const struct ctrl_addr *rmt, bool sapid,
 			struct ctrl_addr *lcl)
 {
 	struct sockaddr_storage ss;
@@ -61,7 +64,7 @@ static bool own_address(int fd, const struct ctrl_addr *rmt,
 	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
 	    addr_to_ctrl((struct sockaddr *)&ss, len, lcl))
 		return false;
-	if (addr_is_any(lcl) && rmt->is_ip4 && addr_is_loopback(rmt)) {
+	if (sapid && addr_is_any(lcl) && rmt->is_ip4 && addr_is_loopback(rmt)) {
 		lcl->is_ip4 = 1;
 		lcl->ip[12] = 127;
 		lcl->ip[15] = 1;
@@ -85,33 +88,73 @@ static enum wire_ext_why why_of(int32_t retval)
 	}
 }
 
+/* How long to wait for the answer: sapid, a neighbour, answers at once; so does
+ * VPP if it knows no way, and then the connection is the kernel's.  Else a
+ * remote peer's answer may take its time. */
+static int patience(const struct app *app, bool nonblock)
+{
+	if (app->sapid)
+		return LOCAL_ANSWER_MS;
+	return nonblock ? NO_WAY_MS : (int)conf_get()->session_timeout_ms;
+}
+
+/*
+ * Has VPP had no room in our queue, or in the server's (ABI.md 9.5), or have
+ * its threads been in each other's way there?  It refuses then what it would
+ * else connect.  A refusal by a host far away takes longer.
+ */
+static bool was_congested(const struct session *s, uint64_t since_ms)
+{
+	if (s->app->sapid || s->state != SESSION_FAILED ||
+	    app_now_ms() - since_ms > CONGESTED_MS)
+		return false;
+	return s->retval == WIRE_E_ALLOC ||
+	       (s->retval == WIRE_E_REFUSED &&
+		(app_was_full(s->app) || s->app->n_mqs > 2));
+}
+
+/* app.lock held, but given up while waiting: the answer */
+static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
+	       bool nonblock, struct session **sess)
+{
+	struct ctrl_addr lcl;
+	bool own = own_address(fd, rmt, app->sapid, &lcl);
+	uint64_t since_ms = app_now_ms();
+	int err;
+
+	for (;;) {
+		err = session_connect(app, rmt, own ? &lcl : NULL, sess);
+		if (err)
+			return err;
+		err = app_wait_ctl(app, *sess, patience(app, nonblock));
+		if (err || !was_congested(*sess, since_ms))
+			return err;
+		session_close(*sess, false);
+		*sess = NULL;
+		app_rest(app);
+	}
+}
+
 /* app.lock held: 0 connected, -EINPROGRESS, or why not */
 static int connect_session(struct app *app, int fd, int domain,
 			   const struct ctrl_addr *rmt,
 			   const struct conf_choice *choice, bool nonblock)
 {
-	int wait_ms = app->sapid ? LOCAL_ANSWER_MS
-				 : (int)conf_get()->session_timeout_ms;
-	struct session *sess;
-	struct ctrl_addr lcl;
+	struct session *sess = NULL;
 	struct sock *s;
 	int err;
 
-	err = session_connect(app, rmt,
-			      own_address(fd, rmt, &lcl) ? &lcl : NULL, &sess);
-	if (err)
+	err = ask(app, fd, rmt, nonblock, &sess);
+	if (!sess)
 		return err;
-	/* a remote peer's answer may take its time: as the kernel, don't wait
-	 */
-	if (app->sapid || !nonblock) {
-		err = app_wait_ctl(app, sess, wait_ms);
-		if (!err && sess->state == SESSION_FAILED)
-			err = sess->error;
-		if (err)
-			app_count_kernel(sess->state == SESSION_FAILED
-						 ? why_of(sess->retval)
-						 : WIRE_WHY_PROTOCOL);
-	}
+	if (!err && sess->state == SESSION_FAILED)
+		err = sess->error;
+	else if (err == -ETIMEDOUT && nonblock && !app->sapid)
+		err = 0;
+	if (err)
+		app_count_kernel(sess->state == SESSION_FAILED
+					 ? why_of(sess->retval)
+					 : WIRE_WHY_PROTOCOL);
 	if (!err)
 		err = sock_adopt(fd, sess, domain, nonblock, choice, &s);
 	if (err) {
@@ -229,6 +272,13 @@ static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
 	return err;
 }
 
+/* Did VPP reach who answered so, or waited in vain for an answer?  The kernel
+ * is for whom VPP knows no way to. */
+static bool is_answer(int err)
+{
+	return err == -ECONNREFUSED || err == -ETIMEDOUT || err == -ECONNRESET;
+}
+
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
@@ -264,7 +314,10 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	err = connect_ours(fd, domain, &rmt, &choice);
 	if (err == -EEXIST) /* another thread connected it meanwhile */
 		return sock_connect(fd, sa, len);
-	if (!err || err == -EINPROGRESS || err == -EINTR || choice.require)
+	if (choice.require && err == -EHOSTUNREACH && addr_is_loopback(&rmt))
+		return -ECONNREFUSED; /* nobody listens there */
+	if (!err || err == -EINPROGRESS || err == -EINTR || choice.require ||
+	    (choice.use == CONF_VPP && is_answer(err)))
 		return err;
 	log_debug("connection %d stays with the kernel: %s", fd,
 		  strerrorname_np(-err));

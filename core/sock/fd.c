@@ -40,6 +40,7 @@ int sock_close(int fd)
 		return k_close(fd);
 	if (private_is(fd))
 		return -EBADF; /* as if it were not there */
+	app_poll(); /* who closes many at once is told of many ends */
 	/* the entry first: once the number is free it may mean another */
 	s = table_take(fd);
 	if (s)

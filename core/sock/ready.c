@@ -129,13 +129,15 @@ static bool arm_input(struct sock *s, unsigned events, const uint32_t *tail)
 	struct fifo *rx = &s->sess->rx;
 	uint32_t known;
 
-	if (tail)
-		return fifo_arm_since(rx, *tail);
-	do {
-		known = fifo_tail(rx);
-		if (sock_ready(s, events))
-			return true;
-	} while (fifo_arm_since(rx, known));
+	if (tail && fifo_arm_since(rx, *tail))
+		return true;
+	if (!tail)
+		do {
+			known = fifo_tail(rx);
+			if (sock_ready(s, events))
+				return true;
+		} while (fifo_arm_since(rx, known));
+	session_give_room(s->sess); /* a later wish rings what is armed */
 	return false;
 }
 
@@ -157,7 +159,7 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 	    arm_input(s, events, tail))
 		return true;
 	if (events & (POLLOUT | POLLWRNORM) && !writable(&sess->tx)) {
-		fifo_want_room(&sess->tx, fifo_size(&sess->tx) / 3);
+		session_want_room(sess, fifo_size(&sess->tx) / 3);
 		if (writable(&sess->tx))
 			return true;
 	}

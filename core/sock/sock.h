@@ -38,6 +38,9 @@ bool sock_any(void);
 /* kind.c: @fd came from socket(), or is -1: returned as it is. */
 int sock_opened(int fd, int domain, int type, int protocol);
 
+/* bind.c */
+int sock_bind(int fd, const struct sockaddr *addr, socklen_t len);
+
 /* open.c */
 int sock_listen(int fd, int backlog);
 int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);

@@ -13,6 +13,11 @@
 #define WIRE_WANT_DEQ_IF_FULL 2u  /* each time it stops being full */
 #define WIRE_WANT_DEQ_IF_EMPTY 4u /* each time it becomes empty */
 
+/* In next while the FIFO is in use, where VPP leaves 0 (seen in 26.06; it links
+ * free headers by it): what libsapi says to libsapi over a cut-through, in
+ * which VPP knows no half-close.  No link is above 48 bits. */
+#define WIRE_FIFO_END 0x4e49460049504153ull /* "SAPI\0FIN" */
+
 /* mirrors svm_fifo_shared_t of 26.02 and later, svm/fifo_types.h (ABI.md 8.1)
  */
 struct wire_fifo {

@@ -138,3 +138,25 @@ killed() {
   [ "$(sessions)" -gt 0 ]
   stop_sapid
 }
+
+@test "mixed: the daemon comes back, and a listener of sessions is found again" {
+  local signal
+  start_sapid
+  way session
+  touch "$BATS_TEST_TMPDIR/gone"
+  free_port
+  serve shm "$python" "$BATS_TEST_TMPDIR/server.py" "$port"
+  for signal in KILL TERM; do
+    wait_announced "$port"
+    kill "-$signal" "$SAPID_PID"
+    within 10 gone "$SAPID_PID"
+    run_sapid
+  done
+  wait_announced "$port"
+  as shm timeout 60 "$python" "$BATS_TEST_TMPDIR/client.py" "$port" \
+    "$BATS_TEST_TMPDIR/gone" > "$BATS_TEST_TMPDIR/out"
+  grep -qx "went on" "$BATS_TEST_TMPDIR/out"
+  [ "$(sessions)" -gt 0 ]
+  stop_all
+  stop_sapid
+}

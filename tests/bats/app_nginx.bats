@@ -17,27 +17,7 @@ web() {
   local dir
   dir=$(mktemp -d "$BATS_TEST_TMPDIR/nginx.XXXXXX")
   free_port
-  {
-    # the workers of root's nginx are nobody's, who can't read our folder
-    [ "$(id -u)" != 0 ] || echo "user root root;"
-    cat << END
-worker_processes 2;
-daemon off;
-pid $dir/pid;
-error_log $dir/error.log;
-events { worker_connections 256; }
-http {
-  access_log off;
-  client_body_temp_path $dir/body;
-  proxy_temp_path $dir/proxy;
-  fastcgi_temp_path $dir/fastcgi;
-  uwsgi_temp_path $dir/uwsgi;
-  scgi_temp_path $dir/scgi;
-  sendfile ${2:-on};
-  server { listen 127.0.0.1:$port; root $BATS_FILE_TMPDIR/root; }
-}
-END
-  } > "$dir/nginx.conf"
+  nginx_conf "$dir" 2 "127.0.0.1:$port" "sendfile ${2:-on};" > "$dir/nginx.conf"
   serve "$1" nginx -e "$dir/error.log" -c "$dir/nginx.conf"
   wait_port "$port"
 }

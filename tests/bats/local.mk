@@ -18,3 +18,8 @@ bats_tests += %D%/app_daemonize.bats %D%/app_haproxy.bats %D%/app_iperf3.bats %D
 EXTRA_DIST += %D%/talk.py
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
 bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/link_idle.bats
+
+# with a real VPP
+bats_tests += %D%/vpp_gone.bats %D%/vpp_ours.bats %D%/vpp_stock.bats \
+	%D%/vpp_threads.bats %D%/vpp_wire.bats
+EXTRA_DIST += %D%/both_ends.py %D%/vpp_helpers.bash

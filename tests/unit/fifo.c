@@ -538,6 +538,34 @@ TEST(cut_through_takes_the_signals_of_another_header)
 	rig_close(&r);
 }
 
+TEST(end_counts_as_a_byte)
+{
+	uint32_t known;
+	struct rig r;
+	int d;
+
+	for (EACH_DIALECT(d)) {
+		rig_open(&r, (enum wire_dialect)d, SEG_BYTES, 10000);
+		fifo_end(&r.p); /* of one that is not told so */
+		CHECK(!fifo_ended(&r.p) && !fifo_ended(&r.c));
+		fifo_use_end(&r.p, (enum wire_dialect)d);
+		fifo_use_end(&r.c, (enum wire_dialect)d);
+		put_n(&r, 100);
+		CHECK(!fifo_ended(&r.c));
+		known = fifo_tail(&r.c);
+		CHECK(!fifo_arm_since(&r.c, known));
+		fifo_end(&r.p);
+		CHECK(fifo_ring(&r.p)); /* who armed is called */
+		CHECK(fifo_ended(&r.c) && fifo_tail(&r.c) == known + 1);
+		CHECK(fifo_arm_since(&r.c, known)); /* who arms late sees it */
+		CHECK(!fifo_arm_since(&r.c, known + 1));
+		CHECK(fifo_used(&r.c) == 100);
+		take_n(&r, 100);
+		CHECK(fifo_used(&r.c) == 0 && fifo_ended(&r.c));
+		rig_close(&r);
+	}
+}
+
 TEST(subscribers)
 {
 	uint8_t wrk[7];

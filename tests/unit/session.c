@@ -31,19 +31,32 @@ static struct ctrl_addr addr(uint16_t port)
 				   .is_ip4 = 1 };
 }
 
+/* Has it been asked to listen for @l? */
+static bool is_listen(const struct session *l)
+{
+	struct ctrl c = played_heard(&p);
+
+	return c.type == WIRE_EV_LISTEN && c.listen.context == l->index;
+}
+
+static void bound(const struct session *l, uint64_t handle, int32_t retval)
+{
+	struct ctrl c = { .type = WIRE_EV_BOUND };
+
+	c.bound.context = l->index;
+	c.bound.handle = handle;
+	c.bound.retval = retval;
+	played_say(&p, app, &c);
+}
+
 static struct session *listener(uint64_t handle)
 {
 	struct ctrl_addr a = addr(80);
 	struct session *l;
-	struct ctrl c;
 
 	CHECK(!session_listen(app, &a, 0, &l));
-	c = played_heard(&p);
-	CHECK(c.type == WIRE_EV_LISTEN && c.listen.context == l->index);
-	c = (struct ctrl){ .type = WIRE_EV_BOUND };
-	c.bound.context = l->index;
-	c.bound.handle = handle;
-	played_say(&p, app, &c);
+	CHECK(is_listen(l));
+	bound(l, handle, 0);
 	CHECK(l->state == SESSION_LISTENING && l->handle == handle);
 	return l;
 }
@@ -396,19 +409,157 @@ TEST(session_layer_dies)
 	app_put(app);
 	played_hang_up(&p);
 	app_serve(true);
-	CHECK(!app_any() && l->state == SESSION_FAILED && !l->n_pending);
+	CHECK(!app_any() && l->state == SESSION_LOST && !l->n_pending);
 	CHECK(s->state == SESSION_OPEN && s->flags & SESSION_RESET);
 	CHECK(c1->state == SESSION_FAILED && closing->state == SESSION_FREE);
 	CHECK(fifo_room(&s->tx) && !fifo_used(&s->rx)); /* still mapped */
-	/* the next one knows nothing of them and hears nothing */
+	/* the next one knows nothing of them and hears of the listener alone */
 	while (!mq_empty(&p.in))
 		played_heard(&p);
 	app = played_attach(&p);
 	CHECK(app);
+	CHECK(is_listen(l) && played_quiet(&p));
+	CHECK(l->state == SESSION_BINDING && !app->n_lost);
+	bound(l, 8, 0);
+	CHECK(l->state == SESSION_LISTENING && l->handle == 8);
 	session_close(l, false);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
 	session_close(s, false);
 	session_close(c1, false);
 	CHECK(played_quiet(&p) && !app_seg(app, PLAYED_DATA));
+	finish();
+}
+
+/* ... which may be gone before it has answered, or refuse, or the program may
+ * have closed the listener meanwhile. */
+TEST(session_layer_dies_again)
+{
+	static int user;
+	struct session *l, *closed;
+
+	start();
+	l = listener(7);
+	closed = listener(8);
+	l->user = closed->user = &user; /* both are some sock's */
+	app_put(app);
+	played_hang_up(&p);
+	app_serve(true);
+	CHECK(app->n_lost == 2);
+	pthread_mutex_lock(&app->lock);
+	session_close(closed, false);
+	pthread_mutex_unlock(&app->lock);
+	CHECK(closed->state == SESSION_FREE && app->n_lost == 1);
+	CHECK(played_quiet(&p));
+	app = played_attach(&p);
+	CHECK(app && is_listen(l));
+	app_put(app);
+	played_hang_up(&p);
+	app_serve(true);
+	CHECK(l->state == SESSION_LOST && app->n_lost == 1);
+	app = played_attach(&p);
+	CHECK(app && is_listen(l));
+	bound(l, 9, WIRE_E_ALREADY_LISTENING);
+	CHECK(l->state == SESSION_FAILED && !app->n_lost);
+	session_close(l, false);
+	CHECK(played_quiet(&p));
+	finish();
+}
+
+/* Whoever leaves by its own will does not come back for it. */
+TEST(left_for_good)
+{
+	struct session *l;
+
+	start();
+	l = listener(7);
+	app_put(app);
+	app_leave();
+	CHECK(l->state == SESSION_FAILED && !app->n_lost);
+	played_hang_up(&p);
+	app = played_attach(&p);
+	CHECK(app && played_quiet(&p));
+	session_close(l, false);
+	finish();
+}
+
+/* VPP's: no trailer behind its answer. */
+static void start_vpp(void)
+{
+	played_open(&p);
+	p.len = sizeof(p.reply.sapi);
+	app = played_attach(&p);
+	CHECK(app && !app->sapid);
+}
+
+/* One thread of VPP may use a segment before another has announced it. */
+TEST(before_its_segment)
+{
+	struct session *l, *s;
+	struct ctrl c;
+
+	start_vpp();
+	l = listener(7);
+	s = connecting();
+	c = accepted(7, 100);
+	played_say(&p, app, &c);
+	c = connected(s, 101);
+	played_say(&p, app, &c);
+	close_said(WIRE_EV_DISCONNECTED, 101);
+	CHECK(!l->n_pending && s->state == SESSION_CONNECTING);
+	CHECK(played_quiet(&p));
+	played_segment(&p, app, &p.data, PLAYED_DATA);
+	CHECK(l->n_pending == 1 && s->state == SESSION_OPEN);
+	CHECK(s->flags == SESSION_PEER_SHUT && !app->parked);
+	session_close(s, false);
+	session_close(l, false);
+	while (!played_quiet(&p))
+		played_heard(&p);
+	/* one that never comes goes with VPP */
+	l = listener(8);
+	c = accepted(8, 102);
+	c.accepted.segment_handle = 99;
+	played_say(&p, app, &c);
+	CHECK(app->parked && !l->n_pending);
+	app_put(app);
+	played_hang_up(&p);
+	app_serve(true);
+	CHECK(!app->parked);
+	pthread_mutex_lock(&app->lock);
+	session_close(l, false);
+	finish();
+}
+
+/* To VPP "::" is IPv6 alone. */
+TEST(listener_of_both)
+{
+	struct ctrl_addr any = { .port = 80 };
+	struct session *l, *ip4;
+	struct ctrl c;
+
+	start_vpp();
+	played_segment(&p, app, &p.data, PLAYED_DATA);
+	CHECK(!session_listen(app, &any, WIRE_LISTEN_V6ONLY, &l));
+	CHECK(!l->ip4 && is_listen(l) && played_quiet(&p));
+	bound(l, 6, 0);
+	session_close(l, false);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
+	CHECK(!session_listen(app, &any, 0, &l));
+	ip4 = l->ip4;
+	CHECK(ip4 && ip4->lcl.is_ip4 && ip4->lcl.port == 80);
+	CHECK(is_listen(ip4) && is_listen(l) && played_quiet(&p));
+	bound(ip4, 7, 0);
+	bound(l, 8, 0);
+	c = accepted(7, 100);
+	played_say(&p, app, &c);
+	c = accepted(8, 101);
+	played_say(&p, app, &c);
+	CHECK(l->n_pending == 2 && !ip4->n_pending);
+	session_close(l, false);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN); /* of ip4 */
+	CHECK(played_heard(&p).type == WIRE_EV_ACCEPTED_REPLY);
+	CHECK(played_heard(&p).type == WIRE_EV_ACCEPTED_REPLY);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
+	CHECK(played_quiet(&p));
 	finish();
 }
 
@@ -484,14 +635,16 @@ TEST(many_handles)
 	app_put(app);
 	played_hang_up(&p);
 	app_serve(true);
+	CHECK(app->n_lost == MANY);
+	pthread_mutex_lock(&app->lock);
 	for (i = 0; i < MANY; i++)
-		CHECK(l[i]->state == SESSION_FAILED);
+		session_close(l[i], false);
+	pthread_mutex_unlock(&app->lock);
+	CHECK(!app->n_lost);
 	while (!played_quiet(&p))
 		played_heard(&p);
 	app = played_attach(&p);
-	CHECK(app);
-	for (i = 0; i < MANY; i++)
-		session_close(l[i], false);
+	CHECK(app && played_quiet(&p));
 	finish();
 }
 

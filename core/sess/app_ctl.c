@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* app_ctl.c - waiting for the session layer's answer */
+#include <errno.h>
+#include <sched.h>
+
+#include "core/base/kernel.h"
+#include "core/sess/app.h"
+
+/* A session layer on this host answers within some 100 us: worth a look or
+ * two before the thread sleeps. */
+static bool spin_ctl(struct app *app, struct session *s, enum session_state was)
+{
+	int i;
+
+	for (i = 0; i < 100 && s->state == was; i++) {
+		if (!mq_empty(&app->app_mq))
+			app_drain(app);
+		else
+			sched_yield();
+	}
+	return s->state != was;
+}
+
+static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
+{
+	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
+	enum session_state was = s->state;
+	struct timespec ts;
+	struct waiter *w;
+	int err;
+
+	if (spin_ctl(app, s, was))
+		return 0;
+	err = waiter_get(&w);
+	if (err)
+		return err;
+	s->ctl = w;
+	for (;;) {
+		waiter_reset(w);
+		app_drain(app);
+		now = app_now_ms();
+		if (s->state != was || now >= end)
+			break;
+		ts.tv_sec = (time_t)((end - now) / 1000);
+		ts.tv_nsec = (long)((end - now) % 1000) * 1000000;
+		pthread_mutex_unlock(&app->lock);
+		err = app_wait(w, NULL, 0, &ts, NULL);
+		pthread_mutex_lock(&app->lock);
+		if (err < 0 && err != -EINTR)
+			break;
+	}
+	s->ctl = NULL;
+	return s->state != was ? 0 : -ETIMEDOUT;
+}
+
+/* Not to be cancelled, as it is short and has the lock in between. */
+int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
+{
+	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms);
+
+	cancel_back(cancel);
+	return err;
+}
+
+void app_rest(struct app *app)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+	int cancel = cancel_off();
+
+	pthread_mutex_unlock(&app->lock);
+	k_ppoll(NULL, 0, &ts, NULL);
+	pthread_mutex_lock(&app->lock);
+	app_drain(app);
+	cancel_back(cancel);
+}

@@ -1,0 +1,125 @@
+#!/usr/bin/env bats
+# vpp_ours.bats - our preload on a real VPP, both ends on it (cut-through)
+bats_require_minimum_version 1.5.0
+load helpers
+load vpp_helpers
+
+setup_file() {
+  start_vpp
+  mkdir "$BATS_FILE_TMPDIR/root"
+  blob 50 "$BATS_FILE_TMPDIR/root/large" > "$BATS_FILE_TMPDIR/hash"
+  echo hello > "$BATS_FILE_TMPDIR/root/small"
+}
+teardown_file() { stop_vpp; }
+setup() { need_vpp; }
+teardown() { stop_all; }
+
+@test "VPP, cut-through: bytes both ways, a hundred connections" {
+  scenes 127.0.0.1 127.0.0.1 echo many digest large
+}
+
+@test "VPP, cut-through: the same by IPv6, and by a listener for both" {
+  scenes ::1 ::1 echo digest large
+  scenes :: 127.0.0.1 echo digest
+  scenes :: ::1 echo digest
+}
+
+@test "VPP, cut-through: half close" {
+  scenes 127.0.0.1 127.0.0.1 half_close
+}
+
+@test "VPP, cut-through: resets and closes of either end" {
+  scenes 127.0.0.1 127.0.0.1 reset unread abort leave flee
+}
+
+@test "VPP, cut-through: refused, blocking and not" {
+  scenes 127.0.0.1 127.0.0.1 refused refused_nonblock
+}
+
+@test "VPP, cut-through: without blocking, and the ends' names" {
+  scenes 127.0.0.1 127.0.0.1 nonblock names
+}
+
+@test "VPP, cut-through: a window that is full for seconds" {
+  scenes 127.0.0.1 127.0.0.1 late
+}
+
+@test "VPP, cut-through: iperf3 forth, back, and four streams" {
+  local opt
+  need iperf3 jq
+  free_port
+  serve shm iperf3 -s -p "$port"
+  wait_vpp "$port"
+  for opt in "" -R "-P 4"; do
+    # shellcheck disable=SC2086 # options
+    as shm timeout 60 iperf3 -c 127.0.0.1 -p "$port" -t 2 -J $opt \
+      > "$BATS_TEST_TMPDIR/out" || { cat "$BATS_TEST_TMPDIR/out"; return 1; }
+    jq -r '.error // empty' "$BATS_TEST_TMPDIR/out"
+    jq -e 'has("error") | not' "$BATS_TEST_TMPDIR/out" > /dev/null
+    [ "$(jq .end.sum_received.bytes "$BATS_TEST_TMPDIR/out")" -gt 0 ]
+  done
+}
+
+@test "VPP, cut-through: redis, every test of its benchmark" {
+  need redis-server redis-cli redis-benchmark
+  free_port
+  serve shm redis-server --port "$port" --bind 127.0.0.1 --save "" \
+    --appendonly no --dir "$BATS_TEST_TMPDIR"
+  wait_vpp "$port"
+  as shm timeout 100 redis-benchmark -p "$port" -q -c 50 -n 2000 \
+    > "$BATS_TEST_TMPDIR/out"
+  tr '\r' '\n' < "$BATS_TEST_TMPDIR/out" |
+    grep -c 'requests per second' > "$BATS_TEST_TMPDIR/count"
+  [ "$(cat "$BATS_TEST_TMPDIR/count")" -ge 20 ]
+  # a value of 64 MiB, and a client of the kernel's beside
+  hash=$(blob 64 "$BATS_TEST_TMPDIR/in")
+  [ "$(as shm redis-cli -p "$port" -x set large < "$BATS_TEST_TMPDIR/in")" = OK ]
+  for mode in shm bare; do
+    as "$mode" redis-cli -p "$port" get large | head -c 64M | hash_of - \
+      > "$BATS_TEST_TMPDIR/hash"
+    [ "$(cat "$BATS_TEST_TMPDIR/hash")" = "$hash" ]
+  done
+}
+
+# nginx WORKERS: on $port
+web() {
+  local dir
+  dir=$(mktemp -d "$BATS_TEST_TMPDIR/nginx.XXXXXX")
+  free_port
+  nginx_conf "$dir" "$1" "127.0.0.1:$port" > "$dir/nginx.conf"
+  serve shm nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  wait_vpp "$port"
+}
+
+fetch() {
+  as "$1" timeout 60 curl -sS --fail "${@:3}" "http://127.0.0.1:$port/$2"
+}
+
+# pages: what nginx serves arrives, through VPP and beside it
+pages() {
+  local mode
+  for mode in shm bare; do
+    fetch "$mode" large | hash_of - | diff - "$BATS_FILE_TMPDIR/hash"
+    fetch "$mode" 'small?[1-200]' > "$BATS_TEST_TMPDIR/out"
+    [ "$(grep -cx hello "$BATS_TEST_TMPDIR/out")" = 200 ]
+    fetch "$mode" 'small?[1-200]' -H 'Connection: close' \
+      > "$BATS_TEST_TMPDIR/out"
+    [ "$(grep -cx hello "$BATS_TEST_TMPDIR/out")" = 200 ]
+  done
+}
+
+@test "VPP, cut-through: nginx and curl" {
+  need nginx curl
+  web 1
+  pages
+}
+
+@test "VPP, cut-through: nginx with four workers" {
+  need nginx curl
+  web 4
+  pages
+}
+
+@test "VPP, cut-through: a server that forks for each connection" {
+  forking_server
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# vpp_wire.bats - through a real VPP to the kernel's TCP at the other end of a
+# cable
+bats_require_minimum_version 1.5.0
+load helpers
+load vpp_helpers
+
+# Two network namespaces and a cable in between: $here has VPP at it, without an
+# address of the kernel's; $there has the kernel.
+#	$here: VPP 10.10.0.1, fd10::1 -- $there: 10.10.0.2, fd10::2
+# Our programs are where the test is, and reach VPP by its socket alone.
+
+setup_file() {
+  export here=sapi-$$-here there=sapi-$$-there cable=no
+  find_vpp || return 0
+  [ -e "$vpp_plugins/af_packet_plugin.so" ] || return 0
+  ip netns add "$here" && ip netns add "$there" &&
+    ip link add vpp netns "$here" type veth peer name kernel netns "$there" ||
+    return 0
+  ip -n "$here" link set vpp up
+  ip -n "$there" link set lo up
+  ip -n "$there" addr add 10.10.0.2/24 dev kernel
+  ip -n "$there" addr add fd10::2/64 dev kernel nodad
+  ip -n "$there" link set kernel up
+  # VPP gets whole segments that nobody has summed, otherwise
+  ip netns exec "$there" ethtool -K kernel tx off > /dev/null 2>&1 || true
+  start_vpp "" "plugins { path $vpp_plugins plugin default { disable }
+    plugin af_packet_plugin.so { enable } }" ip netns exec "$here"
+  vppctl create host-interface name vpp
+  vppctl set interface state host-vpp up
+  vppctl set interface ip address host-vpp 10.10.0.1/24
+  vppctl set interface ip address host-vpp fd10::1/64
+  cable=yes
+  mkdir "$BATS_FILE_TMPDIR/root"
+  blob 20 "$BATS_FILE_TMPDIR/root/large" > "$BATS_FILE_TMPDIR/hash"
+  echo hello > "$BATS_FILE_TMPDIR/root/small"
+}
+
+teardown_file() {
+  stop_vpp
+  ip netns del "$here" 2> /dev/null || true
+  ip netns del "$there" 2> /dev/null || true
+}
+
+setup() {
+  find_vpp || skip "A REAL VPP IS NOT TESTED: $vpp_why"
+  [ "$cable" = yes ] ||
+    skip "A CABLE OF VPP IS NOT TESTED: needs root, ip netns, af_packet_plugin"
+}
+teardown() { stop_all; }
+
+# over COMMAND...: at the other end of the cable
+over() { nsenter "--net=/run/netns/$there" "$@"; }
+
+# from_there LISTEN CONNECT SCENE...: a server of ours, a client of the kernel's
+from_there() {
+  free_port
+  serve shm "$python" "$ends" serve "$1" "$port"
+  wait_vpp "$port"
+  over timeout 100 "$python" "$ends" ask "$2" "$port" "${@:3}"
+}
+
+# to_there CONNECT SCENE...: a server of the kernel's, a client of ours
+to_there() {
+  free_port
+  serve bare nsenter "--net=/run/netns/$there" "$python" "$ends" serve "$1" \
+    "$port"
+  within 20 grep -q ready "$server_log"
+  as shm timeout 100 "$python" "$ends" ask "$1" "$port" "${@:2}"
+}
+
+# as_there SCENE...: what the kernel's two ends see of each other
+as_there() {
+  free_port
+  serve bare nsenter "--net=/run/netns/$there" "$python" "$ends" serve \
+    10.10.0.2 "$port"
+  within 20 grep -q ready "$server_log"
+  over timeout 100 "$python" "$ends" ask 10.10.0.2 "$port" "$@"
+}
+
+# the kernel's word for both
+same() {
+  as_there "$@" > "$BATS_TEST_TMPDIR/right"
+  stop_all
+  from_there 0.0.0.0 10.10.0.1 "$@" > "$BATS_TEST_TMPDIR/from"
+  cat "$server_log"
+  stop_all
+  to_there 10.10.0.2 "$@" > "$BATS_TEST_TMPDIR/to"
+  stop_all
+  diff "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/from"
+  diff "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/to"
+}
+
+@test "VPP, a cable: bytes both ways, a hundred connections" {
+  same echo many digest large
+}
+
+@test "VPP, a cable: half close" {
+  same half_close
+}
+
+@test "VPP, a cable: resets and closes of either end" {
+  same reset abort leave flee
+}
+
+@test "VPP, a cable: a window that is full for seconds" {
+  same late
+}
+
+@test "VPP, a cable: without blocking" {
+  same nonblock
+}
+
+@test "VPP, a cable: IPv6, and a listener for both" {
+  [ "$(from_there ::1 fd10::1 refused)" = "refused ECONNREFUSED" ]
+  stop_all
+  from_there :: fd10::1 echo large
+  stop_all
+  from_there :: 10.10.0.1 echo large
+  stop_all
+  to_there fd10::2 echo large
+}
+
+@test "VPP, a cable: refused by the kernel at the other end" {
+  run -0 to_there 10.10.0.2 refused refused_nonblock
+  [ "$output" = $'refused ECONNREFUSED\nrefused_nonblock ECONNREFUSED' ]
+}
+
+@test "VPP, a cable: an address that VPP alone has may be bound" {
+  from_there 10.10.0.1 10.10.0.1 echo digest
+}
+
+@test "VPP, a cable: nginx to curl and wrk of the kernel, and to its loopback" {
+  local dir=$BATS_TEST_TMPDIR
+  need nginx curl
+  free_port
+  nginx_conf "$dir" 2 "$port" > "$dir/nginx.conf"
+  serve shm nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  wait_vpp "$port"
+  over timeout 60 curl -sS --fail "http://10.10.0.1:$port/large" | hash_of - |
+    diff - "$BATS_FILE_TMPDIR/hash"
+  over timeout 60 curl -sS --fail "http://10.10.0.1:$port/small?[1-100]" \
+    > "$dir/out"
+  [ "$(grep -cx hello "$dir/out")" = 100 ]
+  # the very same listener, by the kernel
+  timeout 60 curl -sS --fail "http://127.0.0.1:$port/large" | hash_of - |
+    diff - "$BATS_FILE_TMPDIR/hash"
+  command -v wrk || return 0
+  over timeout 60 wrk -t 1 -c 20 -d 2 "http://10.10.0.1:$port/small" \
+    > "$dir/out"
+  cat "$dir/out"
+  grep -q '[1-9][0-9]* requests in' "$dir/out"
+  run ! grep -E 'Socket errors|Non-2xx' "$dir/out"
+}
+
+@test "VPP, a cable: our redis-cli and curl to servers of the kernel" {
+  local i
+  need redis-server redis-cli nginx curl
+  free_port
+  serve bare nsenter "--net=/run/netns/$there" redis-server --port "$port" \
+    --bind 10.10.0.2 --protected-mode no --save "" --appendonly no \
+    --dir "$BATS_TEST_TMPDIR"
+  within 20 redis_pong
+  for i in {1..20}; do
+    [ "$(as shm timeout 20 redis-cli -h 10.10.0.2 -p "$port" incr n)" = "$i" ]
+  done
+  blob 4 "$BATS_TEST_TMPDIR/in" > "$BATS_TEST_TMPDIR/hash"
+  as shm timeout 60 redis-cli -h 10.10.0.2 -p "$port" -x set large \
+    < "$BATS_TEST_TMPDIR/in"
+  as shm timeout 60 redis-cli -h 10.10.0.2 -p "$port" get large |
+    head -c 4M | hash_of - | diff - "$BATS_TEST_TMPDIR/hash"
+  stop_all
+  free_port
+  serve bare nsenter "--net=/run/netns/$there" "$python" -m http.server "$port" \
+    --bind 10.10.0.2 --directory "$BATS_FILE_TMPDIR/root"
+  within 20 over curl -sf -o /dev/null "http://10.10.0.2:$port/small"
+  as shm timeout 60 curl -sS --fail "http://10.10.0.2:$port/large" | hash_of - |
+    diff - "$BATS_FILE_TMPDIR/hash"
+}
+
+# small_segments: our programs ask for little memory at a time
+small_segments() {
+  {
+    vcl_conf "$VPP_DIR/app_ns_sockets/default" "segment-size 4194304" \
+      "add-segment-size 4194304" "rx-fifo-size 65536" "tx-fifo-size 65536" \
+      "preallocated-fifo-pairs 0"
+    echo 'sapi { use vpp tcp_* *:* require }'
+  } > "$VPP_DIR/small.conf"
+  export SAPI_CONFIG=$VPP_DIR/small.conf
+}
+
+@test "VPP, a cable: a thousand connections, by segments that come for them" {
+  small_segments
+  ulimit -n 4096
+  [ "$(from_there 0.0.0.0 10.10.0.1 crowd)" = "crowd 2000" ]
+  stop_all
+  [ "$(to_there 10.10.0.2 crowd)" = "crowd 2000" ]
+}
+
+redis_pong() { [ "$(over redis-cli -h 10.10.0.2 -p "$port" ping)" = PONG ]; }
