@@ -273,9 +273,13 @@ bool link_stop_tx(struct link_end *end, uint32_t at)
 	atomic_store_explicit(&end->mine->back_at, at, memory_order_relaxed);
 	/* release: pairs with link_peer_back(), for back_at and the tail;
 	 * acquire: pairs with link_stop_rx(), for the head */
-	return atomic_fetch_or_explicit(&end->mine->flags, WIRE_LINK_BACK,
-					memory_order_acq_rel) &
-	       WIRE_LINK_LEFT;
+	uint32_t was = atomic_fetch_or_explicit(
+		&end->mine->flags, WIRE_LINK_BACK, memory_order_acq_rel);
+
+	/* partner of the one in link_wake_writer(): who closes finds BACK, or
+	 * we find CLOSED */
+	full_fence();
+	return was & WIRE_LINK_LEFT;
 }
 
 /**

@@ -30,6 +30,7 @@
  */
 
 #define FINISH_MS 2000 /* for a peer that does not read, at most */
+#define CLOSE_MS 100   /* for what the peer is just sending */
 #define NAP_NS 200000
 
 static const struct timespec nap = { .tv_nsec = NAP_NS };
@@ -137,6 +138,9 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	at = h->tx.tail - n;
 	if (link_stop_tx(&l->end, at))
 		at = h->tx.tail - unread(s, fd, l);
+	/* nobody reads any more: what comes would reset us */
+	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED)
+		at = h->tx.tail;
 	stop_tx(h, at);
 }
 
@@ -189,6 +193,21 @@ static void skip(struct sock *s, int fd)
 		s->error = (int)-n;
 }
 
+/* ... but not for longer than @ms */
+static void skip_all(struct sock *s, int fd, unsigned ms)
+{
+	struct timespec ts = { .tv_nsec = 10000000 };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	uint64_t end = end_in(ms);
+
+	for (;;) {
+		skip(s, fd);
+		if (!s->hold->link.rx_skip || sock_now_ns() >= end)
+			return;
+		k_ppoll(&pfd, 1, &ts, NULL);
+	}
+}
+
 void back_rx(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
@@ -214,6 +233,20 @@ void back_rx(struct sock *s, int fd, struct link *l)
 	}
 	if (unlikely(h->rx_skip))
 		skip(s, fd);
+}
+
+void back_before_close(struct sock *s, int fd, struct link *l)
+{
+	int cancel;
+
+	if (likely(!(link_peer_flags(&l->end) & WIRE_LINK_BACK)))
+		return;
+	cancel = cancel_off();
+	link_lock_rx(s, l);
+	back_rx(s, fd, l);
+	skip_all(s, fd, CLOSE_MS);
+	link_unlock_rx(s, l);
+	cancel_back(cancel);
 }
 
 /* --- both --- */
@@ -251,6 +284,7 @@ static void finish_it(struct sock *s, struct link *l)
 	if (back_before_fin(s, s->fd, l))
 		back_finish(s, s->fd, l);
 	link_unlock_tx(s, l);
+	back_before_close(s, s->fd, l);
 }
 
 /* A signal handler may end the process as well. */
@@ -300,20 +334,6 @@ static bool is_stranded(struct sock *s, int fd, struct link *l, uint32_t was)
 	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) || upgrade_has_fin(fd);
 }
 
-static void skip_all(struct sock *s, int fd)
-{
-	struct timespec ts = { .tv_nsec = 10000000 };
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	uint64_t end = end_in(FINISH_MS);
-
-	for (;;) {
-		skip(s, fd);
-		if (!s->hold->link.rx_skip || sock_now_ns() >= end)
-			return;
-		k_ppoll(&pfd, 1, &ts, NULL);
-	}
-}
-
 static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
 {
 	struct hold_link *h = &s->hold->link;
@@ -334,7 +354,7 @@ static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
 		if (!stranded || !stays)
 			h->rx_mode = HOLD_RX_BACK;
 	}
-	skip_all(s, fd);
+	skip_all(s, fd, FINISH_MS);
 	link_unlock_rx(s, l);
 	return !stranded && !h->rx_skip;
 }

@@ -470,6 +470,7 @@ static void link_over(struct sock *s, int fd, struct link *l)
 		     WIRE_LINK_LEFT))
 		finish_sending(s, fd, l); /* as shut_sending() */
 	link_ring(l, link_wake_writer(&l->end));
+	back_before_close(s, fd, l); /* after the fence in there */
 	if (s->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));

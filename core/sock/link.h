@@ -110,7 +110,9 @@ bool upgrade_received(int fd, uint64_t *bytes);
 bool back_tx(struct sock *s, int fd, struct link *l);
 /* The same; we are about to send a FIN. */
 bool back_before_fin(struct sock *s, int fd, struct link *l);
-/* ... wait for that, but not for ever */
+/* We are about to close: what the peer sends twice is not unread. */
+void back_before_close(struct sock *s, int fd, struct link *l);
+/* back_tx(), until all is sent, but not for ever */
 void back_finish(struct sock *s, int fd, struct link *l);
 /* With rx_lock: HOLD_RX_BACK, if the peer has left the ring and it is empty. */
 void back_rx(struct sock *s, int fd, struct link *l);

@@ -203,6 +203,26 @@ TEST(a_ring_that_is_full_both_ways)
 	finish();
 }
 
+/* What comes a second time is not unread: nobody is reset for that. */
+TEST(the_peer_has_read_all_and_closes)
+{
+	unsigned char buf[3000];
+
+	move();
+	put(&to_server, e.c, 3000, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(sock_recvfrom(e.s, buf, 3000, 0, NULL, NULL) == 3000);
+	check_off(&to_server, buf, 3000);
+	sock_put(e.ss);
+	CHECK(!sock_close(e.s));
+	take_to_end(&to_client, e.c, true);
+	sock_put(e.cs);
+	CHECK(!sock_close(e.c) && !sock_close(e.l));
+	forget_peer();
+	end_thread();
+	stop();
+}
+
 /* --- both --- */
 
 TEST(both_leave)
