@@ -46,7 +46,7 @@ activated() {
   free_port
   cat > "$BATS_TEST_TMPDIR/server.py" << 'END'
 import socket
-with socket.socket(fileno=3) as listener:
+with socket.socket(fileno=9) as listener:
     while True:
         conn, _ = listener.accept()
         while data := conn.recv(65536):
@@ -56,7 +56,7 @@ END
   cat > "$BATS_TEST_TMPDIR/activate.py" << 'END'
 import os, socket, sys
 with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
-    os.dup2(listener.fileno(), 3)
+    os.dup2(listener.fileno(), 9)
     os.execv(sys.executable, [sys.executable, sys.argv[2]])
 END
   serve "$1" "$python" "$BATS_TEST_TMPDIR/activate.py" "$port" \

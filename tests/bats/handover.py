@@ -45,7 +45,7 @@ def rights(conn, env):
     ours, theirs = socket.socketpair()
     code = ("import socket, shutil; s = socket.socket(fileno=0)\n"
             "fd = socket.recv_fds(s, 1, 1)[1][0]\n"
-            "with open(fd, 'rb', 0) as i, open(fd, 'wb', 0, False) as o:\n"
+            "with open(fd, 'rb', 0) as i, open(fd, 'wb', 0, closefd=False) as o:\n"
             "    shutil.copyfileobj(i, o)\n")
     subprocess.Popen([sys.executable, "-c", code], stdin=theirs, env=env)
     socket.send_fds(ours, [b"x"], [conn.fileno()])
