@@ -138,8 +138,10 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	at = h->tx.tail - n;
 	if (link_stop_tx(&l->end, at))
 		at = h->tx.tail - unread(s, fd, l);
-	/* nobody reads any more: what comes would reset us */
-	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED)
+	/* nobody reads any more: what comes would reset us.  But who has left
+	 * and then closed has handed it on. */
+	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED &&
+	    !link_reader_left(&l->end))
 		at = h->tx.tail;
 	stop_tx(h, at);
 }
