@@ -43,8 +43,7 @@ EXPORT int execveat(int dir, const char *path, char *const argv[],
 	return REAL(execveat)(dir, path, argv, envp, flags);
 }
 
-/* The arguments as an array, on the stack: a child of vfork() has no heap of
- * its own.  How many places it takes, the last one for NULL. */
+/* How many places the arguments take, the last one for NULL. */
 static size_t places(const char *arg, va_list ap)
 {
 	size_t n = 1;
@@ -56,67 +55,67 @@ static size_t places(const char *arg, va_list ap)
 	return n + 1;
 }
 
-static void fill(char **argv, size_t n, const char *arg, va_list ap)
+enum how {
+	BY_PATH,
+	BY_SEARCH,
+	WITH_ENVIRONMENT, /* it comes behind the NULL */
+};
+
+/* The arguments as an array, on the stack: a child of vfork() has no heap of
+ * its own. */
+static int exec_list(enum how how, const char *path, const char *arg,
+		     va_list ap)
 {
-	size_t i;
+	char *const *envp = environ;
+	va_list first;
+	size_t i, n;
+
+	va_copy(first, ap);
+	n = places(arg, first);
+	va_end(first);
+	char *argv[n];
 
 	argv[0] = (char *)(uintptr_t)arg;
 	for (i = 1; i < n; i++)
 		argv[i] = va_arg(ap, char *);
+	if (how == WITH_ENVIRONMENT)
+		envp = va_arg(ap, char *const *);
+	sock_exec();
+	return how == BY_SEARCH ? REAL(execvp)(path, argv)
+				: REAL(execve)(path, argv, envp);
 }
 
 EXPORT int execl(const char *path, const char *arg, ...)
 {
 	va_list ap;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = places(arg, ap);
+	r = exec_list(BY_PATH, path, arg, ap);
 	va_end(ap);
-	char *argv[n];
-
-	va_start(ap, arg);
-	fill(argv, n, arg, ap);
-	va_end(ap);
-	sock_exec();
-	return REAL(execve)(path, argv, environ);
+	return r;
 }
 
 EXPORT int execlp(const char *file, const char *arg, ...)
 {
 	va_list ap;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = places(arg, ap);
+	r = exec_list(BY_SEARCH, file, arg, ap);
 	va_end(ap);
-	char *argv[n];
-
-	va_start(ap, arg);
-	fill(argv, n, arg, ap);
-	va_end(ap);
-	sock_exec();
-	return REAL(execvp)(file, argv);
+	return r;
 }
 
-/* The environment comes behind the NULL. */
 EXPORT int execle(const char *path, const char *arg, ...)
 {
-	char *const *envp;
 	va_list ap;
-	size_t n;
+	int r;
 
 	va_start(ap, arg);
-	n = places(arg, ap);
+	r = exec_list(WITH_ENVIRONMENT, path, arg, ap);
 	va_end(ap);
-	char *argv[n];
-
-	va_start(ap, arg);
-	fill(argv, n, arg, ap);
-	envp = va_arg(ap, char *const *);
-	va_end(ap);
-	sock_exec();
-	return REAL(execve)(path, argv, envp);
+	return r;
 }
 
 /* exit(3) calls init.c instead. */

@@ -5,16 +5,6 @@
 
 static struct ends e;
 
-static void move(void)
-{
-	start();
-	connect_ends(&e);
-	both_offer(&e);
-	grant_both(&e);
-	talk(&e, 4);
-	CHECK(moved(e.cs) && moved(e.ss));
-}
-
 static void finish(void)
 {
 	close_ends(&e);
@@ -122,7 +112,7 @@ static void goes_on(bool c_raw, bool s_raw)
 
 TEST(nothing_is_on_the_way)
 {
-	move();
+	open_moved(&e);
 	back_leave(e.cs, e.c, false);
 	CHECK(is_back(e.cs));
 	goes_on(true, false);
@@ -134,7 +124,7 @@ TEST(nothing_is_on_the_way)
 
 TEST(the_peer_has_not_read_all)
 {
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 3000, false);
 	back_leave(e.cs, e.c, false);
 	/* it reads them in the ring, and skips them in the kernel */
@@ -149,7 +139,7 @@ TEST(we_have_not_read_all)
 {
 	unsigned char c;
 
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	back_leave(e.cs, e.c, false);
 	CHECK(k_recvfrom(e.c, &c, 1, MSG_DONTWAIT, NULL, NULL) == -EAGAIN);
@@ -162,7 +152,7 @@ TEST(we_have_not_read_all)
 
 TEST(the_peer_sends_behind_what_comes_back)
 {
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	back_leave(e.cs, e.c, false);
 	put(&to_client, e.s, 300, false);
@@ -174,7 +164,7 @@ TEST(the_peer_sends_behind_what_comes_back)
 /* A process of ours goes on with it, as after popen(3). */
 TEST(we_stay)
 {
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 3000, false);
 	put(&to_client, e.s, 2000, false);
 	back_leave(e.cs, e.c, true);
@@ -190,7 +180,7 @@ TEST(we_stay)
 
 TEST(a_ring_that_is_full_both_ways)
 {
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 40000, false);
 	take_all(&to_server, e.s, false);
 	put(&to_server, e.c, PLAYED_RING - 1, false);
@@ -208,7 +198,7 @@ TEST(the_peer_has_read_all_and_closes)
 {
 	unsigned char buf[3000];
 
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 3000, false);
 	back_leave(e.cs, e.c, false);
 	CHECK(sock_recvfrom(e.s, buf, 3000, 0, NULL, NULL) == 3000);
@@ -229,7 +219,7 @@ TEST(both_leave)
 {
 	unsigned char buf[300];
 
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 700, false);
 	put(&to_client, e.s, 900, false);
 	back_leave(e.cs, e.c, false);
@@ -305,7 +295,7 @@ TEST(in_the_middle_of_the_switch)
 
 TEST(what_comes_back_goes_before_the_fin)
 {
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	back_leave(e.cs, e.c, false);
 	CHECK(!sock_shutdown(e.s, SHUT_WR));
@@ -318,7 +308,7 @@ TEST(what_comes_back_goes_before_the_fin)
 
 TEST(what_comes_back_goes_before_close)
 {
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	back_leave(e.cs, e.c, false);
 	sock_put(e.ss);
@@ -333,7 +323,7 @@ TEST(what_comes_back_goes_before_close)
 
 TEST(the_end_of_who_has_left)
 {
-	move();
+	open_moved(&e);
 	put(&to_server, e.c, 3000, false);
 	back_leave(e.cs, e.c, false);
 	put(&to_server, e.c, 10, true);
@@ -348,7 +338,7 @@ TEST(the_end_of_who_has_left)
 /* What was not read when the FIN came has been sent again before it. */
 TEST(behind_a_fin)
 {
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	CHECK(!sock_shutdown(e.s, SHUT_WR));
 	back_leave(e.cs, e.c, false);
@@ -362,7 +352,7 @@ TEST(a_fin_and_nobody_leaves)
 {
 	unsigned char buf[1000];
 
-	move();
+	open_moved(&e);
 	put(&to_client, e.s, 3000, false);
 	CHECK(!sock_shutdown(e.s, SHUT_WR));
 	CHECK(sock_recvfrom(e.c, buf, 1000, 0, NULL, NULL) == 1000);

@@ -178,6 +178,17 @@ static inline bool moved(const struct sock *s)
 	       s->hold->link.rx_mode == HOLD_RX_RING;
 }
 
+/* A connection that has moved, both ways. */
+static inline void open_moved(struct ends *e)
+{
+	start();
+	connect_ends(e);
+	both_offer(e);
+	grant_both(e);
+	talk(e, 4);
+	CHECK(moved(e->cs) && moved(e->ss));
+}
+
 /* Close what the thread has open. */
 static inline void end_thread(void)
 {

@@ -8,12 +8,7 @@ TEST(both_directions_move_and_nothing_is_lost)
 {
 	struct ends e;
 
-	start();
-	connect_ends(&e);
-	both_offer(&e);
-	grant_both(&e);
-	talk(&e, 4);
-	CHECK(moved(e.cs) && moved(e.ss));
+	open_moved(&e);
 	CHECK(e.cs->link->end.mine->tx_bytes >= 100);
 	CHECK(e.ss->link->end.mine->tx_bytes >= 100);
 	CHECK(!dones());
@@ -45,11 +40,7 @@ TEST(a_death_behind_a_fin)
 	struct ends e;
 	char c;
 
-	start();
-	connect_ends(&e);
-	both_offer(&e);
-	grant_both(&e);
-	talk(&e, 4);
+	open_moved(&e);
 	l = e.cs->link;
 	link_set_flags(&e.ss->link->end, WIRE_LINK_FIN);
 	CHECK(!k_shutdown(e.s, SHUT_WR));
