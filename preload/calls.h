@@ -11,7 +11,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -22,51 +24,72 @@
 #include <unistd.h>
 
 /* X(name): libc's own headers give the types, so none is written twice */
-#define PRELOAD_CALLS(X) \
-	X(accept)        \
-	X(accept4)       \
-	X(bind)          \
-	X(close)         \
-	X(close_range)   \
-	X(closefrom)     \
-	X(connect)       \
-	X(dup)           \
-	X(dup2)          \
-	X(dup3)          \
-	X(epoll_create)  \
-	X(epoll_create1) \
-	X(epoll_ctl)     \
-	X(epoll_pwait)   \
-	X(epoll_pwait2)  \
-	X(epoll_wait)    \
-	X(fcntl)         \
-	X(fdopen)        \
-	X(getpeername)   \
-	X(getsockname)   \
-	X(getsockopt)    \
-	X(ioctl)         \
-	X(listen)        \
-	X(poll)          \
-	X(ppoll)         \
-	X(pselect)       \
-	X(read)          \
-	X(readv)         \
-	X(recv)          \
-	X(recvfrom)      \
-	X(recvmmsg)      \
-	X(recvmsg)       \
-	X(select)        \
-	X(send)          \
-	X(sendfile)      \
-	X(sendmmsg)      \
-	X(sendmsg)       \
-	X(sendto)        \
-	X(setsockopt)    \
-	X(shutdown)      \
-	X(socket)        \
-	X(socketpair)    \
-	X(splice)        \
-	X(write)         \
+#define PRELOAD_CALLS(X)                            \
+	X(_Exit)                                    \
+	X(_exit)                                    \
+	X(accept)                                   \
+	X(accept4)                                  \
+	X(bind)                                     \
+	X(close)                                    \
+	X(close_range)                              \
+	X(closefrom)                                \
+	X(connect)                                  \
+	X(dup)                                      \
+	X(dup2)                                     \
+	X(dup3)                                     \
+	X(epoll_create)                             \
+	X(epoll_create1)                            \
+	X(epoll_ctl)                                \
+	X(epoll_pwait)                              \
+	X(epoll_pwait2)                             \
+	X(epoll_wait)                               \
+	X(execl)                                    \
+	X(execle)                                   \
+	X(execlp)                                   \
+	X(execv)                                    \
+	X(execve)                                   \
+	X(execveat)                                 \
+	X(execvp)                                   \
+	X(execvpe)                                  \
+	X(fcntl)                                    \
+	X(fdopen)                                   \
+	X(fexecve)                                  \
+	X(getpeername)                              \
+	X(getsockname)                              \
+	X(getsockopt)                               \
+	X(ioctl)                                    \
+	X(listen)                                   \
+	X(poll)                                     \
+	X(popen)                                    \
+	X(posix_spawn)                              \
+	X(posix_spawn_file_actions_addclose)        \
+	X(posix_spawn_file_actions_addclosefrom_np) \
+	X(posix_spawn_file_actions_adddup2)         \
+	X(posix_spawn_file_actions_addopen)         \
+	X(posix_spawn_file_actions_destroy)         \
+	X(posix_spawn_file_actions_init)            \
+	X(posix_spawnp)                             \
+	X(ppoll)                                    \
+	X(pselect)                                  \
+	X(read)                                     \
+	X(readv)                                    \
+	X(recv)                                     \
+	X(recvfrom)                                 \
+	X(recvmmsg)                                 \
+	X(recvmsg)                                  \
+	X(select)                                   \
+	X(send)                                     \
+	X(sendfile)                                 \
+	X(sendmmsg)                                 \
+	X(sendmsg)                                  \
+	X(sendto)                                   \
+	X(setsockopt)                               \
+	X(shutdown)                                 \
+	X(socket)                                   \
+	X(socketpair)                               \
+	X(splice)                                   \
+	X(system)                                   \
+	X(write)                                    \
 	X(writev)
 
 /* X(name, type, parameters): what -D_FORTIFY_SOURCE makes of them; no header

@@ -79,17 +79,31 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 	return ret(sock_sendto(fd, buf, len, flags, addr, alen));
 }
 
+/* It may carry a descriptor of ours. */
+static inline void rights(const struct msghdr *msg)
+{
+	if (unlikely(sock_any()) && msg && msg->msg_controllen)
+		sock_rights(msg);
+}
+
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	if (likely(!sock_is(fd)))
+	if (likely(!sock_is(fd))) {
+		rights(msg);
 		return REAL(sendmsg)(fd, msg, flags);
+	}
 	return ret(sock_sendmsg(fd, msg, flags));
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
-	if (likely(!sock_is(fd)))
+	unsigned i;
+
+	if (likely(!sock_is(fd))) {
+		for (i = 0; i < n && unlikely(sock_any()); i++)
+			rights(&msgs[i].msg_hdr);
 		return REAL(sendmmsg)(fd, msgs, n, flags);
+	}
 	return (int)ret(sock_sendmmsg(fd, msgs, n, flags));
 }
 

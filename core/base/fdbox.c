@@ -117,3 +117,25 @@ ssize_t fdbox_recv(int sock, void *buf, size_t len, struct fdbox *box,
 		*more = msg.msg_flags & MSG_TRUNC;
 	return n;
 }
+
+int fdbox_nth(const struct msghdr *msg, unsigned i)
+{
+	struct msghdr m = *msg;
+	struct cmsghdr *c;
+	size_t n;
+	int fd;
+
+	for (c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+		    c->cmsg_len < CMSG_LEN(0))
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		if (i < n) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
+			       sizeof(int));
+			return fd;
+		}
+		i -= (unsigned)n;
+	}
+	return -1;
+}

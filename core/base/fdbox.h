@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "core/base/base.h"
@@ -42,5 +43,9 @@ ssize_t fdbox_send(int sock, const void *buf, size_t len,
  */
 ssize_t fdbox_recv(int sock, void *buf, size_t len, struct fdbox *box,
 		   int flags, bool *more) MUST_CHECK;
+
+/* Of somebody else's message: the @i-th descriptor that it is to carry, or -1.
+ */
+int fdbox_nth(const struct msghdr *msg, unsigned i);
 
 #endif /* BASE_FDBOX_H */

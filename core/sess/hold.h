@@ -42,12 +42,23 @@ struct hold_link {
 	_Atomic uint32_t rx_mode; /* HOLD_RX_* */
 	uint64_t rx_kernel; /* stream bytes read from the kernel; rx_lock */
 	uint64_t rx_switch; /* HOLD_RX_DRAIN: ... and to be read there */
+	/* the way back (core/sock/back.c) */
+	_Atomic uint32_t tx_back;  /* HOLD_TX_*; tx_lock */
+	uint32_t tx_from;	   /* FLUSH: sent by the kernel up to there */
+	uint32_t tx_fin;	   /* ... and shut down after that */
+	_Atomic uint32_t rx_skip;  /* BACK: bytes that come by the kernel, and
+				      were read already */
+	_Atomic uint32_t rx_twice; /* ... in the beginning */
 };
 
 #define HOLD_RX_KERNEL 0u /* not consented */
 #define HOLD_RX_READY 1u  /* consented: the peer may switch */
 #define HOLD_RX_DRAIN 2u  /* it has: the rest from the kernel, then the ring */
 #define HOLD_RX_RING 3u
+#define HOLD_RX_BACK 4u /* the kernel's for good */
+
+#define HOLD_TX_FLUSH 1u /* what is in the ring goes by the kernel first */
+#define HOLD_TX_BACK 2u	 /* the kernel's for good */
 
 struct hold {
 	pthread_mutex_t rx_lock;
@@ -71,6 +82,7 @@ struct hold {
 #define HOLD_RD_SHUT 8u
 #define HOLD_RESET_TOLD 16u /* ECONNRESET has been reported */
 #define HOLD_GONE_TOLD 32u  /* a write was swallowed after the peer left */
+#define HOLD_KERNELS 64u /* somebody has it who knows of no link: never one */
 
 /* A fresh hold, held by this process, which is also its owner; -ENOMEM;
  * -EAGAIN in a child that got no slot. */

@@ -211,7 +211,7 @@ uint32_t link_peer_flags(const struct link_end *end)
  */
 uint32_t link_flags(const struct link_end *end)
 {
-	/* relaxed: we wrote them */
+	/* relaxed: we wrote them, but for LEFT, which see */
 	return atomic_load_explicit(&end->mine->flags, memory_order_relaxed);
 }
 
@@ -221,12 +221,15 @@ uint32_t link_flags(const struct link_end *end)
  * @flags:	WIRE_LINK_*
  *
  * Follow it by link_wake_reader() and, for CLOSED, link_wake_writer().
+ *
+ * Return: what they were.
  */
-void link_set_flags(struct link_end *end, uint32_t flags)
+uint32_t link_set_flags(struct link_end *end, uint32_t flags)
 {
-	/* release: pairs with the acquire in link_peer_flags() */
-	atomic_fetch_or_explicit(&end->mine->flags, flags,
-				 memory_order_release);
+	/* release: pairs with the acquire in link_peer_flags(); acquire: as in
+	 * link_reader_left() */
+	return atomic_fetch_or_explicit(&end->mine->flags, flags,
+					memory_order_acq_rel);
 }
 
 /**
@@ -253,6 +256,90 @@ bool link_peer_switched(const struct link_end *end, uint64_t *at)
 	/* relaxed: the flag was acquired */
 	*at = atomic_load_explicit(&end->peer->switch_at, memory_order_relaxed);
 	return true;
+}
+
+/* --- the way back --- */
+
+/**
+ * link_stop_tx() - put nothing into the ring any more
+ * @end:	this end
+ * @at:		byte of the ring that the kernel goes on at
+ *
+ * Return: whether the reader had left before.
+ */
+bool link_stop_tx(struct link_end *end, uint32_t at)
+{
+	/* relaxed: the exchange publishes it */
+	atomic_store_explicit(&end->mine->back_at, at, memory_order_relaxed);
+	/* release: pairs with link_peer_back(), for back_at and the tail;
+	 * acquire: pairs with link_stop_rx(), for the head */
+	uint32_t was = atomic_fetch_or_explicit(
+		&end->mine->flags, WIRE_LINK_BACK, memory_order_acq_rel);
+
+	/* partner of the one in link_wake_writer(): who closes finds BACK, or
+	 * we find CLOSED */
+	full_fence();
+	return was & WIRE_LINK_LEFT;
+}
+
+/**
+ * link_stop_rx() - take nothing from the ring any more
+ * @end:	this end
+ *
+ * The caller looks at what is in the ring behind it.
+ *
+ * Return: the writer's flags as they were.
+ */
+uint32_t link_stop_rx(struct link_end *end)
+{
+	/* release: pairs with link_reader_left(), for the head; acquire: as in
+	 * link_peer_back() */
+	uint32_t was = atomic_fetch_or_explicit(
+		&end->peer->flags, WIRE_LINK_LEFT, memory_order_acq_rel);
+
+	/* partner of the one in link_wake_reader() */
+	full_fence();
+	return was;
+}
+
+/**
+ * link_reader_left() - does nobody read the ring any more?
+ * @end:	this end
+ *
+ * To be asked before bytes are put, and behind link_wake_reader(), whose fence
+ * is the one that matters.
+ */
+bool link_reader_left(const struct link_end *end)
+{
+	/* acquire: pairs with link_stop_rx() */
+	return atomic_load_explicit(&end->mine->flags, memory_order_acquire) &
+	       WIRE_LINK_LEFT;
+}
+
+/**
+ * link_peer_back() - is the other end back in the kernel's stream?
+ * @end:	this end
+ * @at:		set to where it goes on if so: any number if it is hostile
+ */
+bool link_peer_back(const struct link_end *end, uint32_t *at)
+{
+	if (!(link_peer_flags(end) & WIRE_LINK_BACK))
+		return false;
+	/* relaxed: the flag was acquired */
+	*at = atomic_load_explicit(&end->peer->back_at, memory_order_relaxed);
+	return true;
+}
+
+/**
+ * link_rouse() - mark the link for the other end
+ * @end:	this end
+ */
+void link_rouse(struct link_end *end)
+{
+	/* release: as in ring_bell() */
+	atomic_fetch_or_explicit(&end->seg->side[!end->side].ready,
+				 UINT64_C(1) << end->index,
+				 memory_order_release);
 }
 
 /* --- sleeping and waking --- */

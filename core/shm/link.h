@@ -14,6 +14,33 @@
  * between "publish" and "look at armed", see to it that one of the two sees
  * the other: see link.c.
  */
+/*
+ * DOC: the way back
+ *
+ * A direction returns to the kernel's stream for good when one of its ends is
+ * about to be somebody who does not know the ring: the writer, the reader, or
+ * both at once.  None of them waits for the other.
+ *
+ *	writer:	looks how far the reader is, writes that down (back_at), sets
+ *		BACK in its own flags, and sends what is between that and its
+ *		tail by the kernel: it takes back what was not read.
+ *	reader:	reads no more, so that its head stands still, and sets LEFT in
+ *		the writer's flags.  The writer answers as above, and there
+ *		back_at is just that head.
+ *
+ * A reader that stays finds BACK when its ring is empty.  What it has read
+ * beyond back_at comes by the kernel once more: it skips so many bytes, and
+ * goes on there.  (back_at may be the tail: nothing was taken back.)
+ *
+ * Both set their bit in one word, by an exchange.  Whose is second sees the
+ * first: a writer that finds LEFT takes back from the head, which is final; a
+ * reader that finds BACK skips before it goes.
+ *
+ * Bytes that the writer puts while the reader leaves: the writer stores tail,
+ * fence, looks at its flags; the reader sets LEFT, fence, looks at tail.  So
+ * the writer finds LEFT and takes them back at once, or the reader finds them
+ * and knows that the writer has not heard yet: it rings it, asleep or not.
+ */
 #ifndef SHM_LINK_H
 #define SHM_LINK_H
 
@@ -50,12 +77,28 @@ int link_end_init(struct link_end *end, const struct map *map, unsigned index,
 /* Flags: ours only grow. */
 uint32_t link_peer_flags(const struct link_end *end);
 uint32_t link_flags(const struct link_end *end);
-void link_set_flags(struct link_end *end, uint32_t flags);
+/* Returns what they were. */
+uint32_t link_set_flags(struct link_end *end, uint32_t flags);
 /* Leave the kernel's stream at byte @at: what is put from now on comes after
  * it. */
 void link_switch(struct link_end *end, uint64_t at);
 /* Has the peer left it?  *at is valid if so. */
 bool link_peer_switched(const struct link_end *end, uint64_t *at);
+
+/* --- the way back --- */
+/* Writer: nothing is put any more; the kernel goes on at byte @at of the ring.
+ * True if the reader had left before: then it goes on at its head. */
+bool link_stop_tx(struct link_end *end, uint32_t at);
+/* Reader: nothing is taken any more.  The writer's flags as they were: with
+ * BACK it had stopped before, see link_peer_back(); with FIN it can't send any
+ * more, and what is in the ring stays there. */
+uint32_t link_stop_rx(struct link_end *end);
+/* Writer: has the reader left?  After that ring_unread() is final. */
+bool link_reader_left(const struct link_end *end);
+/* Reader: has the writer stopped?  *at is what it said, if so. */
+bool link_peer_back(const struct link_end *end, uint32_t *at);
+/* Mark the link for the other end, asleep or not: its bell is to be rung. */
+void link_rouse(struct link_end *end);
 
 /* --- sleeping and waking --- */
 /* About to sleep: ring bell @bell when something comes; then look again. */

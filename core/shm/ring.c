@@ -511,6 +511,29 @@ ssize_t ring_space(struct ring *r, size_t want, struct iovec view[2], int *n)
 }
 
 /**
+ * ring_unsent() - what the producer has put, for itself
+ * @r:		the ring
+ * @from:	from where on
+ * @view:	filled
+ * @n:		set to the number of pieces, 1 or 2; 0 on error
+ *
+ * What is not taken yet was put since the last rewind, so the base is right.
+ *
+ * Return: how many bytes, or -EAGAIN.
+ */
+ssize_t ring_unsent(const struct ring *r, uint32_t from, struct iovec view[2],
+		    int *n)
+{
+	uint32_t len = r->own->tail - from;
+
+	*n = 0;
+	if (!len || len > r->size)
+		return -EAGAIN;
+	*n = pieces(r, at(r, from, r->own->base), len, view);
+	return (ssize_t)len;
+}
+
+/**
  * ring_give_back() - free the memory of an empty ring
  * @r:	the ring
  *

@@ -77,6 +77,10 @@ ssize_t ring_putv(struct ring *r, const struct iovec *iov, int n,
 ssize_t ring_space(struct ring *r, size_t want, struct iovec view[2],
 		   int *n) MUST_CHECK;
 void ring_publish(struct ring *r, size_t len);
+/* What lies there from @from on, which the consumer has not taken, or will not:
+ * as ring_view(); -EAGAIN if there is nothing. */
+ssize_t ring_unsent(const struct ring *r, uint32_t from, struct iovec view[2],
+		    int *n) MUST_CHECK;
 /*
  * Give the pages behind the home page back to the system if the ring is empty
  * and has been used beyond it; true if it did.  A syscall then.

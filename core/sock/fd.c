@@ -15,9 +15,10 @@
 /*
  * DOC: A vfork child shares our memory but not our descriptors: what it
  * closes or moves is its own, so the table must not change.  fork() children
- * know who they are (fork.c sets @owner_pid), vfork's don't.
+ * know who they are (fork.c sets table_pid), vfork's don't.  Our own numbers
+ * stay open there as well: exec needs them (exec.c), and closes them.
  */
-static bool vfork_child(void)
+bool sock_vfork_child(void)
 {
 	return table_pid && getpid() != table_pid;
 }
@@ -36,10 +37,10 @@ int sock_close(int fd)
 	struct sock *s;
 	int err;
 
-	if (vfork_child())
-		return k_close(fd);
 	if (private_is(fd))
 		return -EBADF; /* as if it were not there */
+	if (sock_vfork_child())
+		return k_close(fd);
 	app_poll(); /* who closes many at once is told of many ends */
 	/* the entry first: once the number is free it may mean another */
 	s = table_take(fd);
@@ -102,10 +103,10 @@ int sock_dup2(int fd, int to)
 
 	if (private_is(fd) || private_is(to))
 		return -EBADF;
-	if (fd != to && !vfork_child())
+	if (fd != to && !sock_vfork_child())
 		before_dup(fd, to);
 	ret = k_dup2(fd, to);
-	if (ret < 0 || fd == to || vfork_child())
+	if (ret < 0 || fd == to || sock_vfork_child())
 		return ret;
 	return copied(fd, to);
 }
@@ -116,10 +117,10 @@ int sock_dup3(int fd, int to, int flags)
 
 	if (private_is(fd) || private_is(to))
 		return -EBADF;
-	if (fd != to && !vfork_child())
+	if (fd != to && !sock_vfork_child())
 		before_dup(fd, to);
 	ret = k_dup3(fd, to, flags);
-	if (ret < 0 || vfork_child())
+	if (ret < 0 || sock_vfork_child())
 		return ret;
 	return copied(fd, to);
 }
@@ -130,17 +131,11 @@ static int close_piece(unsigned first, unsigned last, unsigned flags)
 	return first > last ? 0 : k_close_range(first, last, (int)flags);
 }
 
-int sock_close_range(unsigned first, unsigned last, unsigned flags)
+static void close_ours(unsigned first, unsigned last)
 {
-	unsigned from = first;
 	struct sock *s;
-	int fd, err;
+	int fd;
 
-	if (first > last ||
-	    flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
-		return -EINVAL;
-	if (flags & CLOSE_RANGE_CLOEXEC || vfork_child())
-		return k_close_range(first, last, (int)flags);
 	for (fd = table_next((int)MIN(first, (unsigned)INT32_MAX));
 	     fd >= 0 && (unsigned)fd <= last; fd = table_next(fd + 1)) {
 		s = table_take(fd);
@@ -150,6 +145,20 @@ int sock_close_range(unsigned first, unsigned last, unsigned flags)
 			sock_put(s);
 		}
 	}
+}
+
+int sock_close_range(unsigned first, unsigned last, unsigned flags)
+{
+	unsigned from = first;
+	int fd, err;
+
+	if (first > last ||
+	    flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+		return -EINVAL;
+	if (flags & CLOSE_RANGE_CLOEXEC)
+		return k_close_range(first, last, (int)flags);
+	if (!sock_vfork_child())
+		close_ours(first, last);
 	for (fd = private_next((int)MIN(first, (unsigned)INT32_MAX));
 	     fd >= 0 && (unsigned)fd <= last; fd = private_next(fd + 1)) {
 		err = close_piece(from, (unsigned)fd - 1, flags);
@@ -211,7 +220,7 @@ int sock_fcntl(int fd, int cmd, long arg)
 		return -EBADF;
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
 		ret = k_fcntl(fd, cmd, arg);
-		return ret < 0 || vfork_child() ? ret : copied(fd, ret);
+		return ret < 0 || sock_vfork_child() ? ret : copied(fd, ret);
 	}
 	s = sock_get(fd);
 	if (!s)

@@ -38,6 +38,15 @@ void sock_kind_copied(int from, int to)
 						      : UNKNOWN;
 }
 
+/* Once for each number that nothing is known of: it may have been inherited. */
+bool sock_kind_is_new(int fd)
+{
+	uint8_t unknown = UNKNOWN;
+
+	return fd >= 0 && fd < KINDS &&
+	       atomic_compare_exchange_strong(&kinds[fd], &unknown, OTHER);
+}
+
 bool sock_seems_tcp(int fd)
 {
 	if (fd >= 0 && fd < KINDS && kinds[fd] != UNKNOWN)

@@ -15,6 +15,8 @@
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
 #define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
+#define PEER_NEWS (PEER_OVER | WIRE_LINK_BACK)
+#define OUR_NEWS (WIRE_LINK_FIN | WIRE_LINK_LEFT | WIRE_LINK_BACK)
 
 /* --- locks --- */
 
@@ -120,12 +122,13 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* --- readiness --- */
 
-/* Something has ended, so that the kernel must be asked what. */
+/* Something has ended, so that the kernel must be asked what; or it has its
+ * say again. */
 static bool is_ended(struct link *l)
 {
 	return unlikely(l->ended) ||
-	       unlikely(link_peer_flags(&l->end) & PEER_OVER) ||
-	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN);
+	       unlikely(link_peer_flags(&l->end) & PEER_NEWS) ||
+	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
 
 /* To a level nothing, to an edge an arrival: the end comes once. */
@@ -158,11 +161,15 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	return (unsigned short)pfd.revents;
 }
 
-static uint32_t lowat(const struct sock *s, const struct ring *r)
+/* Once the peer is back, more than what is in the ring is not to be waited for
+ * there. */
+static uint32_t lowat(const struct sock *s, struct link *l)
 {
 	uint32_t low = (uint32_t)s->rcvlowat;
 
-	return likely(low <= 1) ? 1 : MIN(low, r->size);
+	if (likely(low <= 1) || link_peer_flags(&l->end) & WIRE_LINK_BACK)
+		return 1;
+	return MIN(low, l->end.rx.size);
 }
 
 /* A third of the buffer, as the kernel has it. */
@@ -198,10 +205,13 @@ static bool is_doubtful(struct link *l)
 
 unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 {
-	bool by_rx = rx_by_ring(s, l), by_tx = true, over = is_ended(l);
+	bool by_rx, by_tx = true, over = is_ended(l);
 	unsigned ev = 0, ask = over ? POLLIN | POLLRDHUP | POLLOUT : 0;
 	ssize_t used;
 
+	if (over && back_is_due(l))
+		back_see(s, l);
+	by_rx = rx_by_ring(s, l);
 	if (want & (POLL_INPUT | SOCK_ANY_INPUT | POLLRDHUP)) {
 		used = rx_used(s, l, by_rx);
 		if (unlikely(used < 0))
@@ -209,7 +219,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			       POLLERR | POLLHUP;
 		if (used > 0)
 			ev |= SOCK_ANY_INPUT;
-		if ((size_t)used >= lowat(s, &l->end.rx))
+		if ((size_t)used >= lowat(s, l))
 			ev |= POLL_INPUT;
 		if (!by_rx)
 			ask |= POLLIN | POLLRDHUP;
@@ -234,6 +244,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
  * it is rx_switch in the end; and whether there is an end. */
 static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 {
+	struct hold_link *h = &s->hold->link;
 	uint64_t bytes, at;
 	bool over = l->over; /* before the bytes, for its FIN is one of them */
 
@@ -241,6 +252,9 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 		heard_end(l);
 		over = true;
 	}
+	/* as it was by the ring, so that nothing arrives by this alone */
+	if (h->rx_mode == HOLD_RX_BACK)
+		return (uint32_t)bytes - h->rx_twice;
 	if (link_peer_switched(&l->end, &at) && bytes > at)
 		bytes = at;
 	return (uint32_t)bytes + over;
@@ -249,6 +263,8 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 /* Grows with what arrives, whoever asks how often. */
 uint32_t link_rx_tail(struct sock *s, struct link *l)
 {
+	if (back_is_due(l))
+		back_see(s, l);
 	if (unlikely(!rx_by_ring(s, l)))
 		return ring_tail(&l->end.rx) + from_kernel_so_far(s, l);
 	/* the end counts from when the kernel has it, and is to be in the
@@ -288,14 +304,17 @@ bool link_arm(struct sock *s, struct link *l, unsigned events,
  * it is known, or the sleeper would not sleep any more. */
 unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 {
+	struct hold_link *h = &s->hold->link;
 	unsigned ask = 0;
 
-	if (s->hold->link.rx_mode != HOLD_RX_RING &&
-	    events & (POLL_INPUT | SOCK_ANY_INPUT))
+	/* after the switch, too: the peer may come back */
+	if (events & (POLL_INPUT | SOCK_ANY_INPUT) &&
+	    (h->rx_mode != HOLD_RX_RING || !l->ended))
 		ask |= POLLIN;
 	if (!l->ended)
 		ask |= POLLRDHUP;
-	if (events & POLL_OUTPUT && !s->hold->link.tx_ring)
+	if ((events & POLL_OUTPUT && !h->tx_ring) ||
+	    unlikely(h->tx_back == HOLD_TX_FLUSH))
 		ask |= POLLOUT;
 	return ask;
 }
@@ -327,11 +346,15 @@ void link_is_dead(struct sock *s, struct link *l)
  */
 bool link_see_death(struct sock *s, struct link *l)
 {
-	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN))
+	/* who has left the link says it in the kernel alone */
+	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+		   link_reader_left(&l->end)))
 		return false;
 	/* the kernel's word before the flag: they were given in the other
 	 * order */
-	if (!upgrade_has_fin(s->fd) || link_peer_flags(&l->end) & WIRE_LINK_FIN)
+	if (!upgrade_has_fin(s->fd) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+	    link_reader_left(&l->end))
 		return l->dead;
 	link_is_dead(s, l);
 	return true;
@@ -350,8 +373,9 @@ static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 	int queued;
 
 	l->resets =
-		h->rx_mode != HOLD_RX_KERNEL && (h->tx_ring || fin) &&
-		!k_ioctl(fd, SIOCOUTQ, &queued) && queued <= fin &&
+		h->rx_mode != HOLD_RX_KERNEL && h->rx_mode != HOLD_RX_BACK &&
+		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
+		queued <= fin &&
 		!k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	return l->resets;
 }
@@ -359,10 +383,11 @@ static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 bool link_end_is_told(struct sock *s, int fd, struct link *l)
 {
 	return !(link_flags(&l->end) & WIRE_LINK_FIN) || l->resets ||
+	       s->hold->link.rx_mode == HOLD_RX_BACK ||
 	       reset_on_death(s, fd, l, 1);
 }
 
-static void no_reset(struct sock *s, int fd, struct link *l)
+void link_no_reset(struct sock *s, int fd, struct link *l)
 {
 	struct linger lg = { .l_onoff = s->linger >= 0,
 			     .l_linger = s->linger >= 0 ? s->linger : 0 };
@@ -375,14 +400,21 @@ static void no_reset(struct sock *s, int fd, struct link *l)
  * first, if it can. */
 static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 {
+	bool later = back_before_fin(s, fd, l);
 	int err;
 
-	reset_on_death(s, fd, l, 0);
-
-	link_set_flags(&l->end, WIRE_LINK_FIN);
+	if (!later)
+		reset_on_death(s, fd, l, 0);
+	/* the peer leaves in this moment, and had us down as one that sends */
+	if (unlikely(link_set_flags(&l->end, WIRE_LINK_FIN) & WIRE_LINK_LEFT))
+		later = back_tx(s, fd, l);
+	if (unlikely(later)) { /* the kernel's FIN comes when it has all */
+		s->hold->link.tx_fin = 1;
+		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
+	}
 	err = k_shutdown(fd, how);
 	if (err)
-		no_reset(s, fd, l);
+		link_no_reset(s, fd, l);
 	else if (!link_end_is_told(s, fd, l))
 		l->settled = false; /* upgrade.c tries again */
 	return err;
@@ -410,8 +442,18 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 /* Bytes that nobody will read: then TCP resets, as it does for its own. */
 static bool has_unread(struct sock *s, struct link *l)
 {
-	return s->hold->link.rx_mode != HOLD_RX_KERNEL &&
+	uint32_t mode = s->hold->link.rx_mode;
+
+	return mode != HOLD_RX_KERNEL && mode != HOLD_RX_BACK &&
 	       ring_used(&l->end.rx) > 0;
+}
+
+static void finish_sending(struct sock *s, int fd, struct link *l)
+{
+	link_lock_tx(s, l);
+	if (back_before_fin(s, fd, l))
+		back_finish(s, fd, l);
+	link_unlock_tx(s, l);
 }
 
 /* The last process lets go. */
@@ -420,16 +462,20 @@ static void link_over(struct sock *s, int fd, struct link *l)
 	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
 	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
 
+	finish_sending(s, fd, l);
 	/* what the peer puts from here on, it sees is in vain; a writer that
 	 * waits for room must hear of it: the kernel may not have a word to
 	 * say */
-	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
+	if (unlikely(link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED) &
+		     WIRE_LINK_LEFT))
+		finish_sending(s, fd, l); /* as shut_sending() */
 	link_ring(l, link_wake_writer(&l->end));
+	back_before_close(s, fd, l); /* after the fence in there */
 	if (s->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {
-		no_reset(s, fd, l);
+		link_no_reset(s, fd, l);
 	}
 }
 
@@ -526,16 +572,22 @@ void link_release(struct sock *s)
 
 int link_count(struct sock *s, int fd, struct link *l, bool sent)
 {
+	struct hold_link *h = &s->hold->link;
+	uint32_t twice = 0, at;
 	ssize_t ring = 0;
 	int kernel = 0;
 
 	if (!sent)
 		rx_by_ring(s, l);
+	if (back_is_due(l))
+		back_see(s, l);
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
 		kernel = 0;
 	/* what is sent has arrived: it lies in the peer's memory, where TCP
 	 * would have acknowledged it */
-	if (!sent && s->hold->link.rx_mode >= HOLD_RX_DRAIN)
+	if (!sent && h->rx_mode >= HOLD_RX_DRAIN && h->rx_mode != HOLD_RX_BACK)
 		ring = ring_used(&l->end.rx);
-	return kernel + (int)MAX(ring, (ssize_t)0);
+	if (!sent && ring > 0 && link_peer_back(&l->end, &at))
+		twice = MIN(ring_tail(&l->end.rx) - at, (uint32_t)kernel);
+	return kernel - (int)twice + (int)MAX(ring, (ssize_t)0);
 }

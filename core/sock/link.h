@@ -18,6 +18,11 @@
  *	kernel (k_tx), with tx_lock: switch_at is published, and what follows
  *	goes to the ring.
  *
+ * Either direction may go back to the kernel, for good (back.c; the protocol is
+ * in core/shm/link.h): HOLD_RX_BACK, HOLD_TX_BACK.  Before that, what comes
+ *back from the ring may have to wait for room in the kernel (HOLD_TX_FLUSH),
+ *and what was read from the ring already be skipped (rx_skip).
+ *
  * The kernel's connection stays: whatever the end of the stream, an error or a
  * hang-up is, it is the kernel that says so, once the ring is empty.
  *
@@ -57,7 +62,7 @@ struct link {
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
-	struct sock *sock;	   /* if it is spread */
+	struct sock *sock;
 	struct link *untidy_next, **untidy_prev;
 };
 
@@ -98,6 +103,35 @@ bool upgrade_has_fin(int fd);
 /* Bytes that it has received, a FIN counts as one; true if no more can come.
  * Whoever waits for them has been woken: this waits for the socket's lock. */
 bool upgrade_received(int fd, uint64_t *bytes);
+
+/* --- back.c: and from the link to the kernel --- */
+/* With tx_lock, where one of the two ends has left the ring that we send by:
+ * what the peer will not read there goes by the kernel.  True: not all yet. */
+bool back_tx(struct sock *s, int fd, struct link *l);
+/* The same; we are about to send a FIN. */
+bool back_before_fin(struct sock *s, int fd, struct link *l);
+/* We are about to close: what the peer sends twice is not unread. */
+void back_before_close(struct sock *s, int fd, struct link *l);
+/* back_tx(), until all is sent, but not for ever */
+void back_finish(struct sock *s, int fd, struct link *l);
+/* With rx_lock: HOLD_RX_BACK, if the peer has left the ring and it is empty. */
+void back_rx(struct sock *s, int fd, struct link *l);
+/* Look, without a lock, and do what is due of both. */
+void back_see(struct sock *s, struct link *l);
+static inline bool back_is_due(struct link *l)
+{
+	return unlikely(
+		(link_peer_flags(&l->end) & WIRE_LINK_BACK) |
+		(link_flags(&l->end) & (WIRE_LINK_LEFT | WIRE_LINK_BACK)));
+}
+/* Somebody who knows of no link is to have @fd, which is @s, and perhaps
+ * nobody else (@stays: this process goes on with it). */
+void back_leave(struct sock *s, int fd, bool stays);
+/* The peer may still have to take back what we did not read: give it a moment,
+ * until @end_ns. */
+void back_await(struct sock *s, uint64_t end_ns);
+/* The process ends. */
+void back_at_exit(void);
 
 /* --- stay.c: what comes of it otherwise --- */
 int stay_cookie(int fd, uint64_t *cookie);
@@ -189,6 +223,9 @@ bool link_end_is_told(struct sock *s, int fd, struct link *l);
 bool link_see_death(struct sock *s, struct link *l);
 /* It is: what is in the ring will not be taken. */
 void link_is_dead(struct sock *s, struct link *l);
+/* What link_end_is_told() has seen to is not to be: SO_LINGER is the program's
+ * again. */
+void link_no_reset(struct sock *s, int fd, struct link *l);
 /* orphan.c: there is no room behind a FIN.  True: the peer is dead. */
 bool link_doubt(struct sock *s, struct link *l);
 void link_doubt_over(struct link *l);
@@ -208,10 +245,12 @@ void link_unlock(struct link_lock *lock, pthread_mutex_t *family);
 void link_see_switch(struct sock *s, struct link *l);
 /* A burst has gone by the ring; threads that are about to sleep give back what
  * it left; and the link is about to go. */
-void link_spread(struct sock *s, struct link *l);
+void link_spread(struct link *l);
 void link_tidy(void);
 void link_untidy(struct sock *s);
 
+/* Every link of the process that nobody is sending by, this thread neither. */
+void link_each_idle(void (*fn)(struct sock *s, struct link *l));
 /* Nobody is in the middle of a copy while the process is forked. */
 void link_fork_prepare(void);
 void link_fork_parent(void);
@@ -227,11 +266,17 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 		  int *n);
 ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
-/* Must the kernel say what becomes of bytes that are sent now? */
-bool link_send_over(struct sock *s, struct link *l);
+/* Which way bytes go that are sent now, with tx_lock. */
+enum link_way {
+	LINK_BY_RING,
+	LINK_BY_KERNEL, /* before the switch, or the kernel must say what
+			   becomes of them, or after the way back */
+	LINK_NOT_YET,	/* the kernel's, when it has room: as a full ring */
+};
+enum link_way link_way_out(struct sock *s, int fd, struct link *l);
 /* @n bytes lie in the ring, in what ring_space() gave: publish them; with
  * tx_lock.  Whom to ring, see link_ring(). */
-int link_filled(struct sock *s, struct link *l, size_t n);
+int link_filled(struct sock *s, int fd, struct link *l, size_t n);
 /* The peer wrote nonsense (-EPROTO): to the program, as if the network had
  * broken. */
 ssize_t link_broken(struct sock *s, int fd);

@@ -13,7 +13,8 @@
  * DOC: The stream of a direction comes from the kernel up to the switch, then
  * from the ring.  Its end is the kernel's to tell, and only once the ring is
  * empty: the kernel's FIN may overtake bytes of the ring that were put before
- * it, so the ring is looked at again after the kernel was asked.
+ * it, so the ring is looked at again after the kernel was asked.  If the peer
+ * goes back to the kernel (back.c), its bytes come there behind the ring's.
  */
 
 #define EMPTIES_MAX 256 /* non-blocking reads until the kernel is asked */
@@ -111,18 +112,40 @@ static ssize_t end_of_dead(struct sock *s, struct link *l)
 	return -err;
 }
 
-/* The ring is empty; has the kernel anything to say?  As from recv(2). */
+static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
+			   const struct cursor *c, size_t want, int flags);
+
+/* The peer is back in the kernel: what it put before is in the ring by now. */
+static ssize_t behind_ring(struct sock *s, int fd, struct link *l,
+			   const struct cursor *c, size_t want, int flags)
+{
+	ssize_t n = ring_get(&l->end.rx, c, want, flags);
+
+	if (n != -EAGAIN)
+		return n;
+	back_rx(s, fd, l);
+	return s->hold->link.rx_mode == HOLD_RX_BACK
+		       ? from_kernel(s, fd, l, c, want, flags)
+		       : -EAGAIN;
+}
+
+/* The ring is empty; has the kernel anything to say?  As from recv(2).  Bytes
+ * it has only from a peer that has come back in this moment. */
 static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		       const struct cursor *c, size_t want, int flags)
 {
 	int cancel = cancel_off();
 	ssize_t n, again;
+	char byte;
 
-	n = k_recvfrom(fd, cursor_at(c), cursor_len(c),
-		       MSG_DONTWAIT | (flags & MSG_PEEK), NULL, NULL);
+	n = k_recvfrom(fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK, NULL, NULL);
 	cancel_back(cancel);
 	if (n == -EAGAIN || n == -EINTR)
 		return -EAGAIN;
+	if (n > 0)
+		return link_peer_flags(&l->end) & WIRE_LINK_BACK
+			       ? behind_ring(s, fd, l, c, want, flags)
+			       : -EPROTO;
 	again = ring_get(&l->end.rx, c, want, flags);
 	if (again == -EAGAIN)
 		return n ? n : end_of_dead(s, l);
@@ -160,10 +183,12 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 		if (err)
 			return -err;
 	}
+	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
+		return behind_ring(s, fd, l, c, want, flags);
 	return may_be_over(l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
 }
 
-/* Before the switch, or up to it. */
+/* Before the switch, or up to it; or after the way back. */
 static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 			   const struct cursor *c, size_t want, int flags)
 {
@@ -173,9 +198,15 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 
 	if (h->rx_mode == HOLD_RX_DRAIN)
 		max = h->rx_switch - h->rx_kernel;
+	if (unlikely(h->rx_skip))
+		back_rx(s, fd, l);
+	if (unlikely(s->error) && h->rx_mode == HOLD_RX_BACK)
+		return -atomic_exchange(&s->error, 0);
+	if (unlikely(h->rx_skip))
+		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
 	if (n > 0 || n == -EAGAIN || n == -EINTR ||
-	    h->rx_mode == HOLD_RX_KERNEL)
+	    h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK)
 		return n;
 	/* an end; but the peer may have switched before it */
 	link_see_switch(s, l);
@@ -300,6 +331,8 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 			n = link_broken(s, fd);
 		if (n != -EAGAIN && n != -EINTR)
 			return done ? (ssize_t)done : n;
+		if (back_is_due(l))
+			back_see(s, l);
 		n = w->nonblock ? -EAGAIN
 				: sock_wait(s, SOCK_ANY_INPUT | partial(done),
 					    w->timeout ? w->timeout : -1);
@@ -394,53 +427,78 @@ static bool kernel_failed(struct sock *s, struct link *l)
 	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
-bool link_send_over(struct sock *s, struct link *l)
+static bool send_over(struct sock *s, struct link *l)
 {
 	return unlikely(link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN) ||
 	       kernel_failed(s, l);
 }
 
-static ssize_t to_ring(struct sock *s, struct link *l, const struct cursor *c,
-		       int *bell)
+enum link_way link_way_out(struct sock *s, int fd, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	bool over;
+
+	if (likely(h->tx_ring || upgrade_switch(s, fd, l))) {
+		/* first: who has left closes after that */
+		over = send_over(s, l);
+		if (likely(!link_reader_left(&l->end)))
+			return unlikely(over) ? LINK_BY_KERNEL : LINK_BY_RING;
+	}
+	if (unlikely(h->tx_back || link_reader_left(&l->end)) &&
+	    back_tx(s, fd, l))
+		return LINK_NOT_YET;
+	return LINK_BY_KERNEL;
+}
+
+/* Bytes were put: whom to ring.  If the peer has left meanwhile, they are taken
+ * back at once. */
+static int was_put(struct sock *s, int fd, struct link *l, size_t n)
+{
+	int bell = link_wake_reader(&l->end);
+
+	link_tally(&l->end.mine->tx_bytes, n);
+	if (unlikely(ring_is_spread(&l->end.tx) && !l->spread))
+		link_spread(l);
+	if (unlikely(link_reader_left(&l->end)))
+		back_tx(s, fd, l);
+	return bell;
+}
+
+static ssize_t to_ring(struct sock *s, int fd, struct link *l,
+		       const struct cursor *c, int *bell)
 {
 	ssize_t n;
 
 	n = c->n == 1 ? ring_put(&l->end.tx, cursor_at(c), cursor_len(c))
 		      : ring_putv(&l->end.tx, c->iov, c->n, c->skip);
 	if (likely(n > 0)) {
-		*bell = link_wake_reader(&l->end);
+		*bell = was_put(s, fd, l, (size_t)n);
 		link_tally(&l->end.mine->tx_msgs, 1);
-		link_tally(&l->end.mine->tx_bytes, (uint64_t)n);
-		if (unlikely(ring_is_spread(&l->end.tx) && !l->spread))
-			link_spread(s, l);
 	}
 	return n;
 }
 
-/* One attempt: bytes, or what went wrong; -EAGAIN: *wait says whether it is
- * the ring that is full. */
+/* One attempt: bytes, or what went wrong; -EAGAIN: *wait says whether it is to
+ * be waited for here. */
 static ssize_t send_once(struct sock *s, int fd, struct link *l,
-			 const struct cursor *c, int flags, bool *ring)
+			 const struct cursor *c, int flags, bool *wait)
 {
+	ssize_t n = -EAGAIN;
+	enum link_way way;
 	int bell = -1;
-	ssize_t n;
 
-	*ring = false;
 	link_lock_tx(s, l);
-	if (likely(s->hold->link.tx_ring || upgrade_switch(s, fd, l))) {
-		if (likely(!link_send_over(s, l))) {
-			*ring = true;
-			n = to_ring(s, l, c, &bell);
-			link_unlock_tx(s, l);
-			link_ring(l, bell);
-			return n;
-		}
-		link_unlock_tx(s, l);
-		return by_kernel(s, fd, c, flags);
-	}
-	++s->k_tx; /* before the lock goes: pairs with upgrade_switch() */
+	way = link_way_out(s, fd, l);
+	if (likely(way == LINK_BY_RING))
+		n = to_ring(s, fd, l, c, &bell);
+	else if (way == LINK_BY_KERNEL)
+		++s->k_tx; /* before the lock goes: see upgrade_switch() */
 	link_unlock_tx(s, l);
+	link_ring(l, bell);
+	*wait = way != LINK_BY_KERNEL;
+	if (likely(*wait))
+		return n;
 	n = by_kernel(s, fd, c, flags);
 	--s->k_tx;
 	return n;
@@ -449,7 +507,7 @@ static ssize_t send_once(struct sock *s, int fd, struct link *l,
 static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 			 int flags)
 {
-	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), ring;
+	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), wait;
 	struct link *l = s->link;
 	int timeout = s->sndtimeo_ms;
 	size_t done = 0;
@@ -457,7 +515,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 
 	while (done < want) {
 		fd = s->fd;
-		n = send_once(s, fd, l, c, flags, &ring);
+		n = send_once(s, fd, l, c, flags, &wait);
 		if (likely(n > 0)) {
 			done += (size_t)n;
 			cursor_advance(c, (size_t)n);
@@ -465,7 +523,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 		}
 		if (n == -EPROTO)
 			n = link_broken(s, fd);
-		if (n == -EAGAIN && ring) {
+		if (n == -EAGAIN && wait) {
 			s->full++;
 			n = nonblock ? -EAGAIN
 				     : sock_wait(s, POLLOUT | partial(done),
@@ -498,43 +556,55 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 
 /* --- files --- */
 
-int link_filled(struct sock *s, struct link *l, size_t n)
+int link_filled(struct sock *s, int fd, struct link *l, size_t n)
 {
-	int bell;
-
 	ring_publish(&l->end.tx, n);
-	bell = link_wake_reader(&l->end);
-	link_tally(&l->end.mine->tx_bytes, n);
-	if (unlikely(ring_is_spread(&l->end.tx) && !l->spread))
-		link_spread(s, l);
-	return bell;
+	return was_put(s, fd, l, n);
 }
 
 /* From the file straight into the ring: what was read is sent, so nothing is
  * read in vain.  0: the file's end. */
-static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
-			 off_t *off, size_t len)
+static ssize_t file_to_ring(struct sock *s, int fd, struct link *l, int in,
+			    off_t *off, size_t len, int *bell)
 {
-	int pieces, bell = -1, cancel;
 	struct iovec view[2];
 	ssize_t n, room;
+	int pieces;
 
-	if (link_send_over(s, l))
-		return k_sendfile(fd, in, off, len);
-	cancel = cancel_off();
-	link_lock_tx(s, l);
 	room = ring_space(&l->end.tx, MIN(len, (size_t)FILE_PIECE), view,
 			  &pieces);
-	n = room;
-	if (room > 0)
-		n = k_pread(in, view[0].iov_base, view[0].iov_len, *off);
-	if (room > 0 && n > 0) {
-		bell = link_filled(s, l, (size_t)n);
+	if (room <= 0)
+		return room;
+	n = k_pread(in, view[0].iov_base, view[0].iov_len, *off);
+	if (n > 0) {
+		*bell = link_filled(s, fd, l, (size_t)n);
 		*off += n;
 	}
+	return n;
+}
+
+/* *wait as for send_once() */
+static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
+			 off_t *off, size_t len, bool *wait)
+{
+	int bell = -1, cancel = cancel_off();
+	ssize_t n = -EAGAIN;
+	enum link_way way;
+
+	link_lock_tx(s, l);
+	way = link_way_out(s, fd, l);
+	if (likely(way == LINK_BY_RING))
+		n = file_to_ring(s, fd, l, in, off, len, &bell);
+	else if (way == LINK_BY_KERNEL)
+		++s->k_tx;
 	link_unlock_tx(s, l);
 	cancel_back(cancel);
 	link_ring(l, bell);
+	*wait = way != LINK_BY_KERNEL;
+	if (likely(*wait))
+		return n;
+	n = k_sendfile(fd, in, off, len);
+	--s->k_tx;
 	return n;
 }
 
@@ -544,11 +614,12 @@ static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
 	struct link *l = s->link;
 	size_t done = 0;
 	ssize_t n;
+	bool wait;
 
 	while (done < len) {
 		fd = s->fd;
-		n = file_once(s, fd, l, in, off, len - done);
-		if (n == -EAGAIN) {
+		n = file_once(s, fd, l, in, off, len - done, &wait);
+		if (n == -EAGAIN && wait) {
 			s->full++;
 			n = sock_nonblock(s)
 				    ? -EAGAIN
@@ -575,7 +646,8 @@ ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len)
 	if (!l->settled)
 		upgrade_work(s, fd);
 	link_lock_tx(s, l);
-	ring = s->hold->link.tx_ring || upgrade_switch(s, fd, l);
+	ring = s->hold->link.tx_ring || upgrade_switch(s, fd, l) ||
+	       back_is_due(l);
 	if (!ring)
 		++s->k_tx;
 	link_unlock_tx(s, l);

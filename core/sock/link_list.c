@@ -20,12 +20,11 @@ static void untidy_del(struct link *l)
 	l->spread = false;
 }
 
-void link_spread(struct sock *s, struct link *l)
+void link_spread(struct link *l)
 {
 	pthread_mutex_lock(&untidy_lock);
 	if (!l->spread) {
 		l->spread = true;
-		l->sock = s;
 		l->untidy_next = untidy;
 		l->untidy_prev = &untidy;
 		if (untidy)
@@ -49,7 +48,8 @@ static bool tidy_or_arm(struct link *l)
 {
 	if (!ring_unread(&l->end.tx))
 		return ring_give_back(&l->end.tx);
-	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED || l->dead)
+	if (link_peer_flags(&l->end) & WIRE_LINK_CLOSED || l->dead ||
+	    link_reader_left(&l->end))
 		return true;
 	if (link_is_armed_tx(&l->end))
 		return false;
@@ -113,6 +113,21 @@ void link_unlist(struct link *l)
 	*l->prev = l->next;
 	if (l->next)
 		l->next->prev = l->prev;
+	pthread_mutex_unlock(&links_lock);
+}
+
+void link_each_idle(void (*fn)(struct sock *s, struct link *l))
+{
+	struct link *l;
+
+	if (pthread_mutex_trylock(&links_lock))
+		return;
+	for (l = links; l; l = l->next) {
+		if (pthread_mutex_trylock(&l->tx_lock.mine))
+			continue;
+		pthread_mutex_unlock(&l->tx_lock.mine);
+		fn(l->sock, l);
+	}
 	pthread_mutex_unlock(&links_lock);
 }
 

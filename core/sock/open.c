@@ -273,11 +273,37 @@ static int accept_once(struct sock *l, int lfd, struct sockaddr *addr,
 	return fd;
 }
 
+/* It listens already, by another program's doing: inherited by exec, or
+ * received. Its connections may get links as well. */
+static struct sock *inherited(int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct conf_choice choice;
+	int domain, listens;
+
+	if (conf_get()->disabled)
+		return NULL;
+	domain = sock_tcp_domain(fd);
+	if (domain < 0 ||
+	    sock_int_opt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) || !listens ||
+	    k_getsockname(fd, (struct sockaddr *)&ss, &len))
+		return NULL;
+	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
+		    &choice);
+	if (choice.use == CONF_OS || !sock_upgrades(&choice))
+		return NULL;
+	port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
+	return sock_get(fd);
+}
+
 int sock_accept4(int lfd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct sock *l = sock_get_claimed(lfd);
 	int fd, timeout;
 
+	if (!l && unlikely(sock_kind_is_new(lfd)))
+		l = inherited(lfd);
 	if (l && l->kind == SOCK_PORT) {
 		fd = port_accept(l, lfd, addr, len, flags);
 		sock_put(l);

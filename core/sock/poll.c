@@ -144,19 +144,22 @@ static int set_collect(struct pollset *set, bool kernel)
 	return ready;
 }
 
+/* What the kernel is asked comes last: to arm is to look, and what is seen may
+ * be that the peer has come back to the kernel. */
 static bool set_arm(struct pollset *set)
 {
+	bool ready = false;
 	nfds_t i;
 
+	for (i = 0; i < set->n && !ready; i++)
+		if (set->socks[i])
+			ready = sock_arm(set->socks[i],
+					 (unsigned short)set->fds[i].events,
+					 NULL);
 	for (i = 0; i < set->n; i++)
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK)
 			set->kfds[i].events = liveness(set, i);
-	for (i = 0; i < set->n; i++)
-		if (set->socks[i] &&
-		    sock_arm(set->socks[i], (unsigned short)set->fds[i].events,
-			     NULL))
-			return true;
-	return false;
+	return ready;
 }
 
 static int ask_kernel(struct pollset *set)
@@ -278,6 +281,7 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 		ret = set_collect(set, true);
 		if (ret || (tsp && !tsp->tv_sec && !tsp->tv_nsec))
 			return ret;
+		offer_look(true); /* it was for another connection */
 	}
 }
 

@@ -375,6 +375,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 	struct pollfd fds[1 + APP_WAIT_EXTRA];
 	nfds_t n = s->kind == SOCK_LISTENER;
 	struct timespec ts;
+	bool woken = false;
 	int ret;
 
 	for (;;) {
@@ -382,6 +383,8 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		app_poll();
 		if (sock_ready(s, events))
 			return 0;
+		if (woken && s->kind == SOCK_LINK)
+			offer_look(true); /* for another connection */
 		if (sock_arm(s, events, NULL))
 			return 0;
 		if (end_ns != SOCK_NEVER_NS && sock_now_ns() >= end_ns)
@@ -392,6 +395,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		fds[0] = (struct pollfd){ .fd = s->fd, .events = POLLIN };
 		count_sleep(s);
 		ret = app_wait(w, fds, n, left(end_ns, &ts), NULL);
+		woken = true;
 		if (ret > 0)
 			return 0; /* the kernel's part of a listener */
 		if (s->kind == SOCK_LINK)

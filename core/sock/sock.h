@@ -41,6 +41,29 @@ int sock_opened(int fd, int domain, int type, int protocol);
 /* bind.c */
 int sock_bind(int fd, const struct sockaddr *addr, socklen_t len);
 
+/* exec.c: other programs, which may know of no link, are about to get some of
+ * our descriptors: those connections go back to the kernel first. */
+/* This process becomes one; a child of vfork() may. */
+void sock_exec(void);
+/* A child that is made by libc does, with @actions (posix_spawn(3)) or NULL. */
+void sock_spawn(const void *actions);
+/* What is sent to somebody by SCM_RIGHTS. */
+void sock_rights(const struct msghdr *msg);
+/* Before the process ends: what it has sent must not be lost with it. */
+void sock_at_exit(void);
+
+/* spawn.c: a list of such actions is made, is added to, and ends */
+enum sock_spawn_do {
+	SOCK_SPAWN_CLOSE,
+	SOCK_SPAWN_CLOSE_FROM,
+	SOCK_SPAWN_DUP2,
+	SOCK_SPAWN_OPEN, /* as @to */
+};
+void sock_spawn_begin(const void *actions);
+void sock_spawn_add(const void *actions, enum sock_spawn_do what, int fd,
+		    int to);
+void sock_spawn_end(const void *actions);
+
 /* open.c */
 int sock_listen(int fd, int backlog);
 int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);

@@ -176,6 +176,8 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 	len = MIN(len, sizeof(buf));
 	if (h->rx_mode == HOLD_RX_DRAIN)
 		len = (size_t)MIN((uint64_t)len, h->rx_switch - h->rx_kernel);
+	if (h->rx_skip) /* await_input() does */
+		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
 	if (n <= 0)
 		return -EAGAIN; /* the end is for await_input() to find */
@@ -348,7 +350,7 @@ static ssize_t pipe_to_ring(struct sock *s, struct link *l,
 		return n;
 	n = pipe_get(p, view, pieces);
 	if (n > 0) {
-		*bell = link_filled(s, l, (size_t)n);
+		*bell = link_filled(s, s->fd, l, (size_t)n);
 		link_tally(&l->end.mine->tx_msgs, 1);
 	}
 	return n;
@@ -359,23 +361,24 @@ static ssize_t pipe_to_link(struct sock *s, const struct pipe *p, size_t len,
 {
 	int bell = -1, cancel = cancel_off();
 	struct link *l = s->link;
-	ssize_t n = 0;
-	bool ring;
+	ssize_t n = -EAGAIN;
+	enum link_way way;
 
-	*why = FINAL;
+	*why = NO_ROOM;
 	link_lock_tx(s, l);
-	ring = s->hold->link.tx_ring || upgrade_switch(s, s->fd, l);
-	if (unlikely(!ring))
-		++s->k_tx; /* before the lock goes: as in send_once() */
-	else if (likely(!link_send_over(s, l)))
+	way = link_way_out(s, s->fd, l);
+	if (likely(way == LINK_BY_RING))
 		n = pipe_to_ring(s, l, p, len, why, &bell);
+	else if (way == LINK_BY_KERNEL)
+		++s->k_tx; /* before the lock goes: as in send_once() */
 	link_unlock_tx(s, l);
 	cancel_back(cancel);
 	link_ring(l, bell);
-	if (unlikely(*why == FINAL))
+	if (unlikely(way == LINK_BY_KERNEL)) {
+		*why = FINAL;
 		n = by_kernel(s, p, len, wait);
-	if (unlikely(!ring))
 		--s->k_tx;
+	}
 	return n == -EPROTO ? link_broken(s, s->fd) : n;
 }
 

@@ -126,6 +126,7 @@ extern struct sock *_Atomic *_Atomic table_level[TABLE_LEVELS];
 extern pthread_mutex_t table_lock, watch_lock;
 extern _Atomic unsigned table_entries;
 extern _Atomic int table_pid; /* whose table this is: a vfork child's isn't */
+bool sock_vfork_child(void);  /* fd.c */
 
 /* The entry of @fd; no reference, so only to be compared with NULL. */
 static inline struct sock *table_peek(int fd)
@@ -274,6 +275,7 @@ void sock_take_options(int fd, struct sock *s);
 
 /* kind.c */
 bool sock_seems_tcp(int fd);
+bool sock_kind_is_new(int fd);
 void sock_kind_copied(int from, int to);
 
 /* copy.c */

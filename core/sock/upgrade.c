@@ -168,7 +168,8 @@ static void offer_it(struct sock *s, int fd)
 /* A process that shares the connection may be reading from the kernel. */
 static bool shared(struct sock *s)
 {
-	return s->hold && hold_shared(s->hold);
+	return s->hold &&
+	       (s->hold->flags & HOLD_KERNELS || hold_shared(s->hold));
 }
 
 /* Nobody is at the other end, as far as is known: that is told once. */
@@ -336,7 +337,8 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l)
 	if (h->tx_ring)
 		return true;
 	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY) || s->k_tx ||
-	    hold_others(s->hold) || link_flags(&l->end) & WIRE_LINK_FIN)
+	    h->tx_back || hold_others(s->hold) ||
+	    link_flags(&l->end) & (WIRE_LINK_FIN | WIRE_LINK_LEFT))
 		return false;
 	if (position_written(s, fd, &at)) {
 		l->failures++;
@@ -351,6 +353,12 @@ static void settle(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
 
+	if (back_is_due(l))
+		back_see(s, l);
+	if (h->rx_mode == HOLD_RX_BACK && h->tx_back == HOLD_TX_BACK) {
+		l->settled = true;
+		return;
+	}
 	upgrade_consent(s, fd, l);
 	if (!h->tx_ring && link_peer_flags(&l->end) & WIRE_LINK_RX_READY) {
 		link_lock_tx(s, l);
@@ -394,6 +402,7 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 	if (!l)
 		return -ENOMEM;
 	l->serial = ++serials;
+	l->sock = s;
 	l->grant = *g;
 	l->orphan = -1;
 	pthread_mutex_init(&l->rx_lock.mine, NULL);
@@ -541,8 +550,13 @@ static bool rung(void *user)
 
 static void heard(void *user)
 {
-	sock_notify(user);
-	sock_put(user);
+	struct sock *s = user;
+	struct link *l = s->kind == SOCK_LINK ? s->link : NULL;
+
+	if (l && back_is_due(l))
+		back_see(s, l);
+	sock_notify(s);
+	sock_put(s);
 }
 
 const struct offer_hooks upgrade_hooks = {

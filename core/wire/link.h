@@ -32,6 +32,10 @@
 #define WIRE_LINK_FIN (1u << 2)	   /* I have shut down sending */
 #define WIRE_LINK_CLOSED (1u << 3) /* I have closed: nobody reads any more */
 #define WIRE_LINK_RESET (1u << 4)  /* ... and with bytes unread, or aborting */
+/* The way back to the kernel: core/shm/link.h.  LEFT alone is set by the other
+ * end: one word tells which of the two came first. */
+#define WIRE_LINK_LEFT (1u << 5) /* who reads what I send has left the ring */
+#define WIRE_LINK_BACK (1u << 6) /* back_at is valid: I have left it, too */
 
 struct wire_link_side {
 	/* what I send: the low half counts bytes since the switch (tail), the
@@ -39,7 +43,8 @@ struct wire_link_side {
 	 * (n + base) & (size - 1) */
 	_Atomic uint64_t tail;
 	_Atomic uint32_t flags; /* WIRE_LINK_*; they only grow */
-	uint32_t pad0;
+	_Atomic uint32_t
+		back_at; /* the ring's byte that the kernel goes on at */
 	_Atomic uint64_t switch_at; /* kernel stream bytes before the ring's */
 	uint8_t pad1[40];
 	_Atomic uint32_t armed_rx;    /* ring me when bytes or an end come */
@@ -61,6 +66,7 @@ struct wire_link_side {
 WIRE_SIZE(struct wire_link_side, 256);
 WIRE_AT(struct wire_link_side, tail, 0);
 WIRE_AT(struct wire_link_side, flags, 8);
+WIRE_AT(struct wire_link_side, back_at, 12);
 WIRE_AT(struct wire_link_side, switch_at, 16);
 WIRE_AT(struct wire_link_side, armed_rx, 64);
 WIRE_AT(struct wire_link_side, armed_tx, 68);

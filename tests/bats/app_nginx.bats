@@ -12,13 +12,21 @@ teardown_file() { stop_sapid; }
 setup() { need nginx; }
 teardown() { stop_all; }
 
-# nginx MODE: two workers on $port
+# web MODE [SENDFILE [DAEMON]]: two workers on $port, of the nginx in $dir
 web() {
-  local dir
   dir=$(mktemp -d "$BATS_TEST_TMPDIR/nginx.XXXXXX")
   free_port
-  nginx_conf "$dir" 2 "127.0.0.1:$port" "sendfile ${2:-on};" > "$dir/nginx.conf"
-  serve "$1" nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  nginx_conf "$dir" 2 "127.0.0.1:$port" "sendfile ${2:-on};" "${3:-off}" \
+    > "$dir/nginx.conf"
+  if [ "${3:-off}" = off ]; then
+    serve "$1" nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  else
+    # by its path, which it needs to run itself again
+    as "$1" "$(command -v nginx)" -e "$dir/error.log" -c "$dir/nginx.conf" 3>&-
+    within 10 test -s "$dir/pid"
+    servers+=("$(cat "$dir/pid")") # of its group, and so a new one's
+    server_log=$dir/error.log
+  fi
   wait_port "$port"
 }
 
@@ -86,4 +94,34 @@ wrk_loaded() {
 @test "nginx: two threads of clients by wrk" {
   need wrk
   each_pair wrk_loaded
+}
+
+# The new program inherits the listener by exec.
+upgraded() {
+  local old new clients
+  web "$1" on on
+  old=$(cat "$dir/pid")
+  as "$2" timeout 60 ab -q -n 1500 -c 10 "http://127.0.0.1:$port/small" \
+    > "$BATS_TEST_TMPDIR/out" 3>&- &
+  clients=$!
+  kill -USR2 "$old"
+  within 20 test -s "$dir/pid.oldbin"
+  within 20 test -s "$dir/pid"
+  new=$(cat "$dir/pid")
+  wait "$clients" # both serve them; who quits closes connections that idle
+  kill -QUIT "$old"
+  within 20 gone "$old"
+  cat "$BATS_TEST_TMPDIR/out"
+  grep -q '^Complete requests: *1500$' "$BATS_TEST_TMPDIR/out"
+  grep -q '^Failed requests: *0$' "$BATS_TEST_TMPDIR/out"
+  [ "$new" != "$old" ]
+  [ "$(fetch "$2" small)" = hello ]
+  kill -QUIT "$new"
+  within 20 gone "$new"
+}
+
+@test "nginx: another binary takes over under load" {
+  need ab
+  need_preloaded curl --version
+  each_pair upgraded
 }

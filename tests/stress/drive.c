@@ -158,7 +158,8 @@ static void close_others(const struct ep *ep)
 			close(fd);
 }
 
-/* The child goes on with it; this process closes it, sooner or later. */
+/* The child goes on with it, or becomes a program that does; this process
+ * closes it, sooner or later. */
 static bool by_child(struct ep *ep, bool polls)
 {
 	bool late = one_in(&ep->rng, 2);
@@ -173,6 +174,8 @@ static bool by_child(struct ep *ep, bool polls)
 		close_others(ep);
 		if (!late)
 			nap(ep);
+		if (one_in(&ep->rng, 2))
+			become_another(ep, polls);
 		ep->mode = polls ? "poll, child" : "block, child";
 		run(ep, polls);
 		if (one_in(&ep->rng, 2))
@@ -202,7 +205,14 @@ static bool mischief(struct ep *ep, bool polls)
 	if (ep->child < 0 || !one_in(&ep->rng, 16))
 		return false;
 	ep->where = "mischief";
-	switch (below(&ep->rng, 12)) {
+	switch (below(&ep->rng, 14)) {
+	case 12:
+		if (FORKS_AMONG_THREADS)
+			by_spawn(ep);
+		break;
+	case 13:
+		by_rights(ep);
+		break;
 	case 0:
 		by_dup(ep);
 		break;
@@ -278,6 +288,11 @@ static void run(struct ep *ep, bool polls)
 		else
 			block_step(ep);
 	}
+}
+
+void drive_on(struct ep *ep, bool polls)
+{
+	run(ep, polls);
 }
 
 /* --- two threads --- */

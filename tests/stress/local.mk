@@ -1,7 +1,7 @@
 # random schedules, checked byte by byte: run says how; runs bare as well
 check_PROGRAMS += %D%/stress
 %C%_stress_SOURCES = %D%/stress.h %D%/calls.c %D%/drive.c %D%/endpoint.c \
-	%D%/loop.c %D%/plan.c %D%/roles.c %D%/stress.c
+	%D%/hand.c %D%/loop.c %D%/plan.c %D%/roles.c %D%/stress.c
 %C%_stress_LDADD = -lpthread
 EXTRA_DIST += %D%/run
 stress: all %D%/stress

@@ -259,6 +259,8 @@ int main(int argc, char **argv)
 	uint64_t seed = fresh_seed();
 	int o;
 
+	if (argc == 3 && !strcmp(argv[1], "continue"))
+		return go_on(atoi(argv[2]));
 	if (argc > 4 && argv[1][0] != '-')
 		return role(argv);
 	if (readlink("/proc/self/exe", self, sizeof(self) - 1) < 0)

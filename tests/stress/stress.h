@@ -86,6 +86,7 @@ struct ep {
 	_Atomic int busy;
 	uint32_t events; /* as registered */
 	int child;	 /* to be waited for; 0 */
+	bool handed;	 /* by or to another program: see may_break() */
 	const char *_Atomic where;
 };
 
@@ -115,6 +116,17 @@ ssize_t any_send(struct ep *ep, size_t len, bool block);
 
 /* --- drive.c: one connection, by a thread of its own --- */
 void drive(struct ep *ep);
+
+/* The same as @mode says, from where it is. */
+void drive_on(struct ep *ep, bool polls);
+
+/* --- hand.c: it goes to another program --- */
+/* To one that does nothing, and to ourselves, by another number. */
+void by_spawn(struct ep *ep);
+void by_rights(struct ep *ep);
+/* In a child: become a program that goes on with it. */
+void become_another(struct ep *ep, bool polls) __attribute__((noreturn));
+int go_on(int state_fd);
 
 /* --- loop.c: many connections in an epoll instance --- */
 struct loop;

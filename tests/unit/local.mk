@@ -129,8 +129,18 @@ unit_tests += %D%/offer
 %C%_offer_LDADD = core/libsock.la core/libkernel.la
 unit_tests += %D%/link_sock
 %C%_link_sock_SOURCES = %D%/link_sock.c %D%/kernel_fault.c %D%/kernel_fault.h \
-	%D%/played.h %D%/played_link.h
+	%D%/link_ends.h %D%/played.h %D%/played_link.h
 %C%_link_sock_LDADD = core/libsock.la
+unit_tests += %D%/spawn
+%C%_spawn_SOURCES = %D%/spawn.c
+%C%_spawn_LDADD = core/libsock.la core/libkernel.la
+unit_tests += %D%/link_back %D%/link_back_random
+%C%_link_back_SOURCES = %D%/link_back.c %D%/link_ends.h %D%/played.h \
+	%D%/played_link.h
+%C%_link_back_LDADD = core/libsock.la core/libkernel.la
+%C%_link_back_random_SOURCES = %D%/link_back_random.c %D%/link_ends.h \
+	%D%/played.h %D%/played_link.h
+%C%_link_back_random_LDADD = core/libsock.la core/libkernel.la
 unit_tests += %D%/session
 %C%_session_SOURCES = %D%/session.c %D%/played.h
 %C%_session_LDADD = core/libsock.la core/libkernel.la

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_back.c - connections that go back from the link to the kernel: what the
+ * program that gets one reads and writes there is played by raw calls */
+#include "tests/unit/link_ends.h"
+
+static struct ends e;
+
+static void finish(void)
+{
+	close_ends(&e);
+	CHECK(dones() == 2);
+	forget_peer();
+	end_thread();
+	stop();
+}
+
+/* --- streams: byte n of a direction is always the same --- */
+
+static struct stream {
+	unsigned sent, got;
+} to_server, to_client;
+
+static unsigned char byte_at(const struct stream *st, unsigned n)
+{
+	return (unsigned char)(n * 31 + n / 251 + (st == &to_server));
+}
+
+static void fill_in(const struct stream *st, unsigned char *buf, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		buf[i] = byte_at(st, st->sent + i);
+}
+
+static void check_off(struct stream *st, const unsigned char *buf, ssize_t n)
+{
+	ssize_t i;
+
+	for (i = 0; i < n; i++)
+		CHECK(buf[i] == byte_at(st, st->got + (unsigned)i));
+	st->got += (unsigned)n;
+}
+
+static void put(struct stream *st, int fd, unsigned n, bool raw)
+{
+	unsigned char buf[65536];
+
+	fill_in(st, buf, n);
+	CHECK((raw ? k_sendto(fd, buf, n, MSG_DONTWAIT, NULL, 0)
+		   : sock_sendto(fd, buf, n, MSG_DONTWAIT, NULL, 0)) ==
+	      (ssize_t)n);
+	st->sent += n;
+}
+
+/* All that is on the way, and no more; else what recv(2) says. */
+static ssize_t take(struct stream *st, int fd, bool raw)
+{
+	unsigned char buf[65536];
+	ssize_t n;
+
+	do {
+		n = raw ? k_recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT, NULL,
+				     NULL)
+			: sock_recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT,
+					NULL, NULL);
+		if (n > 0)
+			check_off(st, buf, n);
+	} while (n > 0);
+	return n;
+}
+
+/* The kernel may deliver a moment later. */
+static void take_all(struct stream *st, int fd, bool raw)
+{
+	uint64_t end = sock_now_ns() + UINT64_C(5000000000);
+
+	do
+		CHECK(take(st, fd, raw) == -EAGAIN);
+	while (st->got < st->sent && sock_now_ns() < end);
+	CHECK(st->got == st->sent);
+}
+
+/* ... up to the end of file */
+static void take_to_end(struct stream *st, int fd, bool raw)
+{
+	uint64_t end = sock_now_ns() + UINT64_C(5000000000);
+	ssize_t n;
+
+	do
+		n = take(st, fd, raw);
+	while (n == -EAGAIN && sock_now_ns() < end);
+	CHECK(!n && st->got == st->sent);
+}
+
+static bool is_back(const struct sock *s)
+{
+	return s->hold->link.rx_mode == HOLD_RX_BACK &&
+	       s->hold->link.tx_back == HOLD_TX_BACK;
+}
+
+/* Both go on by the kernel. */
+static void goes_on(bool c_raw, bool s_raw)
+{
+	put(&to_server, e.c, 500, c_raw);
+	put(&to_client, e.s, 700, s_raw);
+	take_all(&to_server, e.s, s_raw);
+	take_all(&to_client, e.c, c_raw);
+}
+
+/* --- one end leaves --- */
+
+TEST(nothing_is_on_the_way)
+{
+	open_moved(&e);
+	back_leave(e.cs, e.c, false);
+	CHECK(is_back(e.cs));
+	goes_on(true, false);
+	CHECK(is_back(e.ss) && e.ss->link->settled);
+	goes_on(true, false);
+	CHECK(e.cs->link->end.mine->tx_bytes == 400);
+	finish();
+}
+
+TEST(the_peer_has_not_read_all)
+{
+	open_moved(&e);
+	put(&to_server, e.c, 3000, false);
+	back_leave(e.cs, e.c, false);
+	/* it reads them in the ring, and skips them in the kernel */
+	put(&to_server, e.c, 100, true);
+	take_all(&to_server, e.s, false);
+	CHECK(is_back(e.ss) && !e.ss->hold->link.rx_skip);
+	goes_on(true, false);
+	finish();
+}
+
+TEST(we_have_not_read_all)
+{
+	unsigned char c;
+
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(k_recvfrom(e.c, &c, 1, MSG_DONTWAIT, NULL, NULL) == -EAGAIN);
+	/* whatever the peer asks, it looks */
+	CHECK(!(sock_ready(e.ss, POLLIN) & POLLIN));
+	take_all(&to_client, e.c, true);
+	goes_on(true, false);
+	finish();
+}
+
+TEST(the_peer_sends_behind_what_comes_back)
+{
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	back_leave(e.cs, e.c, false);
+	put(&to_client, e.s, 300, false);
+	take_all(&to_client, e.c, true);
+	CHECK(!e.ss->hold->link.tx_ring);
+	finish();
+}
+
+/* A process of ours goes on with it, as after popen(3). */
+TEST(we_stay)
+{
+	open_moved(&e);
+	put(&to_server, e.c, 3000, false);
+	put(&to_client, e.s, 2000, false);
+	back_leave(e.cs, e.c, true);
+	CHECK(take(&to_client, e.c, false) == -EAGAIN);
+	take_all(&to_server, e.s, false);
+	take_all(&to_client, e.c, false);
+	goes_on(false, false);
+	goes_on(true, false);
+	back_leave(e.cs, e.c, true); /* once more is nothing */
+	goes_on(false, false);
+	finish();
+}
+
+TEST(a_ring_that_is_full_both_ways)
+{
+	open_moved(&e);
+	put(&to_server, e.c, 40000, false);
+	take_all(&to_server, e.s, false);
+	put(&to_server, e.c, PLAYED_RING - 1, false);
+	put(&to_client, e.s, PLAYED_RING - 1, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(sock_ready(e.ss, POLLOUT) & POLLOUT);
+	take_all(&to_client, e.c, true);
+	take_all(&to_server, e.s, false);
+	goes_on(true, false);
+	finish();
+}
+
+/* What comes a second time is not unread: nobody is reset for that. */
+TEST(the_peer_has_read_all_and_closes)
+{
+	unsigned char buf[3000];
+
+	open_moved(&e);
+	put(&to_server, e.c, 3000, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(sock_recvfrom(e.s, buf, 3000, 0, NULL, NULL) == 3000);
+	check_off(&to_server, buf, 3000);
+	sock_put(e.ss);
+	CHECK(!sock_close(e.s));
+	take_to_end(&to_client, e.c, true);
+	sock_put(e.cs);
+	CHECK(!sock_close(e.c) && !sock_close(e.l));
+	forget_peer();
+	end_thread();
+	stop();
+}
+
+/* --- both --- */
+
+TEST(both_leave)
+{
+	unsigned char buf[300];
+
+	open_moved(&e);
+	put(&to_server, e.c, 700, false);
+	put(&to_client, e.s, 900, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(sock_recvfrom(e.s, buf, 300, 0, NULL, NULL) == 300);
+	check_off(&to_server, buf, 300);
+	back_leave(e.ss, e.s, false);
+	CHECK(is_back(e.ss) && !e.ss->hold->link.rx_skip);
+	take_all(&to_server, e.s, true);
+	take_all(&to_client, e.c, true);
+	goes_on(true, true);
+	finish();
+}
+
+/* --- before it has moved --- */
+
+TEST(before_the_grant)
+{
+	start();
+	connect_ends(&e);
+	both_offer(&e);
+	back_leave(e.cs, e.c, true);
+	CHECK(e.cs->upgrade == UPGRADE_NEVER);
+	grant_both(&e);
+	talk(&e, 40);
+	CHECK(!e.cs->link && e.ss->link);
+	CHECK(!e.ss->hold->link.tx_ring);
+	close_ends(&e);
+	forget_peer();
+	end_thread();
+	stop();
+}
+
+/* Each direction may be anywhere on its way. */
+TEST(in_the_middle_of_the_switch)
+{
+	int i, left_early = 0;
+
+	start();
+	for (i = 0; i < 12; i++) {
+		connect_ends(&e);
+		both_offer(&e);
+		to_server.sent = to_server.got = 0;
+		to_client.sent = to_client.got = 0;
+		grant_side(e.c_context, 0);
+		if (i & 1)
+			grant_side(e.s_context, 1);
+		put(&to_server, e.c, 100, false);
+		if (i & 2)
+			put(&to_client, e.s, 100, false);
+		if (!(i & 1))
+			grant_side(e.s_context, 1);
+		if (i >= 4)
+			put(&to_server, e.c, 50, false);
+		if (i >= 8)
+			put(&to_client, e.s, 60, false);
+		left_early += !e.ss->link || !moved(e.ss);
+		back_leave(e.cs, e.c, false);
+		put(&to_client, e.s, 100, false);
+		put(&to_server, e.c, 100, true);
+		take_all(&to_client, e.c, true);
+		take_all(&to_server, e.s, false);
+		goes_on(true, false);
+		close_ends(&e);
+		dones();
+		forget_peer();
+	}
+	CHECK(left_early);
+	end_thread();
+	stop();
+}
+
+/* --- ends of the stream --- */
+
+TEST(what_comes_back_goes_before_the_fin)
+{
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	take_to_end(&to_client, e.c, true);
+	/* and the other direction goes on */
+	put(&to_server, e.c, 100, true);
+	take_all(&to_server, e.s, false);
+	finish();
+}
+
+TEST(what_comes_back_goes_before_close)
+{
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	back_leave(e.cs, e.c, false);
+	sock_put(e.ss);
+	CHECK(!sock_close(e.s));
+	take_to_end(&to_client, e.c, true);
+	sock_put(e.cs);
+	CHECK(!sock_close(e.c) && !sock_close(e.l));
+	forget_peer();
+	end_thread();
+	stop();
+}
+
+TEST(the_end_of_who_has_left)
+{
+	open_moved(&e);
+	put(&to_server, e.c, 3000, false);
+	back_leave(e.cs, e.c, false);
+	put(&to_server, e.c, 10, true);
+	CHECK(!k_shutdown(e.c, SHUT_WR));
+	take_to_end(&to_server, e.s, false);
+	CHECK(!e.ss->link->dead);
+	put(&to_client, e.s, 100, false);
+	take_all(&to_client, e.c, true);
+	finish();
+}
+
+/* What was not read when the FIN came has been sent again before it. */
+TEST(behind_a_fin)
+{
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	back_leave(e.cs, e.c, false);
+	take_to_end(&to_client, e.c, true);
+	put(&to_server, e.c, 100, true);
+	take_all(&to_server, e.s, false);
+	finish();
+}
+
+TEST(a_fin_and_nobody_leaves)
+{
+	unsigned char buf[1000];
+
+	open_moved(&e);
+	put(&to_client, e.s, 3000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	CHECK(sock_recvfrom(e.c, buf, 1000, 0, NULL, NULL) == 1000);
+	check_off(&to_client, buf, 1000);
+	take_to_end(&to_client, e.c, false);
+	put(&to_server, e.c, 100, false);
+	take_all(&to_server, e.s, false);
+	CHECK(e.cs->hold->link.tx_ring);
+	finish();
+}
+
+static void small_buffer(void)
+{
+	const int small = 1;
+
+	start();
+	connect_ends(&e);
+	CHECK(!k_setsockopt(e.s, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+	both_offer(&e);
+	grant_both(&e);
+	talk(&e, 4);
+}
+
+/* Where the kernel had no room before the FIN nobody can send it again: who
+ * stays reads it where it is. */
+TEST(behind_a_fin_the_ring_is_read)
+{
+	small_buffer();
+	put(&to_client, e.s, 30000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	back_leave(e.cs, e.c, true);
+	take_to_end(&to_client, e.c, false);
+	put(&to_server, e.c, 100, false);
+	take_all(&to_server, e.s, false);
+	finish();
+}
+
+/* ... and if nobody stays, it is no end of file. */
+TEST(behind_a_fin_what_is_lost_is_told)
+{
+	char c;
+
+	small_buffer();
+	put(&to_client, e.s, 30000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	back_leave(e.cs, e.c, false);
+	CHECK(k_recvfrom(e.c, &c, 1, MSG_DONTWAIT, NULL, NULL) < 0);
+	finish();
+}
+
+/* --- a kernel that has no room, a peer that lies --- */
+
+/* Bytes that come before those in the ring, until the kernel has no room. */
+static void fill_kernel(struct stream *st, int fd)
+{
+	unsigned char buf[1000];
+	ssize_t n;
+
+	do {
+		fill_in(st, buf, sizeof(buf));
+		n = k_sendto(fd, buf, sizeof(buf), MSG_DONTWAIT, NULL, 0);
+		st->sent += n > 0 ? (unsigned)n : 0;
+	} while (n > 0);
+	CHECK(n == -EAGAIN);
+}
+
+TEST(what_comes_back_may_have_to_wait)
+{
+	uint64_t end = sock_now_ns() + UINT64_C(10000000000);
+	char c = 0;
+
+	small_buffer();
+	fill_kernel(&to_client, e.s);
+	put(&to_client, e.s, PLAYED_RING - 1, false);
+	back_leave(e.cs, e.c, false);
+	CHECK(!(sock_ready(e.ss, POLLIN | POLLOUT) & (POLLIN | POLLOUT)));
+	CHECK(e.ss->hold->link.tx_back == HOLD_TX_FLUSH);
+	CHECK(sock_sendto(e.s, &c, 1, MSG_DONTWAIT, NULL, 0) == -EAGAIN);
+	CHECK(link_liveness(e.ss, e.ss->link, POLLIN) & POLLOUT);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	while (take(&to_client, e.c, true) && sock_now_ns() < end)
+		sock_ready(e.ss, POLLIN);
+	CHECK(to_client.got == to_client.sent);
+	CHECK(e.ss->hold->link.tx_back == HOLD_TX_BACK);
+	finish();
+}
+
+TEST(a_peer_that_lies)
+{
+	static const uint32_t lies[] = { 1,	     399,
+					 401,	     0x7fffffff,
+					 0x80000000, UINT32_MAX - PLAYED_RING };
+	struct wire_link_side *side;
+	unsigned i, stays;
+	ssize_t n;
+
+	start();
+	for (i = 0; i < 2 * ARRAY_SIZE(lies); i++) {
+		stays = i % 2;
+		connect_ends(&e);
+		both_offer(&e);
+		grant_both(&e);
+		talk(&e, 4);
+		to_server.sent = to_server.got = 0;
+		side = e.cs->link->end.mine;
+		side->back_at = lies[i / 2];
+		side->flags |= WIRE_LINK_BACK;
+		if (stays) {
+			n = take(&to_server, e.s, false);
+			CHECK(n == -EAGAIN || n == 0);
+		} else {
+			back_leave(e.ss, e.s, false);
+		}
+		close_ends(&e);
+		dones();
+		forget_peer();
+	}
+	end_thread();
+	stop();
+}
