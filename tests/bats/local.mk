@@ -17,4 +17,4 @@ bats_tests += %D%/app_daemonize.bats %D%/app_haproxy.bats %D%/app_iperf3.bats %D
 	%D%/nobody.bats
 EXTRA_DIST += %D%/talk.py
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
-bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/link_idle.bats
+bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/link_idle.bats
