@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -34,6 +35,7 @@
 	X(close_range)                              \
 	X(closefrom)                                \
 	X(connect)                                  \
+	X(dprintf)                                  \
 	X(dup)                                      \
 	X(dup2)                                     \
 	X(dup3)                                     \
@@ -70,7 +72,9 @@
 	X(posix_spawn_file_actions_init)            \
 	X(posix_spawnp)                             \
 	X(ppoll)                                    \
+	X(preadv2)                                  \
 	X(pselect)                                  \
+	X(pwritev2)                                 \
 	X(read)                                     \
 	X(readv)                                    \
 	X(recv)                                     \
@@ -88,18 +92,23 @@
 	X(socket)                                   \
 	X(socketpair)                               \
 	X(splice)                                   \
+	X(syscall)                                  \
 	X(system)                                   \
+	X(vdprintf)                                 \
 	X(write)                                    \
 	X(writev)
 
 /* X(name, type, parameters): what -D_FORTIFY_SOURCE makes of them; no header
  * declares these.  @room is the size of the caller's object in bytes. */
 #define PRELOAD_CHECKED(X)                                                   \
+	X(__dprintf_chk, int, (int fd, int flag, const char *format, ...))   \
 	X(__poll_chk, int,                                                   \
 	  (struct pollfd * fds, nfds_t n, int ms, size_t room))              \
 	X(__ppoll_chk, int,                                                  \
 	  (struct pollfd * fds, nfds_t n, const struct timespec *timeout,    \
 	   const sigset_t *mask, size_t room))                               \
+	X(__vdprintf_chk, int,                                               \
+	  (int fd, int flag, const char *format, va_list ap))                \
 	X(__read_chk, ssize_t, (int fd, void *buf, size_t len, size_t room)) \
 	X(__recv_chk, ssize_t,                                               \
 	  (int fd, void *buf, size_t len, size_t room, int flags))           \
@@ -109,17 +118,19 @@
 
 /* X(name, target): second names under which glibc exports the same function.
  * Its GLIBC_PRIVATE ones (__recv, __close_nocancel, ...) belong to glibc. */
-#define PRELOAD_ALIASES(X)    \
-	X(__close, close)     \
-	X(__connect, connect) \
-	X(__dup2, dup2)       \
-	X(__fcntl, fcntl)     \
-	X(__poll, poll)       \
-	X(__read, read)       \
-	X(__select, select)   \
-	X(__send, send)       \
-	X(__write, write)     \
-	X(fcntl64, fcntl)     \
+#define PRELOAD_ALIASES(X)       \
+	X(__close, close)        \
+	X(__connect, connect)    \
+	X(__dup2, dup2)          \
+	X(__fcntl, fcntl)        \
+	X(__poll, poll)          \
+	X(__read, read)          \
+	X(__select, select)      \
+	X(__send, send)          \
+	X(__write, write)        \
+	X(fcntl64, fcntl)        \
+	X(preadv64v2, preadv2)   \
+	X(pwritev64v2, pwritev2) \
 	X(sendfile64, sendfile)
 
 #endif /* PRELOAD_CALLS_H */

@@ -18,6 +18,16 @@ EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 	return ret(sock_readv(fd, iov, n));
 }
 
+/* An offset of -1 is a stream's; any other a socket refuses. */
+EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t off,
+		       int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(preadv2)(fd, iov, n, off, flags);
+	return ret(sock_preadv2(fd, iov, n, off, flags));
+}
+ALIAS(preadv64v2, preadv2);
+
 EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
 {
 	if (likely(!sock_is(fd)))
@@ -62,6 +72,15 @@ EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 		return REAL(writev)(fd, iov, n);
 	return ret(sock_writev(fd, iov, n));
 }
+
+EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int n, off_t off,
+			int flags)
+{
+	if (likely(!sock_is(fd)))
+		return REAL(pwritev2)(fd, iov, n, off, flags);
+	return ret(sock_pwritev2(fd, iov, n, off, flags));
+}
+ALIAS(pwritev64v2, pwritev2);
 
 EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
 {

@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <time.h>
 
+#include "core/base/user.h"
 #include "core/sock/sock.h"
 #include "preload/fresh.h"
 #include "preload/real.h"
@@ -95,7 +96,7 @@ EXPORT int select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv)
 	struct timespec ts, end;
 	int r;
 
-	if (likely(!sock_any()))
+	if (likely(!sock_any()) || (tv && !user_ok(tv, sizeof(*tv))))
 		return REAL(select)(n, rd, wr, ex, tv);
 	if (tv && !from_tv(tv, &ts, &end))
 		return (int)ret(-EINVAL);

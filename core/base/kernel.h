@@ -75,6 +75,12 @@
 	  (fds, n, ts, ss))                                                    \
 	X(ssize_t, pread, (int fd, void *buf, size_t len, off_t off),          \
 	  (fd, buf, len, off))                                                 \
+	X(ssize_t, preadv2,                                                    \
+	  (int fd, const struct iovec *iov, int n, off_t off, int flags),      \
+	  (fd, iov, n, off, flags))                                            \
+	X(ssize_t, pwritev2,                                                   \
+	  (int fd, const struct iovec *iov, int n, off_t off, int flags),      \
+	  (fd, iov, n, off, flags))                                            \
 	X(int, pselect,                                                        \
 	  (int n, fd_set *rd, fd_set *wr, fd_set *ex,                          \
 	   const struct timespec *ts, const sigset_t *ss),                     \
@@ -113,6 +119,8 @@
 	  (int in, off_t *in_off, int out, off_t *out_off, size_t len,         \
 	   unsigned flags),                                                    \
 	  (in, in_off, out, out_off, len, flags))                              \
+	X(long, syscall, (long nr, long a, long b, long c, long d),            \
+	  (nr, a, b, c, d))                                                    \
 	X(ssize_t, vmsplice,                                                   \
 	  (int fd, const struct iovec *iov, size_t n, unsigned flags),         \
 	  (fd, iov, n, flags))                                                 \

@@ -1,2 +1,2 @@
 core_libshm_la_SOURCES += %D%/base.h %D%/kernel.h %D%/log.h %D%/log.c \
-	%D%/fdbox.h %D%/fdbox.c
+	%D%/fdbox.h %D%/fdbox.c %D%/user.h %D%/user.c

@@ -75,6 +75,7 @@ struct conf {
 	uint32_t upgrade_turns; /* exchanges before a link is offered */
 	uint32_t upgrade_bytes; /* or bytes, both ways */
 	bool stats;
+	bool io_uring;		 /* let the program have it */
 	enum conf_use use;	 /* when no rule matches; UDP: the kernel */
 	bool require;		 /* ... and whether it must */
 	struct conf_rule *rules; /* private to conf.c, in order */

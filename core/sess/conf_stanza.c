@@ -315,6 +315,15 @@ static const struct {
 	{ "upgrade-bytes", set_upgrade_bytes },
 };
 
+/* For the programs of the application-id before it. */
+static void set_io_uring(struct conf_input *in, char **word, unsigned n)
+{
+	if (n != 2 || (strcmp(word[1], "pass") && strcmp(word[1], "refuse")))
+		conf_wrong(in, "io-uring takes pass or refuse");
+	else if (in->filter.applies)
+		in->conf->io_uring = !strcmp(word[1], "pass");
+}
+
 static void sapi_statement(struct conf_input *in, char **word, unsigned n)
 {
 	size_t i;
@@ -326,6 +335,10 @@ static void sapi_statement(struct conf_input *in, char **word, unsigned n)
 			include(in, word[1]);
 		else
 			conf_wrong(in, "include takes one file");
+		return;
+	}
+	if (!strcmp(word[0], "io-uring")) {
+		set_io_uring(in, word, n);
 		return;
 	}
 	/* a libvma.conf may have "log-level" and its like */

@@ -8,6 +8,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
@@ -281,11 +282,14 @@ static bool is_answer(int err)
 
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
+	struct sockaddr_storage ss;
 	struct conf_choice choice;
 	struct ctrl_addr rmt;
 	struct sock *s;
 	int domain, err;
 
+	if (len > sizeof(ss) || user_get(&ss, sa, len))
+		return k_connect(fd, sa, len); /* which says what is wrong */
 	s = sock_get_claimed(fd);
 	if (s && s->kind == SOCK_LINK) {
 		err = connect_link(s, fd, sa, len);

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "core/base/user.h"
+
 /* What is left of a vector after some bytes; a small copy, made only when a
  * blocking call has to go on. */
 struct cursor {
@@ -37,20 +39,26 @@ static inline size_t cursor_len(const struct cursor *c)
 	return c->iov->iov_len - c->skip;
 }
 
-/* Of the whole vector: bytes, or -EINVAL as from readv(2). */
+/* Of the whole vector: bytes, or as from readv(2) -EINVAL, or -EFAULT, with
+ * which fault.c goes on. */
 static inline ssize_t cursor_total(const struct iovec *iov, int n)
 {
+	bool bad = false;
 	size_t sum = 0;
 	int i;
 
 	if (n < 0 || n > IOV_MAX)
 		return -EINVAL;
+	if (unlikely(!user_ok(iov, (size_t)n * sizeof(*iov))) && n)
+		return -EFAULT;
 	for (i = 0; i < n; i++) {
 		if (iov[i].iov_len > SSIZE_MAX - sum)
 			return -EINVAL;
 		sum += iov[i].iov_len;
+		bad |= !user_ok(iov[i].iov_base, iov[i].iov_len) &&
+		       iov[i].iov_len;
 	}
-	return (ssize_t)sum;
+	return bad ? -EFAULT : (ssize_t)sum;
 }
 
 #endif /* SOCK_CURSOR_H */

@@ -6,6 +6,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
@@ -579,12 +580,24 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 	return got;
 }
 
+/* No event is lost by it: the kernel puts back what it could not tell. */
+static int nowhere_to_tell(int fd, const struct epoll_event *evs,
+			   const struct timespec *timeout, const sigset_t *mask)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int ret = user_never(evs) ? 1 : sock_ppoll(&p, 1, timeout, mask);
+
+	return ret > 0 ? -EFAULT : ret;
+}
+
 int sock_epoll_pwait2(int fd, struct epoll_event *evs, int n,
 		      const struct timespec *timeout, const sigset_t *mask)
 {
 	struct sock *s;
 	int got;
 
+	if (timeout && !user_ok(timeout, sizeof(*timeout)))
+		return -EFAULT;
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
 	s = sock_get(fd);
@@ -596,6 +609,10 @@ int sock_epoll_pwait2(int fd, struct epoll_event *evs, int n,
 	if (unlikely(!s->epoll->waited))
 		s->epoll->waited = true;
 	sock_claim(s);
+	if (unlikely(!user_ok(evs, sizeof(*evs)))) {
+		sock_put(s);
+		return nowhere_to_tell(fd, evs, timeout, mask);
+	}
 	got = ep_wait(s, fd, evs, n, timeout, mask);
 	sock_put(s);
 	return got;

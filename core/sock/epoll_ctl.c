@@ -7,6 +7,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sock/epoll.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
@@ -508,8 +509,6 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 {
 	int err = -EAGAIN;
 
-	if (!ev && op != EPOLL_CTL_DEL)
-		return -EFAULT;
 	if (s->kind == SOCK_LINK)
 		err = ctl_link(ep, op, fd, s, ev);
 	if (err == -EAGAIN && unlikely(s->kept))
@@ -601,6 +600,8 @@ int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 	struct sock *es;
 	int err;
 
+	if (op != EPOLL_CTL_DEL && unlikely(!user_ok(ev, sizeof(*ev))))
+		return -EFAULT;
 	if (private_is(fd) || private_is(epfd))
 		return -EBADF;
 	es = sock_get(epfd);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/base/kernel.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
@@ -225,6 +226,8 @@ int sock_fcntl(int fd, int cmd, long arg)
 	s = sock_get(fd);
 	if (!s)
 		return k_fcntl(fd, cmd, arg);
+	if (cmd == F_SETFL && unlikely(arg & O_ASYNC))
+		stay_for_good(s, fd);
 	if ((cmd == F_GETFL || cmd == F_SETFL) && s->hold)
 		ret = status_flags(s, fd, cmd, arg);
 	else
@@ -253,12 +256,15 @@ static int count_of(struct sock *s, int fd, unsigned long req, int *out)
 int sock_ioctl(int fd, unsigned long req, void *arg)
 {
 	struct sock *s = sock_get(fd);
-	int ret;
+	int ret, on;
 
 	if (!s)
 		return k_ioctl(fd, req, arg);
+	if (unlikely(req == FIOASYNC))
+		stay_for_good(s, fd);
 	if (req == FIONBIO && s->hold) {
-		ret = s->kind == SOCK_LISTENER ? 0 : k_ioctl(fd, req, arg);
+		ret = s->kind == SOCK_LISTENER ? user_get(&on, arg, sizeof(on))
+					       : k_ioctl(fd, req, arg);
 		if (!ret)
 			set_nonblock(s, *(int *)arg);
 	} else if (req == FIONBIO) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "core/base/kernel.h"
+#include "core/sess/conf.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -52,4 +53,9 @@ bool sock_seems_tcp(int fd)
 	if (fd >= 0 && fd < KINDS && kinds[fd] != UNKNOWN)
 		return kinds[fd] == TCP;
 	return sock_tcp_domain(fd) >= 0;
+}
+
+bool sock_io_uring(void)
+{
+	return conf_get()->disabled || conf_get()->io_uring;
 }

@@ -420,6 +420,17 @@ static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 	return err;
 }
 
+/* Shut down both ways, in whatever order: what the peer sends from here on TCP
+ * answers by a reset, so it is to be sent by the kernel. */
+static void shut_wholly(struct sock *s, struct link *l)
+{
+	if (!(s->hold->flags & HOLD_RD_SHUT) ||
+	    !(link_flags(&l->end) & WIRE_LINK_FIN))
+		return;
+	link_set_flags(&l->end, WIRE_LINK_CLOSED);
+	link_ring(l, link_wake_writer(&l->end));
+}
+
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
@@ -432,6 +443,10 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	} else {
 		err = k_shutdown(fd, how);
 	}
+	if (!err && how != SHUT_WR)
+		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
+	if (!err)
+		shut_wholly(s, l);
 	/* the kernel wakes the peer, which sleeps on it as well; our own
 	 * threads see that the kernel has something to say */
 	l->ended = true;
@@ -582,6 +597,10 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	if (back_is_due(l))
 		back_see(s, l);
 	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
+		kernel = 0;
+	/* a FIN counts there, until it is answered, which takes longer on a
+	 * connection that was idle */
+	if (sent && kernel == 1 && link_flags(&l->end) & WIRE_LINK_FIN)
 		kernel = 0;
 	/* what is sent has arrived: it lies in the peer's memory, where TCP
 	 * would have acknowledged it */

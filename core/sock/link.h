@@ -142,6 +142,9 @@ void stay(struct sock *s, int fd, enum wire_ext_why why);
 void stay_refused(struct sock *s, int fd, enum offer_refusal why);
 /* Not any more. */
 void stay_over(struct sock *s);
+/* The program wants what only the kernel can do, as urgent data: no link, if
+ * there is none yet. */
+void stay_for_good(struct sock *s, int fd);
 
 static inline bool link_work_due(struct sock *s)
 {

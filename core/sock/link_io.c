@@ -6,6 +6,7 @@
 #include "core/base/kernel.h"
 #include "core/sess/app.h"
 #include "core/sock/cursor.h"
+#include "core/sock/fault.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
@@ -361,7 +362,8 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	ssize_t total = cursor_total(iov, n);
 
 	if (unlikely(total < 0))
-		return total;
+		return total == -EFAULT ? fault_recv(s, fd, iov, n, flags)
+					: total;
 	if (unlikely(flags & (MSG_OOB | MSG_ERRQUEUE)))
 		return k_recvfrom(fd, NULL, 0, flags, NULL, NULL);
 	if (unlikely(!total))
@@ -543,7 +545,8 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 	struct link *l = s->link;
 
 	if (unlikely(total < 0))
-		return total;
+		return total == -EFAULT ? fault_send(s, fd, iov, n, flags)
+					: total;
 	if (unlikely(!l->settled))
 		upgrade_work(s, fd);
 	if (unlikely(flags & MSG_OOB && s->hold->link.tx_ring))

@@ -4,28 +4,43 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
 #define FILE_PIECE 65536
 
+/* Of this call alone an error comes before what there is to read. */
+static int pending(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	return sock_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? 0 : err;
+}
+
 /* As the kernel: the time-out is looked at between messages only, and an
  * error after the first message is left for the next call. */
 int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 		  struct timespec *timeout)
 {
-	uint64_t end = timeout ? app_now_ms() +
-					 (uint64_t)timeout->tv_sec * 1000 +
-					 (uint64_t)timeout->tv_nsec / 1000000
-			       : UINT64_MAX;
+	uint64_t end = UINT64_MAX;
 	unsigned i;
 	ssize_t ret;
+	int err;
 
+	if (!table_peek(fd) || unlikely(!user_ok(msgs, n * sizeof(*msgs))) ||
+	    unlikely(timeout && !user_ok(timeout, sizeof(*timeout))))
+		return k_recvmmsg(fd, msgs, n, flags, timeout);
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
-	if (!table_peek(fd))
-		return k_recvmmsg(fd, msgs, n, flags, timeout);
+	if (timeout)
+		end = app_now_ms() + (uint64_t)timeout->tv_sec * 1000 +
+		      (uint64_t)timeout->tv_nsec / 1000000;
+	err = pending(fd);
+	if (err)
+		return -err;
 	for (i = 0; i < n; i++) {
 		ret = sock_recvmsg(fd, &msgs[i].msg_hdr,
 				   flags & ~MSG_WAITFORONE);
@@ -45,7 +60,7 @@ int sock_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	unsigned i;
 	ssize_t ret;
 
-	if (!table_peek(fd))
+	if (!table_peek(fd) || unlikely(!user_ok(msgs, n * sizeof(*msgs))))
 		return k_sendmmsg(fd, msgs, n, flags);
 	for (i = 0; i < n; i++) {
 		ret = sock_sendmsg(fd, &msgs[i].msg_hdr, flags);
@@ -93,7 +108,7 @@ ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
 	size_t done = 0;
 	ssize_t ret = 0;
 
-	if (!table_peek(out))
+	if (!table_peek(out) || unlikely(off && !user_ok(off, sizeof(*off))))
 		return k_sendfile(out, in, off, len);
 	if (file_to_link(out, in, off, len, &ret))
 		return ret;

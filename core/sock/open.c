@@ -9,6 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
@@ -207,6 +208,23 @@ int sock_listen(int fd, int backlog)
 
 /* --- accept --- */
 
+/* As the kernel gives the name of @fd, for it judges where to; but ours. */
+static int put_name(int fd, const struct ctrl_addr *a, int domain,
+		    struct sockaddr *addr, socklen_t *len)
+{
+	socklen_t room;
+	int err;
+
+	if (user_get(&room, len, sizeof(room)))
+		return -EFAULT;
+	err = k_getsockname(fd, addr, len);
+	if (err)
+		return err;
+	*len = room;
+	addr_from_ctrl(a, domain, addr, len);
+	return 0;
+}
+
 /* A connection of the session layer under a descriptor of its own: a TCP
  * socket of the kernel that keeps the number, the flags and the options. */
 static int accept_session(struct sock *l, int flags, struct session **out)
@@ -252,16 +270,17 @@ static int accept_once(struct sock *l, int lfd, struct sockaddr *addr,
 		       socklen_t *len, int flags)
 {
 	struct session *sess;
-	int fd;
+	int fd, err;
 
 	if (l->sess->n_pending) {
 		fd = accept_session(l, flags, &sess);
-		if (fd >= 0 && addr && (!len || (int)*len < 0)) {
-			sock_close(fd); /* Linux: the connection is lost */
-			return len ? -EINVAL : -EFAULT;
+		err = fd >= 0 && addr
+			      ? put_name(fd, &sess->rmt, l->domain, addr, len)
+			      : 0;
+		if (err) { /* Linux: the connection is lost */
+			sock_close(fd);
+			return err;
 		}
-		if (fd >= 0 && addr)
-			addr_from_ctrl(&sess->rmt, l->domain, addr, len);
 		if (fd != -EAGAIN)
 			return fd;
 	}
@@ -397,7 +416,7 @@ int sock_shutdown(int fd, int how)
 static int name_of(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 {
 	struct sock *s = sock_get(fd);
-	int err = 0;
+	int err;
 
 	if (!s || s->kind != SOCK_SESSION) {
 		if (s)
@@ -405,15 +424,11 @@ static int name_of(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 		return peer ? k_getpeername(fd, addr, len)
 			    : k_getsockname(fd, addr, len);
 	}
-	if (!addr || !len)
-		err = -EFAULT;
-	else if ((int)*len < 0)
-		err = -EINVAL;
-	else if (peer && (app_poll(), sock_closed(s)))
+	if (peer && (app_poll(), sock_closed(s)))
 		err = -ENOTCONN;
 	else
-		addr_from_ctrl(peer ? &s->sess->rmt : &s->sess->lcl, s->domain,
-			       addr, len);
+		err = put_name(fd, peer ? &s->sess->rmt : &s->sess->lcl,
+			       s->domain, addr, len);
 	sock_put(s);
 	return err;
 }

@@ -10,15 +10,21 @@
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
-static int give_int(int val, void *out, socklen_t *len)
+/* As the kernel gives the option @like, of @size bytes, for it judges where
+ * to; but our value. */
+static int give(int fd, int level, int like, const void *val, socklen_t size,
+		void *out, socklen_t *len)
 {
-	if (!out || !len)
-		return -EFAULT;
-	if ((int)*len < 0)
-		return -EINVAL;
-	*len = MIN(*len, (socklen_t)sizeof(val));
-	memcpy(out, &val, *len);
-	return 0;
+	int err = k_getsockopt(fd, level, like, out, len);
+
+	if (!err)
+		memcpy(out, val, MIN(size, *len));
+	return err;
+}
+
+static int give_int(int fd, int val, void *out, socklen_t *len)
+{
+	return give(fd, SOL_SOCKET, SO_TYPE, &val, sizeof(val), out, len);
 }
 
 /* SO_ERROR: collects what is pending, as the kernel's does. */
@@ -70,13 +76,12 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	ti.tcpi_state = tcp_state(s);
 	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = 65483; /* of the loopback */
 	ti.tcpi_snd_cwnd = 10;
-	*len = MIN(*len, have);
-	memcpy(out, &ti, *len);
-	return 0;
+	return give(fd, IPPROTO_TCP, TCP_INFO, &ti, have, out, len);
 }
 
 /* What the kernel does not know of a link; 1: the kernel does. */
-static int link_option(struct sock *s, int name, void *val, socklen_t *len)
+static int link_option(struct sock *s, int fd, int name, void *val,
+		       socklen_t *len)
 {
 	struct linger lg = { .l_onoff = s->linger >= 0,
 			     .l_linger = s->linger >= 0 ? (int)s->linger : 0 };
@@ -84,13 +89,11 @@ static int link_option(struct sock *s, int name, void *val, socklen_t *len)
 
 	if (name == SO_ERROR && unlikely(s->error)) {
 		err = atomic_exchange(&s->error, 0);
-		return err ? give_int(err, val, len) : 1;
+		return err ? give_int(fd, err, val, len) : 1;
 	}
-	if (name == SO_LINGER && s->link && val && len && (int)*len >= 0) {
-		*len = MIN(*len, (socklen_t)sizeof(lg));
-		memcpy(val, &lg, *len);
-		return 0;
-	}
+	if (name == SO_LINGER && s->link)
+		return give(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg), val,
+			    len);
 	return 1;
 }
 
@@ -102,14 +105,14 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	if (!s || s->kind != SOCK_SESSION) {
 		ret = 1;
 		if (s && s->kind == SOCK_LINK && level == SOL_SOCKET)
-			ret = link_option(s, name, val, len);
+			ret = link_option(s, fd, name, val, len);
 		if (s)
 			sock_put(s);
 		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
 	if (level == SOL_SOCKET && name == SO_ERROR)
-		ret = give_int(pending_error(s), val, len);
-	else if (level == IPPROTO_TCP && name == TCP_INFO && val && len)
+		ret = give_int(fd, pending_error(s), val, len);
+	else if (level == IPPROTO_TCP && name == TCP_INFO)
 		ret = tcp_info(s, fd, val, len);
 	else
 		ret = k_getsockopt(fd, level, name, val, len);

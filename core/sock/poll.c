@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
 #define STACK_FDS 64
+#define MANY_FDS 4096
 #define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
 
 /*
@@ -357,6 +359,20 @@ static bool any_ours(const struct pollfd *fds, nfds_t k)
 	return false;
 }
 
+/* Whether a very large set is there at all, and not too large, the kernel may
+ * say, which costs little beside such a set. */
+static bool bad_args(struct pollfd *fds, nfds_t n,
+		     const struct timespec *timeout)
+{
+	static const struct timespec zero;
+
+	if (timeout && !user_ok(timeout, sizeof(*timeout)))
+		return true;
+	if (n <= MANY_FDS)
+		return n && !user_ok(fds, n * sizeof(*fds));
+	return k_ppoll(fds, n, &zero, NULL) < 0;
+}
+
 int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	       const sigset_t *mask)
 {
@@ -370,13 +386,13 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 			       .n = n };
 	int ret;
 
+	if (unlikely(bad_args(fds, n, timeout)))
+		return k_ppoll(fds, n, timeout, mask);
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
 	if ((!table_entries || !any_ours(fds, n)) && !app_zombies())
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
-		if (n > INT_MAX) /* as for a limit of descriptors */
-			return -EINVAL;
 		set.heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
 					     n * sizeof(*socks) +
 					     n * sizeof(*watches));
@@ -486,6 +502,17 @@ static int select_loop(struct pollfd *fds, nfds_t k,
 	return ret;
 }
 
+/* glibc's sets, up to the word that has the last descriptor. */
+static bool sets_ok(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
+{
+	size_t len =
+		(size_t)(n + __NFDBITS - 1) / __NFDBITS * sizeof(__fd_mask);
+
+	return n <= 0 ||
+	       ((!rd || user_ok(rd, len)) && (!wr || user_ok(wr, len)) &&
+		(!ex || user_ok(ex, len)));
+}
+
 int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 		 const struct timespec *timeout, const sigset_t *mask)
 {
@@ -493,10 +520,11 @@ int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	nfds_t k;
 	int ret;
 
+	if (n > FD_SETSIZE || !sets_ok(n, rd, wr, ex) ||
+	    (timeout && !user_ok(timeout, sizeof(*timeout))))
+		return k_pselect(n, rd, wr, ex, timeout, mask);
 	if (n < 0 || (timeout && !timespec_ok(timeout)))
 		return -EINVAL;
-	if (n > FD_SETSIZE)
-		return k_pselect(n, rd, wr, ex, timeout, mask);
 	k = to_poll(n, rd, wr, ex, fds);
 	if (!any_ours(fds, k) && !app_zombies())
 		return k_pselect(n, rd, wr, ex, timeout, mask);

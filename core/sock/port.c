@@ -7,6 +7,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sess/app.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
@@ -111,17 +112,18 @@ int port_accept(struct sock *port, int lfd, struct sockaddr *addr,
 		socklen_t *len, int flags)
 {
 	struct sockaddr_storage ss;
-	socklen_t mine = sizeof(ss);
+	socklen_t mine = sizeof(ss), room;
 	int fd;
 
 	if (unlikely(port->offer_epoch != offer_epoch() || !offer_able()))
 		announce(port);
 	if (addr) {
+		room = user_ok(len, sizeof(*len)) ? *len : 0;
 		fd = k_accept4(lfd, addr, len, flags);
 		if (fd < 0)
 			return fd;
 		sock_fresh(fd);
-		if (*len >= sizeof(struct sockaddr_in))
+		if (room >= sizeof(struct sockaddr_in))
 			accepted(port, fd, addr);
 		return fd;
 	}

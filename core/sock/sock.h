@@ -37,6 +37,8 @@ bool sock_any(void);
 
 /* kind.c: @fd came from socket(), or is -1: returned as it is. */
 int sock_opened(int fd, int domain, int type, int protocol);
+/* May the program have rings of io_uring, whose calls nobody can see? */
+bool sock_io_uring(void);
 
 /* bind.c */
 int sock_bind(int fd, const struct sockaddr *addr, socklen_t len);
@@ -78,6 +80,9 @@ void sock_fresh(int fd);
 /* io.c */
 ssize_t sock_read(int fd, void *buf, size_t len);
 ssize_t sock_readv(int fd, const struct iovec *iov, int n);
+/* @off: -1, or the kernel will say that it can't be */
+ssize_t sock_preadv2(int fd, const struct iovec *iov, int n, off_t off,
+		     int flags);
 ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		      struct sockaddr *addr, socklen_t *alen);
 ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags);
@@ -85,6 +90,8 @@ int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 		  struct timespec *timeout);
 ssize_t sock_write(int fd, const void *buf, size_t len);
 ssize_t sock_writev(int fd, const struct iovec *iov, int n);
+ssize_t sock_pwritev2(int fd, const struct iovec *iov, int n, off_t off,
+		      int flags);
 ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 		    const struct sockaddr *addr, socklen_t alen);
 ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags);

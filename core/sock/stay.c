@@ -95,3 +95,15 @@ void stay_over(struct sock *s)
 	offer_keep_over(s->noted);
 	s->noted = 0;
 }
+
+void stay_for_good(struct sock *s, int fd)
+{
+	if (s->kind != SOCK_LINK)
+		return;
+	upgrade_lock(); /* no grant meanwhile */
+	if (!s->link && s->upgrade != UPGRADE_NEVER) {
+		s->upgrade = UPGRADE_NEVER;
+		stay(s, fd, WIRE_WHY_KIND);
+	}
+	upgrade_unlock();
+}

@@ -246,6 +246,9 @@ ssize_t stream_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		    int flags);
 ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
 		    int flags);
+/* session_io.c: ... by a session */
+ssize_t session_recv(struct sock *s, const struct iovec *iov, int n, int flags);
+ssize_t session_send(struct sock *s, const struct iovec *iov, int n, int flags);
 /* Before bytes for a session are taken from elsewhere, @want of them: 0 if it
  * may be sent, else what send(2) says, which may be that they went nowhere. */
 ssize_t session_send_begin(struct sock *s, size_t want);

@@ -12,6 +12,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +38,8 @@ ssize_t __read(int fd, void *buf, size_t len);
 int __select(int n, fd_set *rd, fd_set *wr, fd_set *ex, struct timeval *tv);
 ssize_t __send(int fd, const void *buf, size_t len, int flags);
 ssize_t __write(int fd, const void *buf, size_t len);
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+int __vdprintf_chk(int fd, int flag, const char *format, va_list ap);
 int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		const sigset_t *mask, size_t room);
@@ -127,6 +132,38 @@ static void data(const int sv[2])
 	SAY(read(-1, buf, 1));
 	SAY(sendfile(-1, f, NULL, 1));
 	close(f);
+}
+
+static int print(int fd, bool checked, const char *format, ...)
+{
+	va_list ap;
+	int r;
+
+	va_start(ap, format);
+	r = checked ? __vdprintf_chk(fd, 1, format, ap)
+		    : vdprintf(fd, format, ap);
+	va_end(ap);
+	return r;
+}
+
+static void rare(const int sv[2])
+{
+	SAY(dprintf(sv[0], "%d", 17));
+	SAY(__dprintf_chk(sv[0], 1, "%d", 17));
+	SAY(print(sv[0], false, "%d", 17));
+	SAY(print(sv[0], true, "%d", 17));
+	SAY(dprintf(-1, "x"));
+	SAY(preadv2(sv[1], &iov, 1, -1, RWF_NOWAIT));
+	SAY(preadv64v2(sv[1], &iov, 1, -1, RWF_NOWAIT));
+	SAY(pwritev2(sv[1], &iov, 1, -1, 0));
+	SAY(pwritev64v2(sv[1], &iov, 1, 5, 0));
+	SAY(syscall(SYS_read, sv[0], buf, 8));
+	SAY(syscall(SYS_write, sv[0], "abc", 3));
+	SAY(syscall(SYS_recvfrom, sv[1], buf, 8, 0, NULL, NULL));
+	SAY(syscall(SYS_close, syscall(SYS_dup, sv[0])));
+	SAY(syscall(SYS_getpid) == getpid());
+	SAY(syscall(SYS_close, -1));
+	SAY(syscall(99999));
 }
 
 static void descriptors(const int sv[2])
@@ -237,6 +274,7 @@ int main(void)
 	setrlimit(RLIMIT_CORE, &no_core);
 	sockets(sv);
 	data(sv);
+	rare(sv);
 	descriptors(sv);
 	waits(sv);
 	for (int i = 0; i < 5; i++) {

@@ -17,7 +17,7 @@ bats_tests += %D%/app_daemonize.bats %D%/app_exec.bats %D%/app_haproxy.bats %D%/
 	%D%/nobody.bats
 EXTRA_DIST += %D%/handover.py %D%/talk.py
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
-bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/link_idle.bats
+bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/link_idle.bats
 
 # with a real VPP
 bats_tests += %D%/vpp_gone.bats %D%/vpp_ours.bats %D%/vpp_stock.bats \

@@ -17,7 +17,7 @@ kernel='bind bindresvport fstat fstat64 fstatfs fstatfs64 fstatvfs fstatvfs64
   tcdrain tcflow tcsendbreak __fxstat __fxstat64
   signalfd timerfd_settime timerfd_gettime inotify_add_watch
   inotify_rm_watch eventfd_read eventfd_write fanotify_mark setns
-  copy_file_range'
+  copy_file_range sockatmark tee vmsplice'
 # Descriptors of directories, only there to begin a path.
 paths='openat openat64 __openat_2 __openat64_2 mkdirat mknodat mkfifoat
   linkat symlinkat unlinkat renameat renameat2 readlinkat __readlinkat_chk
@@ -30,11 +30,8 @@ children='posix_spawn_file_actions_addclose posix_spawn_file_actions_adddup2
   login_tty'
 # Looks at a number, touches no descriptor.
 numbers='__fdelt_chk __fdelt_warn'
-# Known limits (libsapi_preload(7)): dprintf works inside libc; the others move
-# bytes between kernel objects, or go round libc.
-limits='dprintf vdprintf __dprintf_chk __vdprintf_chk tee vmsplice
-  preadv2 pwritev2 preadv64v2 pwritev64v2 sockatmark syscall
-  pidfd_getfd'
+# Known limits (libsapi_preload(7)): takes what is another process's.
+limits='pidfd_getfd'
 
 programs='nginx apache2 ab redis-server redis-benchmark redis-cli memcached
   haproxy iperf3 wrk curl wget ssh sshd socat nc python3 node java perl

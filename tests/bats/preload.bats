@@ -38,6 +38,21 @@ with() {
   [ "$(wc -l < "$BATS_TEST_TMPDIR/ours")" -gt 100 ]
 }
 
+@test "io_uring is refused, unless a line for the program passes it" {
+  need python3
+  ring='import ctypes as c; s = c.CDLL(None, use_errno=True).syscall
+print(s(425, 1, None), c.get_errno())'
+  run -0 python3 -c "$ring"
+  kernel=$output # EFAULT, or that there is none
+  run -0 preload python3 -c "$ring"
+  [ "$output" = "-1 38" ]
+  SAPI_RULES='io-uring pass' run -0 preload python3 -c "$ring"
+  [ "$output" = "$kernel" ]
+  SAPI_RULES='application-id other *; io-uring pass' \
+    run -0 preload python3 -c "$ring"
+  [ "$output" = "-1 38" ]
+}
+
 @test "ls and cat" {
   same ls -l /etc
   same ls /nowhere

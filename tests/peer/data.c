@@ -215,6 +215,35 @@ TOPIC(bad_calls)
 	TRY(shutdown(near_fd, SHUT_RDWR));
 }
 
+TOPIC(urgent_first)
+{
+	char buf[16];
+	int mark = -1, i;
+	long n;
+
+	/* before anything else, so that it stays in the kernel for good */
+	far_open();
+	TRY(send(near_fd, "!", 1, MSG_OOB));
+	TRY(far_do(act_until_poll, POLLPRI, 0));
+	TRY(far_do(act_read, 1, MSG_OOB));
+	for (i = 0; i < 100; i++) {
+		MUST(send(near_fd, "ping", 4, 0));
+		MUST(far_do(act_pull, 4, 0));
+		MUST(far_text("pong"));
+		MUST(recv(near_fd, buf, 4, MSG_WAITALL));
+	}
+	TRY(send(near_fd, "ab!", 3, MSG_OOB));
+	TRY(send(near_fd, "cd", 2, 0));
+	TRY(far_do(act_until_poll, POLLPRI, 0));
+	TRY(far_do(act_read, 10, 0)); /* stops at the mark */
+	TRY(far_do(act_read, 1, MSG_OOB));
+	TRY(far_do(act_read, 10, 0));
+	TRY(ioctl(near_fd, SIOCATMARK, &mark));
+	n = TRY(recv(near_fd, buf, 1, MSG_OOB | MSG_DONTWAIT));
+	say_data(buf, n);
+	say("at mark %d", mark);
+}
+
 TOPIC(urgent)
 {
 	char buf[16];

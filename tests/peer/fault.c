@@ -97,6 +97,6 @@ TOPIC(readiness)
 	TRY_IN_CHILD(epoll_wait(ep, nowhere, 1, 0));
 	TRY_IN_CHILD(epoll_ctl(ep, EPOLL_CTL_MOD, near_fd, nowhere));
 	TRY_IN_CHILD(epoll_ctl(ep, EPOLL_CTL_ADD, near_fd, nowhere));
-	TRY_IN_CHILD(epoll_ctl(ep, EPOLL_CTL_DEL, near_fd, nowhere));
+	TRY(epoll_ctl(ep, EPOLL_CTL_DEL, near_fd, nowhere)); /* not looked at */
 	ep_wait(ep, 4, 0);
 }

@@ -25,6 +25,7 @@ peer_programs = %D%/accept \
 	%D%/shutdown \
 	%D%/signal \
 	%D%/splice \
+	%D%/syscall \
 	%D%/thread
 check_PROGRAMS += $(peer_programs)
 peer_tests = %D%/accept.peer \
@@ -48,6 +49,7 @@ peer_tests = %D%/accept.peer \
 	%D%/shutdown.peer \
 	%D%/signal.peer \
 	%D%/splice.peer \
+	%D%/syscall.peer \
 	%D%/thread.peer
 TESTS += $(peer_tests)
 EXTRA_DIST += %D%/run $(peer_tests)
@@ -94,5 +96,7 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_signal_LDADD = %D%/libpeer.la
 %C%_splice_SOURCES = %D%/splice.c
 %C%_splice_LDADD = %D%/libpeer.la
+%C%_syscall_SOURCES = %D%/syscall.c
+%C%_syscall_LDADD = %D%/libpeer.la
 %C%_thread_SOURCES = %D%/thread.c
 %C%_thread_LDADD = %D%/libpeer.la

@@ -208,6 +208,28 @@ TOPIC(in_handler)
 }
 
 /* SIGIO when something comes */
+TOPIC(async_first)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	char buf[10];
+	int i, before;
+
+	/* before anything else, so that it stays in the kernel for good */
+	far_open();
+	MUST(sigaction(SIGIO, &sa, NULL));
+	TRY(fcntl(near_fd, F_SETOWN, getpid()));
+	TRY(fcntl(near_fd, F_SETFL, O_RDWR | O_ASYNC));
+	for (i = 0; i < 100; i++) {
+		before = signals;
+		MUST(far_text("abc"));
+		until_input(near_fd, 3);
+		UNTIL(signals > before);
+		MUST(recv(near_fd, buf, 3, 0));
+		MUST(send(near_fd, "abc", 3, 0));
+		MUST(far_do(act_pull, 3, 0));
+	}
+}
+
 TOPIC(async)
 {
 	struct sigaction sa = { .sa_handler = on_signal };

@@ -138,6 +138,22 @@ TEST(rules_choose)
 	}
 }
 
+TEST(io_uring_is_refused_but_for_a_program_that_a_line_is_for)
+{
+	struct conf conf;
+
+	parse_right(&conf, "");
+	CHECK(!conf.io_uring);
+	conf_free(&conf);
+	parse_right(&conf, "sapi { io-uring pass }\n");
+	CHECK(conf.io_uring);
+	conf_free(&conf);
+	parse_right(&conf, "sapi {\n application-id nobody *\n"
+			   "io-uring pass\n}\n");
+	CHECK(!conf.io_uring);
+	conf_free(&conf);
+}
+
 TEST(options_of_a_rule_beat_those_of_the_process)
 {
 	struct conf_choice c;

@@ -7,6 +7,10 @@ TESTS += $(unit_tests)
 %C%_fdbox_SOURCES = %D%/fdbox.c
 %C%_fdbox_LDADD = core/libshm.la core/libkernel.la
 
+unit_tests += %D%/user
+%C%_user_SOURCES = %D%/user.c
+%C%_user_LDADD = core/libshm.la core/libkernel.la
+
 unit_tests += %D%/ctrl
 %C%_ctrl_SOURCES = %D%/ctrl.c
 %C%_ctrl_LDADD = core/libshm.la core/libkernel.la

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* play.c - what is done for a seed, and what must have arrived before more is
+ */
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tests/differ/differ.h"
+
+/*
+ * DOC: The generator keeps a model of the connections, for two reasons: to
+ * draw what makes sense, and to know what to wait for.  A model that were
+ * wrong would only wait in vain: the texts are compared, not the model.
+ */
+
+#define MOST_FLYING 24000 /* unread bytes: no buffer is full by that */
+#define MOST 3000
+#define WARM 24
+
+enum what { FREE, END, EPOLL };
+
+struct place {
+	enum what what;
+	int conn;
+};
+
+struct conn {
+	bool used;
+	int refs[2];	 /* descriptors of each process that mean it */
+	long sent[2];	 /* by each process, ever */
+	long flying[2];	 /* ... and not read yet */
+	bool fin[2];	 /* each has shut down, or closed */
+	bool rd[2];	 /* each will read no more */
+	bool linger0[2]; /* closing resets */
+	bool reset;
+};
+
+static struct place places[2][SLOTS];
+static struct conn conns[CONNS];
+static uint64_t state;
+static FILE *out;
+static int step;
+
+static uint64_t draw(void)
+{
+	uint64_t z = (state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static long below(long n)
+{
+	return (long)(draw() % (uint64_t)n);
+}
+
+static int pick(int who, enum what what)
+{
+	int from = (int)below(SLOTS), i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (places[who][(from + i) % SLOTS].what == what)
+			return (from + i) % SLOTS;
+	return -1;
+}
+
+static int place_of(int who, int conn)
+{
+	int i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (places[who][i].what == END && places[who][i].conn == conn)
+			return i;
+	return -1;
+}
+
+static void tell(int who, const struct order *o, const struct answer *a)
+{
+	fprintf(out, "%d %c%d %s\n", step, 'A' + who, o->slot, a->text);
+}
+
+/* --- waiting for what is under way --- */
+
+static void await(int who, int conn, long bytes, long m)
+{
+	struct order o = { .call = CALL_SETTLE,
+			   .slot = place_of(who, conn),
+			   .n = bytes,
+			   .m = m };
+	struct answer a;
+
+	if (o.slot < 0)
+		return;
+	have(who, &o, &a);
+	if (a.text[0])
+		tell(who, &o, &a);
+}
+
+static void settle(int conn)
+{
+	struct conn *c = &conns[conn];
+	int i;
+
+	for (i = 0; i < 2 && !c->reset; i++)
+		await(i, conn, c->flying[!i], c->fin[!i] ? WANT_END : 0);
+	for (i = 0; i < 2 && c->reset; i++)
+		await(i, conn, 0, WANT_ERROR);
+}
+
+/* @who sent to an end that is not there any more, or that has shut down both
+ * ways: the answer is a reset. */
+static void sent(int who, int conn, long n)
+{
+	struct conn *c = &conns[conn];
+
+	if (n <= 0)
+		return;
+	c->sent[who] += n;
+	if (!c->refs[!who] || (c->fin[!who] && c->rd[!who]))
+		c->reset = true;
+	if (c->refs[!who])
+		c->flying[who] += n;
+}
+
+static void closed(int who, int conn)
+{
+	struct conn *c = &conns[conn];
+
+	if (--c->refs[who])
+		return;
+	if (c->flying[!who] || c->linger0[who])
+		c->reset = true;
+	c->fin[who] = true;
+	if (!c->refs[!who])
+		c->used = false;
+}
+
+/* --- what is drawn --- */
+
+static struct answer run(int who, struct order *o)
+{
+	struct answer a;
+
+	o->how = draw();
+	have(who, o, &a);
+	tell(who, o, &a);
+	return a;
+}
+
+static void do_send(int who, int slot)
+{
+	int conn = places[who][slot].conn;
+	struct conn *c = &conns[conn];
+	struct order o = { .call = CALL_SEND,
+			   .slot = slot,
+			   .n = below(8) ? below(200) : below(MOST),
+			   .m = c->sent[who] };
+
+	o.n++;
+	if (c->flying[who] > MOST_FLYING)
+		return;
+	sent(who, conn, run(who, &o).ret);
+	settle(conn);
+}
+
+static void do_recv(int who, int slot)
+{
+	int conn = places[who][slot].conn;
+	struct conn *c = &conns[conn];
+	struct order o = { .call = CALL_RECV,
+			   .slot = slot,
+			   .n = below(6) ? below(400) : below(MOST * 3),
+			   .m = !below(40) };
+	long n;
+
+	o.m |= c->flying[!who] > o.n && !below(2);
+	n = run(who, &o).ret;
+	if (n > 0)
+		c->flying[!who] -= n;
+	settle(conn);
+}
+
+static void do_shutdown(int who, int slot)
+{
+	int conn = places[who][slot].conn;
+	struct conn *c = &conns[conn];
+	struct order o = { .call = CALL_SHUTDOWN, .slot = slot, .n = below(3) };
+
+	if (run(who, &o).ret == 0) {
+		if (o.n != SHUT_RD)
+			c->fin[who] = true;
+		if (o.n != SHUT_WR)
+			c->rd[who] = true;
+	}
+	settle(conn);
+}
+
+static void do_close(int who, int slot)
+{
+	struct place p = places[who][slot];
+	struct order o = { .call = CALL_CLOSE, .slot = slot, .n = below(3) };
+
+	run(who, &o);
+	places[who][slot].what = FREE;
+	if (p.what == END) {
+		closed(who, p.conn);
+		settle(p.conn);
+	}
+}
+
+static void do_dup(int who, int slot)
+{
+	struct order o = { .call = CALL_DUP,
+			   .slot = slot,
+			   .other = pick(who, FREE),
+			   .n = below(2) };
+
+	if (o.other < 0)
+		return;
+	run(who, &o);
+	places[who][o.other] = places[who][slot];
+	conns[places[who][slot].conn].refs[who]++;
+}
+
+static void do_dup2(int who, int slot)
+{
+	struct order o = { .call = CALL_DUP2,
+			   .slot = slot,
+			   .other = pick(who, below(4) ? END : EPOLL) };
+	struct place old;
+
+	if (o.other < 0)
+		return;
+	run(who, &o);
+	old = places[who][o.other];
+	places[who][o.other] = places[who][slot];
+	conns[places[who][slot].conn].refs[who]++;
+	if (old.what == END) {
+		closed(who, old.conn);
+		settle(old.conn);
+	}
+}
+
+static void do_set(int who, int slot)
+{
+	struct order o = { .call = CALL_SET, .slot = slot };
+	struct answer a = run(who, &o);
+
+	if (a.ret == 0 && strstr(a.text, "LINGER"))
+		conns[places[who][slot].conn].linger0[who] =
+			strstr(a.text, "LINGER 1") != NULL;
+}
+
+static void simple(int who, int slot, enum call call)
+{
+	struct order o = { .call = call, .slot = slot };
+
+	run(who, &o);
+	settle(places[who][slot].conn);
+}
+
+static void do_ep_new(int who)
+{
+	struct order o = { .call = CALL_EP_NEW, .slot = pick(who, FREE) };
+
+	if (o.slot < 0)
+		return;
+	run(who, &o);
+	places[who][o.slot].what = EPOLL;
+}
+
+static void do_ep_ctl(int who, int slot)
+{
+	struct order o = { .call = CALL_EP_CTL,
+			   .slot = pick(who, EPOLL),
+			   .other = slot,
+			   .m = step };
+
+	if (!below(12))
+		o.other = pick(who, EPOLL); /* nested, or itself */
+	if (o.slot >= 0 && o.other >= 0)
+		run(who, &o);
+}
+
+static void do_ep_wait(int who)
+{
+	struct order o = { .call = CALL_EP_WAIT, .slot = pick(who, EPOLL) };
+
+	if (o.slot >= 0)
+		run(who, &o);
+}
+
+/* An exchange or a few, so that it leaves the kernel. */
+static void warm(int conn)
+{
+	struct conn *c = &conns[conn];
+	struct answer a;
+	int i;
+
+	for (i = 0; i < 2 * WARM; i++) {
+		int who = i % 2;
+		struct order o = { .call = CALL_SEND,
+				   .slot = place_of(who, conn),
+				   .n = 50,
+				   .m = c->sent[who],
+				   .how = 11 };
+
+		have(who, &o, &a);
+		sent(who, conn, a.ret);
+		settle(conn);
+		o.call = CALL_RECV;
+		o.slot = place_of(!who, conn);
+		o.m = 0;
+		have(!who, &o, &a);
+		c->flying[who] -= a.ret;
+	}
+}
+
+static void do_connect(void)
+{
+	int who = (int)below(2), conn = 0, slot[2], i;
+	struct order o = { .call = CALL_DIAL };
+	bool is_warm = below(3);
+
+	while (conns[conn].used)
+		if (++conn == CONNS)
+			return;
+	for (i = 0; i < 2; i++) {
+		slot[i] = pick(i, FREE);
+		if (slot[i] < 0)
+			return;
+	}
+	memset(&conns[conn], 0, sizeof(conns[conn]));
+	conns[conn].used = true;
+	o.slot = slot[who];
+	run(who, &o);
+	o.call = CALL_ACCEPT;
+	o.slot = slot[!who];
+	run(!who, &o);
+	for (i = 0; i < 2; i++) {
+		places[i][slot[i]] = (struct place){ END, conn };
+		conns[conn].refs[i] = 1;
+	}
+	if (is_warm)
+		warm(conn);
+}
+
+/* Both ends of one connection, as they are now. */
+static void look(int conn)
+{
+	struct order o = { .call = CALL_LOOK };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		o.slot = place_of(i, conn);
+		if (o.slot >= 0)
+			run(i, &o);
+	}
+}
+
+static void on_end(int who, int slot, long what)
+{
+	if (what < 24)
+		do_send(who, slot);
+	else if (what < 52)
+		do_recv(who, slot);
+	else if (what < 54)
+		do_shutdown(who, slot);
+	else if (what < 56)
+		do_close(who, slot);
+	else if (what < 58)
+		do_dup(who, slot);
+	else if (what < 59)
+		do_dup2(who, slot);
+	else if (what < 62)
+		do_set(who, slot);
+	else if (what < 66)
+		simple(who, slot, CALL_GET);
+	else if (what < 69)
+		simple(who, slot, CALL_FLAGS);
+	else if (what < 72)
+		simple(who, slot, CALL_IOCTL);
+	else if (what < 73)
+		simple(who, slot, CALL_NAMES);
+	else if (what < 75)
+		simple(who, slot, CALL_ODD);
+	else if (what < 77)
+		simple(who, slot, CALL_FAULT);
+	else if (what < 85)
+		do_ep_ctl(who, slot);
+	else
+		look(places[who][slot].conn);
+}
+
+static void one_step(void)
+{
+	int who = (int)below(2), slot = pick(who, END), conn;
+	long what = below(100);
+	struct order o = { 0 };
+
+	if (slot < 0 || !below(30)) {
+		do_connect();
+		return;
+	}
+	if (what < 6) {
+		o.call = CALL_POLL;
+		run(who, &o);
+	} else if (what < 10) {
+		o.call = CALL_SELECT;
+		run(who, &o);
+	} else if (what < 12) {
+		do_ep_new(who);
+	} else if (what < 24) {
+		do_ep_wait(who);
+	} else if (what < 25 && pick(who, EPOLL) >= 0 && !below(3)) {
+		do_close(who, pick(who, EPOLL));
+	} else {
+		conn = places[who][slot].conn;
+		on_end(who, slot, below(90));
+		if (below(2) && conns[conn].used)
+			look(conn);
+	}
+}
+
+void play(uint64_t seed, FILE *to)
+{
+	struct order o = { .call = CALL_RESET };
+	struct answer a;
+	int i, steps;
+
+	state = seed * 0x2545f4914f6cdd1d + 1;
+	out = to;
+	memset(conns, 0, sizeof(conns));
+	memset(places, 0, sizeof(places));
+	fprintf(out, "seed %llu\n", (unsigned long long)seed);
+	steps = 20 + (int)below(60);
+	for (i = 0; i < 2; i++)
+		have(i, &o, &a);
+	for (step = 1; step <= steps; step++)
+		one_step();
+	for (i = 0; i < 2; i++)
+		have(i, &o, &a);
+}
