@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wrap_exec.c - other programs, which get some of our descriptors; the end */
+#include <alloca.h>
 #include <stdarg.h>
 #include <stdint.h>
 
@@ -68,13 +69,13 @@ static int exec_list(enum how how, const char *path, const char *arg,
 {
 	char *const *envp = environ;
 	va_list first;
+	char **argv;
 	size_t i, n;
 
 	va_copy(first, ap);
 	n = places(arg, first);
 	va_end(first);
-	char *argv[n];
-
+	argv = alloca(n * sizeof(*argv));
 	argv[0] = (char *)(uintptr_t)arg;
 	for (i = 1; i < n; i++)
 		argv[i] = va_arg(ap, char *);

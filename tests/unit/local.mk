@@ -159,6 +159,7 @@ unit_tests += %D%/table
 EXTRA_DIST += %D%/preload_double.h
 unit_tests += %D%/preload
 %C%_preload_SOURCES = %D%/preload.c %D%/preload_double.c preload/init.c \
+	preload/wrap_exec.c \
 	preload/real.c preload/wrap_fd.c preload/wrap_io.c preload/wrap_open.c \
 	preload/wrap_stdio.c preload/wrap_wait.c
 %C%_preload_CPPFLAGS = $(preload_libsapi_preload_la_CPPFLAGS)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/sock.h"
 #include "preload/real.h"
 #include "tests/unit/preload_double.h"
 #include "tests/unit/tap.h"
@@ -101,6 +102,88 @@ TEST(output)
 	     ARG(&off), 9, 1);
 	GOES(splice(5, &off, OURS, NULL, 9, 1), "sock_splice", 5, ARG(&off),
 	     OURS, 0, 9, 1);
+}
+
+/* Told before, with these arguments; then libc does it. */
+#define TELLS(call, core, ...)                                              \
+	do {                                                                \
+		const long tells_args[6] = { __VA_ARGS__ };                 \
+                                                                            \
+		memset(&noted, 0, sizeof(noted));                           \
+		CHECK(call);                                                \
+		CHECK(noted.name && !strcmp(noted.name, core));             \
+		CHECK(!memcmp(noted.args, tells_args, sizeof(tells_args))); \
+	} while (0)
+
+#define NOWHERE "/nonexistent/program"
+#define FAILS(call) (errno = 0, (call) == -1 && errno == ENOENT)
+
+TEST(programs_that_are_not_there)
+{
+	char *const none[] = { NULL };
+	pid_t pid;
+
+	TELLS(FAILS(execve(NOWHERE, none, none)), "sock_exec", 0);
+	TELLS(FAILS(execv(NOWHERE, none)), "sock_exec", 0);
+	TELLS(FAILS(execvp(NOWHERE, none)), "sock_exec", 0);
+	TELLS(FAILS(execvpe(NOWHERE, none, none)), "sock_exec", 0);
+	TELLS(FAILS(execveat(-1, NOWHERE, none, none, 0)), "sock_exec", 0);
+	TELLS(FAILS(execl(NOWHERE, "a", "b", (char *)NULL)), "sock_exec", 0);
+	TELLS(FAILS(execlp(NOWHERE, "a", (char *)NULL)), "sock_exec", 0);
+	TELLS(FAILS(execle(NOWHERE, "a", (char *)NULL, none)), "sock_exec", 0);
+	TELLS(posix_spawn(&pid, NOWHERE, NULL, NULL, none, none) == ENOENT,
+	      "sock_spawn", 0);
+	TELLS(posix_spawnp(&pid, NOWHERE, NULL, NULL, none, none) == ENOENT,
+	      "sock_spawn", 0);
+}
+
+static int status_of(pid_t pid)
+{
+	int status;
+
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Arguments that are listed, and an environment behind them. */
+TEST(programs)
+{
+	char *const env[] = { (char[]){ "SEVEN=7" }, NULL };
+	FILE *f;
+	pid_t pid = fork();
+
+	if (!pid)
+		execl("/bin/sh", "sh", "-c", "exit $1", "x", "3", (char *)NULL);
+	CHECK(status_of(pid) == 3);
+	pid = fork();
+	if (!pid)
+		execlp("sh", "sh", "-c", "exit 4", (char *)NULL);
+	CHECK(status_of(pid) == 4);
+	pid = fork();
+	if (!pid)
+		execle("/bin/sh", "sh", "-c", "exit $SEVEN", (char *)NULL, env);
+	CHECK(status_of(pid) == 7);
+	TELLS(WEXITSTATUS(system("exit 5")) == 5, "sock_spawn", 0);
+	TELLS((f = popen("exit 6", "r")), "sock_spawn", 0);
+	CHECK(WEXITSTATUS(pclose(f)) == 6);
+}
+
+TEST(what_a_child_does_with_descriptors)
+{
+	posix_spawn_file_actions_t fa;
+
+	TELLS(!posix_spawn_file_actions_init(&fa), "sock_spawn_begin",
+	      ARG(&fa));
+	TELLS(!posix_spawn_file_actions_addclose(&fa, 5), "sock_spawn_add",
+	      ARG(&fa), SOCK_SPAWN_CLOSE, 5, -1);
+	TELLS(!posix_spawn_file_actions_addclosefrom_np(&fa, 6),
+	      "sock_spawn_add", ARG(&fa), SOCK_SPAWN_CLOSE_FROM, 6, -1);
+	TELLS(!posix_spawn_file_actions_adddup2(&fa, 5, 0), "sock_spawn_add",
+	      ARG(&fa), SOCK_SPAWN_DUP2, 5, 0);
+	TELLS(!posix_spawn_file_actions_addopen(&fa, 7, "/", 0, 0),
+	      "sock_spawn_add", ARG(&fa), SOCK_SPAWN_OPEN, -1, 7);
+	TELLS(!posix_spawn_file_actions_destroy(&fa), "sock_spawn_end",
+	      ARG(&fa));
 }
 
 TEST(descriptors)

@@ -61,6 +61,41 @@ void sock_note_copy(int from, int to)
 	double_copy[1] = to;
 }
 
+void sock_exec(void)
+{
+	NOTE(0);
+}
+
+void sock_spawn(const void *actions)
+{
+	NOTE(ARG(actions));
+}
+
+void sock_rights(const struct msghdr *msg)
+{
+	NOTE(ARG(msg));
+}
+
+void sock_at_exit(void)
+{
+}
+
+void sock_spawn_begin(const void *actions)
+{
+	NOTE(ARG(actions));
+}
+
+void sock_spawn_add(const void *actions, enum sock_spawn_do what, int fd,
+		    int to)
+{
+	NOTE(ARG(actions), what, fd, to);
+}
+
+void sock_spawn_end(const void *actions)
+{
+	NOTE(ARG(actions));
+}
+
 /* ANSWER(type, name, parameters, arguments as longs) */
 #define ANSWER(type, name, params, ...)     \
 	type name params                    \
