@@ -224,6 +224,9 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		if (!by_rx)
 			ask |= POLLIN | POLLRDHUP;
 	}
+	if (unlikely(want & POLLPRI) &&
+	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
+		ask |= POLLPRI; /* for which it has come back */
 	if (want & POLL_OUTPUT) {
 		by_tx = tx_by_ring(s, l);
 		if (!by_tx)

@@ -357,6 +357,8 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags)
 {
+	struct msghdr aside = { .msg_iov = (struct iovec *)iov,
+				.msg_iovlen = (size_t)n };
 	struct cursor c = { .iov = iov, .n = n };
 	struct recv_want w;
 	ssize_t total = cursor_total(iov, n);
@@ -365,7 +367,7 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		return total == -EFAULT ? fault_recv(s, fd, iov, n, flags)
 					: total;
 	if (unlikely(flags & (MSG_OOB | MSG_ERRQUEUE)))
-		return k_recvfrom(fd, NULL, 0, flags, NULL, NULL);
+		return k_recvmsg(fd, &aside, flags);
 	if (unlikely(!total))
 		return recv_nothing(s, flags);
 	cursor_advance(&c, 0); /* past empty pieces */

@@ -98,12 +98,17 @@ void stay_over(struct sock *s)
 
 void stay_for_good(struct sock *s, int fd)
 {
+	bool linked;
+
 	if (s->kind != SOCK_LINK)
 		return;
 	upgrade_lock(); /* no grant meanwhile */
-	if (!s->link && s->upgrade != UPGRADE_NEVER) {
+	linked = s->link;
+	if (!linked && s->upgrade != UPGRADE_NEVER) {
 		s->upgrade = UPGRADE_NEVER;
 		stay(s, fd, WIRE_WHY_KIND);
 	}
 	upgrade_unlock();
+	if (linked)
+		back_leave(s, fd, true);
 }

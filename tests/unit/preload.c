@@ -44,6 +44,7 @@ static struct mmsghdr *volatile msgs = (struct mmsghdr *)96;
 TEST(sockets)
 {
 	double_ours = OURS;
+	GOES(bind(OURS, addr, 16), "sock_bind", OURS, 32, 16);
 	GOES(listen(OURS, 5), "sock_listen", OURS, 5);
 	GOES(listen(-1, 5), "sock_listen", -1, 5);
 	GOES(connect(OURS, addr, 16), "sock_connect", OURS, 32, 16);
@@ -69,6 +70,7 @@ TEST(input)
 	GOES(__read(OURS, buf, 9), "sock_read", OURS, 16, 9);
 	GOES(__read_chk(OURS, buf, 9, 9), "sock_read", OURS, 16, 9);
 	GOES(readv(OURS, iov, 2), "sock_readv", OURS, 64, 2);
+	GOES(preadv2(OURS, iov, 2, -1, 8), "sock_preadv2", OURS, 64, 2, -1, 8);
 	GOES(recv(OURS, buf, 9, 3), "sock_recvfrom", OURS, 16, 9, 3);
 	GOES(__recv_chk(OURS, buf, 9, 9, 3), "sock_recvfrom", OURS, 16, 9, 3);
 	GOES(recvfrom(OURS, buf, 9, 3, addr, alen), "sock_recvfrom", OURS, 16,
@@ -87,6 +89,8 @@ TEST(output)
 	double_ours = OURS;
 	GOES(write(OURS, buf, 9), "sock_write", OURS, 16, 9);
 	GOES(__write(OURS, buf, 9), "sock_write", OURS, 16, 9);
+	GOES(pwritev2(OURS, iov, 2, -1, 8), "sock_pwritev2", OURS, 64, 2, -1,
+	     8);
 	GOES(writev(OURS, iov, 2), "sock_writev", OURS, 64, 2);
 	GOES(send(OURS, buf, 9, 3), "sock_sendto", OURS, 16, 9, 3);
 	GOES(__send(OURS, buf, 9, 3), "sock_sendto", OURS, 16, 9, 3);

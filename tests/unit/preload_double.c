@@ -104,6 +104,8 @@ void sock_spawn_end(const void *actions)
 		return (type)double_answer; \
 	}
 
+ANSWER(int, sock_bind, (int fd, const struct sockaddr *addr, socklen_t len), fd,
+       ARG(addr), len)
 ANSWER(int, sock_listen, (int fd, int backlog), fd, backlog)
 ANSWER(int, sock_accept4,
        (int fd, struct sockaddr *addr, socklen_t *len, int flags), fd,
@@ -119,6 +121,9 @@ ANSWER(ssize_t, sock_read, (int fd, void *buf, size_t len), fd, ARG(buf),
        ARG(len))
 ANSWER(ssize_t, sock_readv, (int fd, const struct iovec *iov, int n), fd,
        ARG(iov), n)
+ANSWER(ssize_t, sock_preadv2,
+       (int fd, const struct iovec *iov, int n, off_t off, int flags), fd,
+       ARG(iov), n, off, flags)
 ANSWER(ssize_t, sock_recvfrom,
        (int fd, void *buf, size_t len, int flags, struct sockaddr *addr,
 	socklen_t *alen),
@@ -133,6 +138,9 @@ ANSWER(ssize_t, sock_write, (int fd, const void *buf, size_t len), fd, ARG(buf),
        ARG(len))
 ANSWER(ssize_t, sock_writev, (int fd, const struct iovec *iov, int n), fd,
        ARG(iov), n)
+ANSWER(ssize_t, sock_pwritev2,
+       (int fd, const struct iovec *iov, int n, off_t off, int flags), fd,
+       ARG(iov), n, off, flags)
 ANSWER(ssize_t, sock_sendto,
        (int fd, const void *buf, size_t len, int flags,
 	const struct sockaddr *addr, socklen_t alen),
