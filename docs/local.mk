@@ -1,1 +1,1 @@
-EXTRA_DIST += %D%/decisions.md %D%/performance.md
+EXTRA_DIST += %D%/decisions.md %D%/performance.md %D%/vpp.md

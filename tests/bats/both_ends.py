@@ -93,6 +93,7 @@ def serve_unread(s):
 def serve_heard(s):
     """What the client's end looks like here: told by the next scene."""
     total = 0
+    s.sendall(b".")  # accepted: VPP calls a reset before that an end
     try:
         while data := s.recv(65536):
             total += len(data)
@@ -234,8 +235,14 @@ def ask_unread():
             return name(e)
 
 
-def ask_abort():
+def connect_heard():
     s = connect("heard")
+    assert s.recv(1) == b"."
+    return s
+
+
+def ask_abort():
+    s = connect_heard()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
     with connect("told") as s:
@@ -243,13 +250,13 @@ def ask_abort():
 
 
 def ask_leave():
-    connect("heard").close()
+    connect_heard().close()
     with connect("told") as s:
         return line(s)
 
 
 def flee():
-    connect("heard").sendall(bytes(300000))
+    connect_heard().sendall(bytes(300000))
     os._exit(0)
 
 

@@ -123,3 +123,15 @@ pages() {
 @test "VPP, cut-through: a server that forks for each connection" {
   forking_server
 }
+
+@test "VPP, cut-through: a vcl.conf as it stands, without a rule" {
+  need unshare
+  [ "$(id -u)" = 0 ] || skip "needs root"
+  export SAPI_CONFIG=$VCL_CONF
+  free_port
+  serve shm "$python" "$ends" serve 0.0.0.0 "$port"
+  wait_vpp "$port"
+  # in a network of its own the kernel leads nowhere
+  run -0 as shm timeout 60 unshare -n "$python" "$ends" ask 127.0.0.1 "$port" echo
+  [ "$output" = "echo 200 echoes" ]
+}

@@ -87,3 +87,22 @@ web() {
   need nginx curl jq
   each_mix web
 }
+
+# VPP's own test of its preload; over the kernel its server does not work
+@test "stock VCL on sapid: sock_test, echo, one way and both" {
+  local bin client option
+  bin=$(dirname "$vpp")
+  [ -x "$bin/sock_test_server" ] && [ -x "$bin/sock_test_client" ] ||
+    skip "no sock_test_server beside $vpp"
+  for client in stock shm; do
+    for option in "-E hello" "-N 2000 -T 8000 -U" "-N 2000 -T 8000 -B"; do
+      free_port
+      serve stock "$bin/sock_test_server" "$port"
+      wait_announced "$port"
+      # shellcheck disable=SC2086 # options
+      as "$client" timeout 60 env "LD_LIBRARY_PATH=$vpp_libs" \
+        "$bin/sock_test_client" $option -X 127.0.0.1 "$port"
+      stop_all
+    done
+  done
+}
