@@ -67,7 +67,6 @@ enum how {
 static int exec_list(enum how how, const char *path, const char *arg,
 		     va_list ap)
 {
-	char *const *envp = environ;
 	va_list first;
 	char **argv;
 	size_t i, n;
@@ -79,11 +78,12 @@ static int exec_list(enum how how, const char *path, const char *arg,
 	argv[0] = (char *)(uintptr_t)arg;
 	for (i = 1; i < n; i++)
 		argv[i] = va_arg(ap, char *);
-	if (how == WITH_ENVIRONMENT)
-		envp = va_arg(ap, char *const *);
 	sock_exec();
-	return how == BY_SEARCH ? REAL(execvp)(path, argv)
-				: REAL(execve)(path, argv, envp);
+	if (how == BY_PATH)
+		return REAL(execv)(path, argv);
+	if (how == BY_SEARCH)
+		return REAL(execvp)(path, argv);
+	return REAL(execve)(path, argv, va_arg(ap, char *const *));
 }
 
 EXPORT int execl(const char *path, const char *arg, ...)

@@ -268,7 +268,6 @@ ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
  * -EOPNOTSUPP while the kernel has them, -ECONNRESET if it is spoilt. */
 ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 		  int *n);
-ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
 /* Which way bytes go that are sent now, with tx_lock. */
 enum link_way {
 	LINK_BY_RING,
@@ -283,7 +282,9 @@ int link_filled(struct sock *s, int fd, struct link *l, size_t n);
 /* The peer wrote nonsense (-EPROTO): to the program, as if the network had
  * broken. */
 ssize_t link_broken(struct sock *s, int fd);
-/* Bytes to be read, or not yet taken by the peer: FIONREAD, SIOCOUTQ */
+/* link_file.c */
+ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
+/* link.c: bytes to be read, or not yet taken by the peer: FIONREAD, SIOCOUTQ */
 int link_count(struct sock *s, int fd, struct link *l, bool sent);
 
 #endif /* SOCK_LINK_H */
