@@ -516,6 +516,14 @@ int link_filled(struct sock *s, struct link *l, size_t n)
 	return bell;
 }
 
+static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
+			      size_t len)
+{
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+
+	return err ? -err : k_sendfile(fd, in, off, len);
+}
+
 /* From the file straight into the ring: what was read is sent, so nothing is
  * read in vain.  0: the file's end. */
 static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
@@ -526,7 +534,7 @@ static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
 	ssize_t n, room;
 
 	if (link_send_over(s, l))
-		return k_sendfile(fd, in, off, len);
+		return file_by_kernel(s, fd, in, off, len);
 	cancel = cancel_off();
 	link_lock_tx(s, l);
 	room = ring_space(&l->end.tx, MIN(len, (size_t)FILE_PIECE), view,
@@ -586,7 +594,7 @@ ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len)
 		++s->k_tx;
 	link_unlock_tx(s, l);
 	if (!ring) {
-		n = k_sendfile(fd, in, off, len);
+		n = file_by_kernel(s, fd, in, off, len);
 		--s->k_tx;
 		return n;
 	}
