@@ -42,8 +42,10 @@
 static bool is_fresh(const struct item *it, unsigned ready)
 {
 	return it->edge || ready & ~it->seen ||
+	       it->sock->shuts != it->seen_shuts ||
 	       (ready & EPOLLIN && sock_tail(it->sock) != it->seen_tail) ||
-	       (ready & EPOLLOUT && it->sock->full != it->seen_full);
+	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
+		it->sock->full != it->seen_full);
 }
 
 static void was_seen(struct item *it, unsigned ready, bool reported)
@@ -53,12 +55,31 @@ static void was_seen(struct item *it, unsigned ready, bool reported)
 		return;
 	it->edge = false;
 	it->seen_full = it->sock->full;
+	it->seen_shuts = it->sock->shuts;
 }
 
 /* POLL* and EPOLL* are the same bits on Linux. */
 static unsigned interest(const struct item *it)
 {
 	return it->events & 0xffff;
+}
+
+/* What it is looked at for.  An edge is reported with all that is of interest:
+ * arrivals are one to whoever asks for urgent data only, and an end to all. */
+static unsigned watched(const struct item *it)
+{
+	unsigned want = interest(it);
+
+	if (!(it->events & EPOLLET))
+		return want;
+	if (want & (EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI))
+		want |= EPOLLIN;
+	return want | EPOLLRDHUP;
+}
+
+static unsigned of_interest(const struct item *it, unsigned ready)
+{
+	return ready & (interest(it) | EPOLLERR | EPOLLHUP);
 }
 
 static unsigned item_ready(struct item *it)
@@ -73,21 +94,21 @@ static unsigned item_ready(struct item *it)
 	 * reported once more rather than not at all */
 	if (et)
 		tail = sock_tail(it->sock);
-	ready = sock_ready(it->sock, interest(it));
+	ready = sock_ready(it->sock, watched(it));
 	if (!et)
 		return ready;
 	/* most often nothing more has come when we look again: then one
 	 * arrival is one edge */
 	if (ready && sock_tail(it->sock) != tail) {
 		tail = sock_tail(it->sock);
-		ready = sock_ready(it->sock, interest(it));
+		ready = sock_ready(it->sock, watched(it));
 	}
 	fresh = is_fresh(it, ready);
 	was_seen(it, ready, fresh);
 	/* also if it is not to be reported (too few bytes, or nobody asked for
 	 * input): else item_arm() would call these bytes new for ever */
 	it->seen_tail = tail;
-	return fresh ? ready : 0;
+	return fresh ? of_interest(it, ready) : 0;
 }
 
 static void oneshot(struct epoll *ep, struct item *it)
@@ -126,8 +147,10 @@ static bool item_pending(struct item *it)
 
 	if (it->disabled)
 		return false;
-	ready = sock_ready(it->sock, interest(it));
-	return it->events & EPOLLET ? ready && is_fresh(it, ready) : ready;
+	ready = sock_ready(it->sock, watched(it));
+	return it->events & EPOLLET
+		       ? of_interest(it, ready) && is_fresh(it, ready)
+		       : ready;
 }
 
 /* Armed, and nothing to report: this item may be forgotten until it fires. */
@@ -137,7 +160,7 @@ static bool item_arm(struct item *it)
 
 	if (it->disabled)
 		return true;
-	if (sock_arm(it->sock, interest(it), et ? &it->seen_tail : NULL))
+	if (sock_arm(it->sock, watched(it), et ? &it->seen_tail : NULL))
 		return false;
 	return !et || !item_pending(it);
 }

@@ -27,7 +27,7 @@ struct item {
 	uint64_t idle_ns; /* since when it is looked at in vain; 0: it is not */
 	bool edge;	  /* registered or modified: report what there is */
 	unsigned seen;	  /* edge-triggered: as last reported */
-	uint32_t seen_tail, seen_full;
+	uint32_t seen_tail, seen_full, seen_shuts;
 	struct item *hot_next, *hot_prev; /* circular; NULL: cold */
 	struct item *next;		  /* same bucket */
 };
@@ -92,7 +92,7 @@ int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
  * far were reported there. */
 struct told {
 	unsigned seen; /* as in struct item */
-	uint32_t seen_tail, seen_full;
+	uint32_t seen_tail, seen_full, seen_shuts;
 };
 /* EPOLL_CTL_ADD of one */
 int epoll_add_told(struct epoll *ep, int fd, struct sock *s,

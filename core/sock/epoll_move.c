@@ -203,8 +203,10 @@ static bool was_told(struct epoll *ep, const struct item *it, struct sock *s,
 		return false;
 	cancel = cancel_off();
 	told->seen_full = s->full;
+	told->seen_shuts = s->shuts;
 	/* the kernel's word: the ring may have room already, which is news */
-	told->seen = link_ask_kernel(s, it->events & 0xffff);
+	told->seen =
+		link_ask_kernel(s, (it->events & 0xffff) | POLLIN | POLLRDHUP);
 	told->seen_tail = sock_tail(s);
 	n = k_ppoll(&pfd, 1, &zero, NULL);
 	cancel_back(cancel);

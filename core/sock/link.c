@@ -278,6 +278,12 @@ uint32_t link_rx_tail(struct sock *s, struct link *l)
 	       l->over;
 }
 
+/* The kernel may have more to say than was asked for. */
+static bool wanted(struct sock *s, struct link *l, unsigned events)
+{
+	return link_ready(s, l, events) & (events | POLLERR | POLLHUP);
+}
+
 /* Level-triggered: bytes that are too few or that nobody asked for are no
  * reason to stay awake. */
 static bool arm_input(struct sock *s, struct link *l, unsigned events,
@@ -286,7 +292,7 @@ static bool arm_input(struct sock *s, struct link *l, unsigned events,
 	link_arm_rx(&l->end, l->bell->number);
 	if (tail)
 		return link_rx_tail(s, l) != *tail;
-	return link_ready(s, l, events);
+	return wanted(s, l, events);
 }
 
 bool link_arm(struct sock *s, struct link *l, unsigned events,
@@ -300,7 +306,7 @@ bool link_arm(struct sock *s, struct link *l, unsigned events,
 		if (writable(l))
 			return true;
 	}
-	return !tail && link_ready(s, l, events);
+	return !tail && wanted(s, l, events);
 }
 
 /* A hang-up and an error the kernel tells unasked; the peer's FIN only until
@@ -453,6 +459,7 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	/* the kernel wakes the peer, which sleeps on it as well; our own
 	 * threads see that the kernel has something to say */
 	l->ended = true;
+	s->shuts++;
 	sock_notify(s);
 	return err;
 }

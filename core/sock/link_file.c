@@ -9,6 +9,14 @@
 
 #define FILE_PIECE 65536u
 
+static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
+			      size_t len)
+{
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+
+	return err ? -err : k_sendfile(fd, in, off, len);
+}
+
 /* From the file straight into the ring: what was read is sent, so nothing is
  * read in vain.  0: the file's end. */
 static ssize_t file_to_ring(struct sock *s, int fd, struct link *l, int in,
@@ -50,7 +58,7 @@ static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
 	*wait = way != LINK_BY_KERNEL;
 	if (likely(*wait))
 		return n;
-	n = k_sendfile(fd, in, off, len);
+	n = file_by_kernel(s, fd, in, off, len);
 	--s->k_tx;
 	return n;
 }
@@ -102,7 +110,7 @@ ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len)
 		++s->k_tx;
 	link_unlock_tx(s, l);
 	if (!ring) {
-		n = k_sendfile(fd, in, off, len);
+		n = file_by_kernel(s, fd, in, off, len);
 		--s->k_tx;
 		return n;
 	}

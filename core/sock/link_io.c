@@ -329,8 +329,11 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		}
 		if (n == -EPROTO)
 			n = link_broken(s, fd);
-		if (n != -EAGAIN && n != -EINTR)
+		if (n != -EAGAIN && n != -EINTR) {
+			if (done && n < 0)
+				s->error = (int)-n; /* for the next call */
 			return done ? (ssize_t)done : n;
+		}
 		if (back_is_due(l))
 			back_see(s, l);
 		n = w->nonblock ? -EAGAIN

@@ -234,3 +234,27 @@ TOPIC(connecting)
 	ep_wait(ep, 4, 1000);
 	ep_wait(ep, 4, 0);
 }
+
+/* the kernel wakes whoever waits for anything that comes with input, and all
+ * when the socket is shut down */
+TOPIC(side)
+{
+	int ep = ep_new();
+
+	far_open();
+	ep_add(ep, near_fd, EPOLLOUT | EPOLLPRI | EPOLLET, 1);
+	ep_wait(ep, 4, 0);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+	TRY(shutdown(near_fd, SHUT_WR));
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+	ep_mod(ep, near_fd, EPOLLRDNORM | EPOLLET, 2);
+	ep_wait(ep, 4, 0);
+	TRY(far_text("def"));
+	until_input(near_fd, 6);
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+}

@@ -201,3 +201,37 @@ TOPIC(wakes_reader)
 	say("our reader got %ld", (long)ret);
 	TRY(far_end());
 }
+
+/* who has shut down and waits for the answer */
+TOPIC(time_out)
+{
+	struct timeval tv = { 0, 50000 };
+	char buf[8];
+
+	far_open();
+	MUST(setsockopt(near_fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+	TRY(shutdown(near_fd, SHUT_WR));
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+	TRY(far_text("abc"));
+	TRY(recv(near_fd, buf, sizeof(buf), MSG_WAITALL));
+}
+
+/* what comes after that is answered by a reset */
+TOPIC(wholly)
+{
+	char buf[8];
+
+	far_open();
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	TRY(shutdown(near_fd, SHUT_RD));
+	TRY(shutdown(near_fd, SHUT_WR));
+	TRY(far_do(act_until_poll, POLLRDHUP, 0));
+	TRY(far_text("ghi"));
+	TRY(far_do(act_until_poll, POLLHUP, 0));
+	TRY(far_text("jkl"));
+	until_poll(near_fd, POLLHUP);
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+}
