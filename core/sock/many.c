@@ -38,7 +38,7 @@ int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 	if (timeout)
 		end = app_now_ms() + (uint64_t)timeout->tv_sec * 1000 +
 		      (uint64_t)timeout->tv_nsec / 1000000;
-	err = pending(fd);
+	err = flags & MSG_ERRQUEUE ? 0 : pending(fd);
 	if (err)
 		return -err;
 	for (i = 0; i < n; i++) {

@@ -134,7 +134,8 @@ static void data(const int sv[2])
 	close(f);
 }
 
-static int print(int fd, bool checked, const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+print(int fd, bool checked, const char *format, ...)
 {
 	va_list ap;
 	int r;
