@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -47,6 +48,7 @@
 	X(listen)        \
 	X(poll)          \
 	X(ppoll)         \
+	X(prctl)         \
 	X(pselect)       \
 	X(read)          \
 	X(readv)         \

@@ -22,7 +22,7 @@ EXPORT int socketpair(int domain, int type, int proto, int fds[2])
 }
 
 /*
- * Here a socket becomes ours, so these three ask the core every time: it
+ * Here a socket becomes ours, so these two ask the core every time: it
  * makes the kernel's call itself where there is nothing for it.
  */
 EXPORT int listen(int fd, int backlog)
@@ -38,11 +38,15 @@ ALIAS(__connect, connect);
 
 EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
+	if (!sock_is(fd))
+		return fresh(REAL(accept4)(fd, addr, len, flags));
 	return (int)ret(sock_accept4(fd, addr, len, flags));
 }
 
 EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
+	if (!sock_is(fd))
+		return fresh(REAL(accept)(fd, addr, len));
 	return (int)ret(sock_accept4(fd, addr, len, 0));
 }
 
