@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -72,6 +73,7 @@
 	X(posix_spawn_file_actions_init)            \
 	X(posix_spawnp)                             \
 	X(ppoll)                                    \
+	X(prctl)                                    \
 	X(preadv2)                                  \
 	X(pselect)                                  \
 	X(pwritev2)                                 \

@@ -17,14 +17,14 @@ ALIAS(__close, close);
 
 EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
-	if (likely(!sock_any()))
+	if (likely(!sock_used))
 		return REAL(close_range)(first, last, flags);
 	return (int)ret(sock_close_range(first, last, (unsigned)flags));
 }
 
 EXPORT void closefrom(int first)
 {
-	if (likely(!sock_any()))
+	if (likely(!sock_used))
 		REAL(closefrom)(first);
 	else
 		(void)sock_close_range((unsigned)MAX(first, 0), UINT_MAX, 0);

@@ -27,7 +27,7 @@ EXPORT int bind(int fd, const struct sockaddr *addr, socklen_t len)
 }
 
 /*
- * Here a socket becomes ours, so these three ask the core every time: it
+ * Here a socket becomes ours, so these two ask the core every time: it
  * makes the kernel's call itself where there is nothing for it.
  */
 EXPORT int listen(int fd, int backlog)
@@ -43,11 +43,15 @@ ALIAS(__connect, connect);
 
 EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
+	if (!sock_is(fd))
+		return fresh(REAL(accept4)(fd, addr, len, flags));
 	return (int)ret(sock_accept4(fd, addr, len, flags));
 }
 
 EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
+	if (!sock_is(fd))
+		return fresh(REAL(accept)(fd, addr, len));
 	return (int)ret(sock_accept4(fd, addr, len, 0));
 }
 

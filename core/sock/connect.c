@@ -310,6 +310,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		sock_put(s);
 		return err;
 	}
+	if (sock_sandboxed)
+		return k_connect(fd, sa, len);
 	if (!conf_get()->disabled && by_links(sa, len, &choice))
 		return connect_kernel(fd, sa, len, &choice);
 	if (conf_get()->disabled ||

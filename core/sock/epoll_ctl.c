@@ -590,8 +590,10 @@ static int ctl(struct epoll *ep, int epfd, int op, int fd,
 
 void sock_epoll_created(int fd)
 {
-	struct sock *s = fd >= 0 ? instance_new(fd) : NULL;
+	struct sock *s = NULL;
 
+	if (fd >= 0 && !sock_sandboxed)
+		s = instance_new(fd);
 	if (s)
 		sock_put(s);
 }
@@ -610,7 +612,7 @@ int sock_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 		/* the kernel says whether this is an instance at all; before
 		 * the first ADD there is nothing that another call could mean
 		 */
-		if (op != EPOLL_CTL_ADD)
+		if (op != EPOLL_CTL_ADD || sock_sandboxed)
 			return k_epoll_ctl(epfd, op, fd, ev);
 		es = is_instance(epfd) ? instance_new(epfd) : NULL;
 		if (!es)

@@ -85,7 +85,8 @@ static bool rx_by_ring(struct sock *s, struct link *l)
 }
 
 /* Bytes to be read, @by_rx by the ring alone: before that, up to the switch,
- * some are the kernel's and the others behind them in the ring. */
+ * some are the kernel's and the others behind them in the ring: out of reach
+ * while the kernel's are on their way. */
 static ssize_t rx_used(struct sock *s, struct link *l, bool by_rx)
 {
 	ssize_t ring;
@@ -98,7 +99,9 @@ static ssize_t rx_used(struct sock *s, struct link *l, bool by_rx)
 	ring = ring_used(&l->end.rx);
 	if (ring <= 0 || k_ioctl(s->fd, SIOCINQ, &kernel) < 0)
 		return ring;
-	return ring + kernel;
+	/* or another thread has read the last of them just now */
+	return kernel || s->hold->link.rx_mode == HOLD_RX_RING ? ring + kernel
+							       : 0;
 }
 
 /* To ask whether one can write is as good as writing: a program that waits for

@@ -174,7 +174,7 @@ int sock_listen(int fd, int backlog)
 		return err;
 	}
 	err = k_listen(fd, backlog);
-	if (err || conf_get()->disabled)
+	if (err || sock_sandboxed || conf_get()->disabled)
 		return err;
 	domain = sock_tcp_domain(fd);
 	if (domain < 0)

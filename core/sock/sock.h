@@ -32,7 +32,7 @@ static inline bool sock_is(int fd)
 {
 	return unlikely(sock_used) && sock_lookup(fd);
 }
-/* Is any descriptor ours?  For calls on sets: poll, select, close_range. */
+/* Is any descriptor ours?  For calls on sets: poll, select. */
 bool sock_any(void);
 
 /* kind.c: @fd came from socket(), or is -1: returned as it is. */
@@ -138,5 +138,10 @@ int sock_epoll_pwait2(int ep, struct epoll_event *evs, int n,
 /* Registers the pthread_atfork() handlers; called by each door once. */
 int sock_init(void);
 /* exec and _exit need nothing of us. */
+
+/* sandbox.c: the program is about to forbid itself system calls.  True from
+ * then on: nothing becomes ours any more. */
+extern _Atomic bool sock_sandboxed;
+void sock_sandbox(void);
 
 #endif /* SOCK_SOCK_H */

@@ -26,7 +26,7 @@ bool sock_lookup(int fd)
 
 bool sock_any(void)
 {
-	return table_entries || app_any();
+	return table_entries || (app_any() && !sock_sandboxed);
 }
 
 /* --- references --- */

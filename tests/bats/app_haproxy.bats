@@ -76,3 +76,62 @@ by_splice() {
 @test "haproxy: in front of a server, by connection and by request" {
   each_pair_and_way behind_proxy
 }
+
+# haproxy_threads HOW [OPTION...]: two threads, with $admin to hand the listeners
+# over; the web server is haproxy's own, so that nothing else may fail
+haproxy_threads() {
+  cat > "$BATS_TEST_TMPDIR/threads.cfg" << EOF
+global
+  nbthread 2
+  stats socket $admin mode 600 level admin expose-fd listeners
+  hard-stop-after 30s
+defaults
+  mode http
+  timeout connect 10s
+  timeout client 30s
+  timeout server 30s
+listen front
+  bind 127.0.0.1:$port
+  server behind 127.0.0.1:$behind
+frontend behind
+  bind 127.0.0.1:$behind
+  http-request return status 200 content-type text/plain file $BATS_FILE_TMPDIR/page
+EOF
+  serve "$1" haproxy -f "$BATS_TEST_TMPDIR/threads.cfg" "${@:2}"
+}
+
+# A new process takes the listeners over from the old one, which finishes.
+reloaded() {
+  local behind admin load many old
+  head -c 10000 /dev/zero | tr '\0' x > "$BATS_FILE_TMPDIR/page"
+  admin=$SAPI_DIR/admin
+  free_port
+  behind=$port
+  free_port
+  haproxy_threads "$1"
+  wait_port "$port"
+  old=$server
+  serve "$2" timeout 100 wrk -t 2 -c 20 -d 6 "http://127.0.0.1:$port/"
+  load=$server load_log=$server_log
+  serve "$2" timeout 100 curl -sS --fail -H 'Connection: close' \
+    "http://127.0.0.1:$port/?[1-1000]"
+  many=$server many_log=$server_log
+  for _ in 1 2 3; do
+    haproxy_threads "$1" -x "$admin" -sf "$old"
+    within 40 gone "$old"
+    old=$server
+  done
+  within 60 gone "$load"
+  within 60 gone "$many"
+  cat "$load_log"
+  grep -q '[1-9][0-9][0-9]* requests in' "$load_log"
+  run ! grep -E 'Non-2xx|connect [1-9]|timeout [1-9]' "$load_log"
+  [ "$(wc -c < "$many_log")" = 10000000 ]
+  [ "$(tr -d x < "$many_log" | wc -c)" = 0 ]
+}
+
+@test "haproxy: two threads, reloaded with -x under load" {
+  long
+  need wrk
+  each_pair reloaded
+}

@@ -13,7 +13,7 @@ set_and_get() {
   local user=()
   [ "$(id -u)" != 0 ] || user=(-u root)
   free_port
-  serve "$1" memcached -l 127.0.0.1 -p "$port" -U 0 -t 2 "${user[@]}"
+  serve "$1" memcached -l 127.0.0.1 -p "$port" -U 0 -t 4 "${user[@]}"
   wait_port "$port"
   as "$2" timeout 60 "$python" - "$port" > "$BATS_TEST_TMPDIR/out" << 'END'
 import random, socket, sys

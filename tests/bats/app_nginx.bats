@@ -66,15 +66,8 @@ many() {
 }
 
 loaded() {
-  local keep
   web "$1"
-  for keep in "" -k; do
-    # shellcheck disable=SC2086 # an option or none
-    as "$2" timeout 60 ab -q -n 2000 -c 20 $keep \
-      "http://127.0.0.1:$port/small" > "$BATS_TEST_TMPDIR/out"
-    grep -q '^Complete requests: *2000$' "$BATS_TEST_TMPDIR/out"
-    grep -q '^Failed requests: *0$' "$BATS_TEST_TMPDIR/out"
-  done
+  by_ab "$2" 2000 "http://127.0.0.1:$port/small"
 }
 
 @test "nginx: twenty clients by ab" {

@@ -8,7 +8,7 @@ bin=$(ls -d /usr/lib/postgresql/*/bin 2> /dev/null | tail -n 1)
 setup() {
   user=()
   [ "$(id -u)" != 0 ] || user=(setpriv --reuid postgres --regid postgres --init-groups)
-  [ -n "${SAPI_LONG:-}" ] || skip "long: SAPI_LONG is not set"
+  long
   [ -n "$bin" ] || skip "no postgresql"
   "${user[@]}" test -r "$PRELOAD_LIB" -a -x "$SAPID" ||
     skip "the build tree is not open to postgres"
@@ -23,7 +23,8 @@ teardown() {
   stop_sapid
 }
 
-bench() {
+# database HOW: on $port
+database() {
   rm -rf "$data/db"
   "${user[@]}" "$bin/initdb" -D "$data/db" -A trust -N > /dev/null
   free_port
@@ -31,6 +32,10 @@ bench() {
     -c unix_socket_directories= -c listen_addresses=127.0.0.1
   wait_port "$port"
   within 20 "${user[@]}" "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"
+}
+
+bench() {
+  database "$1"
   as "$2" "${user[@]}" timeout 100 "$bin/pgbench" -q -h 127.0.0.1 -p "$port" \
     -i postgres
   as "$2" "${user[@]}" timeout 100 "$bin/pgbench" -h 127.0.0.1 -p "$port" \
@@ -43,4 +48,28 @@ bench() {
 
 @test "postgresql: pgbench, a process for each connection" {
   each_pair bench
+}
+
+# copied HOW HOW: a GiB in, and the same out
+copied() {
+  database "$1"
+  as "$2" "${user[@]}" "$bin/psql" -q -h 127.0.0.1 -p "$port" postgres \
+    -c 'create unlogged table lines (line text)'
+  lines | tee >(hash_of - > "$BATS_TEST_TMPDIR/in") |
+    as "$2" "${user[@]}" timeout 150 "$bin/psql" -q -h 127.0.0.1 -p "$port" \
+      postgres -c 'copy lines from stdin'
+  as "$2" "${user[@]}" timeout 150 "$bin/psql" -q -h 127.0.0.1 -p "$port" \
+    postgres -c 'copy lines to stdout' | hash_of - |
+    diff - "$BATS_TEST_TMPDIR/in"
+}
+
+# lines: 1 GiB of them, of random letters
+lines() {
+  openssl enc -aes-128-ctr -pass pass:seed -nosalt -md sha256 < /dev/zero 2> /dev/null |
+    base64 -w 0 | fold -w 1021 | head -n 1050000
+}
+
+@test "postgresql: a GiB by COPY, in and out" {
+  export BATS_TEST_TIMEOUT=900
+  each_pair copied
 }

@@ -7,11 +7,11 @@ teardown_file() { stop_sapid; }
 setup() { need redis-server redis-cli redis-benchmark; }
 teardown() { stop_all; }
 
-# redis MODE: a server on $port that keeps nothing
+# redis MODE OPTION...: a server on $port that keeps nothing
 redis() {
   free_port
   serve "$1" redis-server --port "$port" --bind 127.0.0.1 --save "" \
-    --appendonly no --dir "$BATS_TEST_TMPDIR"
+    --appendonly no --dir "$BATS_TEST_TMPDIR" "${@:2}"
   wait_port "$port"
 }
 
@@ -145,4 +145,80 @@ saved() {
 
 @test "redis: a snapshot by a forked child under load" {
   each_pair_and_way save_under_load
+}
+
+# threads write, and read, for the one that computes; a snapshot meanwhile
+io_threads() {
+  local load hash
+  hash=$(blob 1 "$BATS_TEST_TMPDIR/in")
+  rm -f "$BATS_TEST_TMPDIR/dump.rdb"
+  redis "$1" --io-threads 2 --io-threads-do-reads yes
+  [ "$(cli "$2" -x set kept < "$BATS_TEST_TMPDIR/in")" = OK ]
+  serve "$2" timeout 100 redis-benchmark -p "$port" -q -c 50 -P 8 --threads 2 \
+    -n 60000 -r 100000 -d 500 -t set,get
+  load=$server
+  within 20 filled
+  cli "$2" bgsave
+  within 60 saved
+  within 100 gone "$load"
+  [ "$(tr '\r' '\n' < "$server_log" | grep -c 'requests per second')" = 2 ]
+  [ "$(cli "$2" get kept | head -c 1M | hash_of -)" = "$hash" ]
+  redis-check-rdb "$BATS_TEST_TMPDIR/dump.rdb"
+}
+
+@test "redis: threads for reading and writing, and a snapshot" {
+  long
+  each_pair io_threads
+}
+
+# Three nodes: a client is sent from one to the other, slots move from one to
+# the other while it asks.
+cluster() {
+  local nodes=() dir first i load
+  for i in 1 2 3; do
+    dir=$(mktemp -d "$BATS_TEST_TMPDIR/node.XXXXXX")
+    free_port
+    serve "$1" redis-server --port "$port" --bind 127.0.0.1 --save "" \
+      --appendonly no --dir "$dir" --cluster-enabled yes \
+      --cluster-node-timeout 10000
+    wait_port "$port"
+    nodes+=("127.0.0.1:$port")
+    : "${first:=$port}"
+  done
+  as "$2" timeout 60 redis-cli --cluster create "${nodes[@]}" --cluster-yes
+  for i in "${nodes[@]}"; do
+    port=${i#*:}
+    within 30 cluster_ok
+  done
+  port=$first
+  # every key is where it belongs
+  for i in {1..500}; do echo "set key-$i $i"; done |
+    cli "$2" -c > "$BATS_TEST_TMPDIR/out"
+  run ! grep -v -e '^OK$' -e '^-> ' "$BATS_TEST_TMPDIR/out"
+  serve "$2" timeout 60 redis-benchmark --cluster -p "$port" -q -c 20 -n 20000 \
+    -r 10000 -t set,get
+  load=$server
+  as "$2" timeout 60 redis-cli --cluster reshard "${nodes[0]}" \
+    --cluster-from "$(node_id "${nodes[0]#*:}")" \
+    --cluster-to "$(node_id "${nodes[1]#*:}")" \
+    --cluster-slots 500 --cluster-yes > /dev/null
+  within 60 gone "$load"
+  for i in {1..500}; do echo "get key-$i"; done |
+    cli "$2" -c | grep -v '^-> ' | tr -d '"' |
+    diff - <(seq 500)
+  as "$2" timeout 60 redis-cli --cluster check "${nodes[0]}" |
+    grep -F 'All 16384 slots covered'
+}
+
+cluster_ok() {
+  cli bare cluster info | grep -q '^cluster_state:ok'
+}
+
+node_id() {
+  redis-cli -p "$1" cluster myid
+}
+
+@test "redis: a cluster of three nodes" {
+  long
+  each_pair cluster
 }

@@ -21,6 +21,7 @@ peer_programs = %D%/accept \
 	%D%/opt \
 	%D%/peek \
 	%D%/poll \
+	%D%/sandbox \
 	%D%/select \
 	%D%/shutdown \
 	%D%/signal \
@@ -45,6 +46,7 @@ peer_tests = %D%/accept.peer \
 	%D%/opt.peer \
 	%D%/peek.peer \
 	%D%/poll.peer \
+	%D%/sandbox.peer \
 	%D%/select.peer \
 	%D%/shutdown.peer \
 	%D%/signal.peer \
@@ -88,6 +90,8 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_peek_LDADD = %D%/libpeer.la
 %C%_poll_SOURCES = %D%/poll.c
 %C%_poll_LDADD = %D%/libpeer.la
+%C%_sandbox_SOURCES = %D%/sandbox.c
+%C%_sandbox_LDADD = %D%/libpeer.la
 %C%_select_SOURCES = %D%/select.c
 %C%_select_LDADD = %D%/libpeer.la
 %C%_shutdown_SOURCES = %D%/shutdown.c
