@@ -99,13 +99,15 @@ resident() {
   [ "$(resident)" -le $((kib + n * 4 + 1024)) ]
 }
 
+resident_at_most() { [ "$(resident)" -le "$1" ]; }
+
 @test "idle: a burst is given back" {
   start_server
   kib=$(resident)
   start_client 100 1048576
   links_now 100
   echo "memory of links: $kib KiB, then $(resident)"
-  within 10 [ "$(resident)" -le $((kib + 100 * 64)) ] || {
+  within 10 resident_at_most $((kib + 100 * 64)) || {
     echo "in the end: $(resident)"
     return 1
   }

@@ -2,7 +2,11 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # $work is the caller's, who uses the results
 
-vpp_under=() vpp_why="SAPI_TEST_VPP is not set"
+vpp_under=() vpp_pid='' vpp_why="SAPI_TEST_VPP is not set"
+
+# vpp_gets SIGNAL: VPP polls, so that in the others' turns it would have one of
+# their CPUs; it is stopped then
+vpp_gets() { [ -z "$vpp_pid" ] || kill "-$1" "$vpp_pid"; }
 
 # start_vpp: $vpp_under runs a command under VPP's preload; false: $vpp_why
 start_vpp() {
@@ -38,6 +42,9 @@ CONF
     vpp_why="it does not start: $(tail -n 1 "$work/log.env")"
     return 1
   fi
+  vpp_pid=$pid
+  vpp_gets STOP
+  cleanup vpp_gets CONT # or SIGTERM would wait
   # postgres is another user
   chmod 755 "$dir" "$dir/app_ns_sockets"
   chmod 666 "$dir/app_ns_sockets/default"
