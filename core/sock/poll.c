@@ -283,7 +283,7 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 		ret = set_collect(set, true);
 		if (ret || (tsp && !tsp->tv_sec && !tsp->tv_nsec))
 			return ret;
-		offer_look(true); /* it was for another connection */
+		offer_look(false); /* it was for another connection */
 	}
 }
 

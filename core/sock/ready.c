@@ -384,7 +384,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		if (sock_ready(s, events))
 			return 0;
 		if (woken && s->kind == SOCK_LINK)
-			offer_look(true); /* for another connection */
+			offer_look(false); /* for another connection */
 		if (sock_arm(s, events, NULL))
 			return 0;
 		if (end_ns != SOCK_NEVER_NS && sock_now_ns() >= end_ns)

@@ -5,7 +5,7 @@
 # usage: handover.py server PORT
 #        handover.py client PORT WAY...
 #
-# The client says which way; then some lines go to and fro, so that the
+# The client says which way; then some lines go back and forth, so that the
 # connection leaves the kernel; then the server hands it to a program that sends
 # back what it gets: with bytes on the way, that the server has not read.
 import hashlib, os, random, socket, subprocess, sys, threading

@@ -28,7 +28,6 @@ void by_spawn(struct ep *ep)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			die(ep, "waitpid: %s", strerror(errno));
-	ep->handed = true;
 }
 
 union control {
@@ -84,7 +83,6 @@ void by_rights(struct ep *ep)
 	ep->fd = receive_fd(ep, fds[1]);
 	close(fds[0]);
 	close(fds[1]);
-	ep->handed = true;
 }
 
 /* --- another program goes on --- */
@@ -132,7 +130,6 @@ int go_on(int state_fd)
 	ep->out = out;
 	ep->file = -1;
 	ep->child = -1;
-	ep->handed = true;
 	ep->mode = st.polls ? "poll, program" : "block, program";
 	drive_on(ep, st.polls);
 	if (one_in(&ep->rng, 2))

@@ -86,7 +86,6 @@ struct ep {
 	_Atomic int busy;
 	uint32_t events; /* as registered */
 	int child;	 /* to be waited for; 0 */
-	bool handed;	 /* by or to another program: see may_break() */
 	const char *_Atomic where;
 };
 
