@@ -12,10 +12,10 @@
 #include "preload/real.h"
 
 /*
- * DOC: libuv closes by syscall(SYS_close), others accept or wait so.  What is
- * not about sockets, and every number that is not known here, goes through as
- * it came.  A raw system call tells the time that is left, as libc's ppoll()
- * does not, and has masks of the kernel's size.
+ * DOC: libuv closes by number, others accept or wait so.  What is not about
+ * sockets, and every number that is not known here, goes through as it came.
+ * A raw system call tells the time that is left, as the ppoll of libc does not,
+ * and has masks of the kernel's size.
  */
 #define PASS LONG_MIN /* the next one's to do; no call's result */
 #define KERNEL_MASK 8

@@ -6,7 +6,7 @@ load helpers.bash
 #
 # On a socket the kernel's descriptor gives the answer itself: names, facts
 # about the inode, ESPIPE for a position, EINVAL or ENOTSOCK for the rest.
-kernel='bind bindresvport fstat fstat64 fstatfs fstatfs64 fstatvfs fstatvfs64
+kernel='bindresvport fstat fstat64 fstatfs fstatfs64 fstatvfs fstatvfs64
   statx fchmod fchown fsync fdatasync syncfs sync_file_range ftruncate
   ftruncate64 fallocate fallocate64 posix_fallocate posix_fallocate64
   posix_fadvise posix_fadvise64 readahead flock lockf lockf64 lseek lseek64
