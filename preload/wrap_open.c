@@ -43,14 +43,14 @@ ALIAS(__connect, connect);
 
 EXPORT int accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
 {
-	if (!sock_is(fd))
+	if (!sock_accepts(fd))
 		return fresh(REAL(accept4)(fd, addr, len, flags));
 	return (int)ret(sock_accept4(fd, addr, len, flags));
 }
 
 EXPORT int accept(int fd, struct sockaddr *addr, socklen_t *len)
 {
-	if (!sock_is(fd))
+	if (!sock_accepts(fd))
 		return fresh(REAL(accept)(fd, addr, len));
 	return (int)ret(sock_accept4(fd, addr, len, 0));
 }

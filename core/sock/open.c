@@ -316,13 +316,25 @@ static struct sock *inherited(int fd)
 	return sock_get(fd);
 }
 
+bool sock_accepts(int fd)
+{
+	struct sock *s;
+
+	if (sock_is(fd))
+		return true;
+	if (sock_sandboxed || !sock_kind_is_new(fd))
+		return false;
+	s = inherited(fd);
+	if (s)
+		sock_put(s);
+	return s;
+}
+
 int sock_accept4(int lfd, struct sockaddr *addr, socklen_t *len, int flags)
 {
 	struct sock *l = sock_get_claimed(lfd);
 	int fd, timeout;
 
-	if (!l && unlikely(sock_kind_is_new(lfd)))
-		l = inherited(lfd);
 	if (l && l->kind == SOCK_PORT) {
 		fd = port_accept(l, lfd, addr, len, flags);
 		sock_put(l);

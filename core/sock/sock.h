@@ -68,6 +68,8 @@ void sock_spawn_end(const void *actions);
 
 /* open.c */
 int sock_listen(int fd, int backlog);
+/* Is it ours, or a listener that was inherited, and is ours from now on? */
+bool sock_accepts(int fd);
 int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int sock_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int sock_shutdown(int fd, int how);

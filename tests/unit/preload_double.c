@@ -39,6 +39,11 @@ bool sock_any(void)
 	return double_ours >= 0;
 }
 
+bool sock_accepts(int fd)
+{
+	return sock_lookup(fd);
+}
+
 void sock_fresh(int fd)
 {
 	NOTE(fd);
