@@ -344,16 +344,15 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 	}
 }
 
-/* recv(2) of nothing: waits for something, and takes nothing. */
-static ssize_t recv_nothing(struct sock *s, int flags)
+/* recv(2) of nothing waits for something and takes nothing, but an error. */
+static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 {
-	int timeout = s->rcvtimeo_ms;
+	char byte;
+	struct iovec one = { &byte, 1 };
+	ssize_t n =
+		link_recv(s, fd, &one, 1, (flags & ~MSG_WAITALL) | MSG_PEEK);
 
-	if (sock_ready(s, SOCK_ANY_INPUT | POLLIN))
-		return 0;
-	if (flags & MSG_DONTWAIT || sock_nonblock(s))
-		return -EAGAIN;
-	return sock_wait(s, SOCK_ANY_INPUT, timeout ? timeout : -1);
+	return n > 0 ? 0 : n;
 }
 
 ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
@@ -371,7 +370,7 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	if (unlikely(flags & (MSG_OOB | MSG_ERRQUEUE)))
 		return k_recvmsg(fd, &aside, flags);
 	if (unlikely(!total))
-		return recv_nothing(s, flags);
+		return recv_nothing(s, fd, flags);
 	cursor_advance(&c, 0); /* past empty pieces */
 	want_init(&w, s, (size_t)total, flags);
 	return recv_loop(s, fd, &c, flags, &w);

@@ -4,7 +4,7 @@ bats_require_minimum_version 1.5.0
 load helpers
 
 setup() {
-  need python3 jq
+  need /usr/bin/python3 jq
   start_sapid
 }
 
@@ -15,7 +15,7 @@ teardown() {
 
 # talk MODE serve|talk: on 127.0.0.1, $port; returns when it is ready
 talk() {
-  serve "$1" python3 "$top_srcdir/tests/bats/talk.py" "$2" 127.0.0.1 "$port" x
+  serve "$1" /usr/bin/python3 "$top_srcdir/tests/bats/talk.py" "$2" 127.0.0.1 "$port" x
   within 60 grep -q ready "$server_log" || { cat "$server_log"; return 1; }
 }
 
@@ -71,7 +71,7 @@ one() {
 @test "a connection that several processes have" {
   free_port
   talk shm serve
-  serve shm python3 -c '
+  serve shm /usr/bin/python3 -c '
 import os, socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 if not os.fork():

@@ -21,7 +21,7 @@ teardown_file() {
 }
 
 setup() {
-  need ip nsenter python3 jq
+  need ip nsenter /usr/bin/python3 jq
   [ "$networks" = yes ] ||
     skip "LINKS IN NETWORK NAMESPACES ARE NOT TESTED: needs root and ip netns"
   start_sapid
@@ -55,7 +55,7 @@ run_in() {
   local net=$1 enter=()
   shift
   [ "$net" = - ] || enter=(nsenter "--net=/run/netns/$net")
-  serve shm "${enter[@]}" python3 "$top_srcdir/tests/bats/talk.py" "$@"
+  serve shm "${enter[@]}" /usr/bin/python3 "$top_srcdir/tests/bats/talk.py" "$@"
   within 60 grep -q ready "$server_log" || { cat "$server_log"; return 1; }
 }
 
@@ -138,7 +138,7 @@ with_conf() {
 
 # talk_at_once NETWORK NETWORK ADDRESS: a client in each, to $port there
 talk_at_once() {
-  serve shm nsenter "--net=/run/netns/$1" python3 \
+  serve shm nsenter "--net=/run/netns/$1" /usr/bin/python3 \
     "$top_srcdir/tests/bats/talk.py" talk "$3" "$port" first
   first_log=$server_log
   run_in "$2" talk "$3" "$port" second

@@ -39,17 +39,17 @@ with() {
 }
 
 @test "io_uring is refused, unless a line for the program passes it" {
-  need python3
+  need /usr/bin/python3
   ring='import ctypes as c; s = c.CDLL(None, use_errno=True).syscall
 print(s(425, 1, None), c.get_errno())'
-  run -0 python3 -c "$ring"
+  run -0 /usr/bin/python3 -c "$ring"
   kernel=$output # EFAULT, or that there is none
-  run -0 preload python3 -c "$ring"
+  run -0 preload /usr/bin/python3 -c "$ring"
   [ "$output" = "-1 38" ]
-  SAPI_RULES='io-uring pass' run -0 preload python3 -c "$ring"
+  SAPI_RULES='io-uring pass' run -0 preload /usr/bin/python3 -c "$ring"
   [ "$output" = "$kernel" ]
   SAPI_RULES='application-id other *; io-uring pass' \
-    run -0 preload python3 -c "$ring"
+    run -0 preload /usr/bin/python3 -c "$ring"
   [ "$output" = "-1 38" ]
 }
 
@@ -70,8 +70,8 @@ print(s(425, 1, None), c.get_errno())'
 }
 
 @test "python: subprocess, selectors, sockets over loopback" {
-  need python3
-  same python3 -c '
+  need /usr/bin/python3
+  same /usr/bin/python3 -c '
 import os, selectors, socket, subprocess, threading
 print(subprocess.run(["echo", "x"], capture_output=True, close_fds=True))
 s = socket.create_server(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ teardown() {
 
 # status KEY: of the status document
 status() {
-  python3 -c '
+  /usr/bin/python3 -c '
 import json, socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
@@ -106,7 +106,7 @@ ticks() {
 @test "a socket of somebody who lives is not" {
   kill "$SAPID_PID"
   within 10 gone "$SAPID_PID"
-  python3 -c '
+  /usr/bin/python3 -c '
 import socket, sys, time
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.bind(sys.argv[1])
@@ -141,7 +141,7 @@ time.sleep(60)' "$SAPI_SOCKET" 3>&- &
   printf '[namespace one]\nmode = 0600\n[namespace two]\nmode = 0600\n' \
     > "$SAPI_DIR/conf"
   restart -c "$SAPI_DIR/conf"
-  python3 -c '
+  /usr/bin/python3 -c '
 import socket, sys
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])

@@ -275,9 +275,9 @@ spoil() {
 
 # says TEXT: once, to whom asks at $place/status
 says() {
-  command -v python3 > /dev/null || skip "no python3"
+  command -v /usr/bin/python3 > /dev/null || skip "no python3"
   place=$(mktemp -d /tmp/sapi-tool.XXXXXX)
-  python3 - "$place/status" "$1" 3>&- << 'EOF' &
+  /usr/bin/python3 - "$place/status" "$1" 3>&- << 'EOF' &
 import socket, sys
 s = socket.socket(socket.AF_UNIX)
 s.bind(sys.argv[1])
@@ -427,7 +427,7 @@ teardown() {
 
 @test "two programs that sapi runs meet in shared memory" {
   daemon_place
-  command -v python3 > /dev/null || skip "no python3"
+  command -v /usr/bin/python3 > /dev/null || skip "no python3"
   cat > "$place/server.py" << 'EOF'
 import os, socket, sys
 s = socket.socket()
@@ -448,14 +448,14 @@ for i in range(300):
     while got < 1000:
         got += len(c.recv(4096))
 EOF
-  timeout 60 "$SAPI" run python3 "$place/server.py" "$place/port" 3>&- &
+  timeout 60 "$SAPI" run /usr/bin/python3 "$place/server.py" "$place/port" 3>&- &
   server=$!
   for _ in {1..400}; do
     [ ! -e "$place/port" ] || break
     sleep 0.05
   done
   before=$("$SAPI" status --json | jq .totals.links_total)
-  run -0 timeout 60 "$SAPI" run --require python3 "$place/client.py" "$(cat "$place/port")"
+  run -0 timeout 60 "$SAPI" run --require /usr/bin/python3 "$place/client.py" "$(cat "$place/port")"
   wait "$server"
   [ "$("$SAPI" status --json | jq .totals.links_total)" -gt "$before" ]
 }

@@ -168,7 +168,10 @@ void call_get(const struct order *o, struct answer *a)
 		len = sizeof(ti);
 		memset(&ti, 0, sizeof(ti));
 		DO(a, getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len));
-		put(a, " state %u", ti.tcpi_state);
+		/* the acknowledgement of a FIN comes when it comes */
+		put(a, " state %u",
+		    ti.tcpi_state == TCP_FIN_WAIT1 ? TCP_FIN_WAIT2
+						   : ti.tcpi_state);
 		return;
 	}
 	put(a, "get %d room %d", name, (int)len);
