@@ -25,7 +25,7 @@ web() {
     as "$1" "$(command -v nginx)" -e "$dir/error.log" -c "$dir/nginx.conf" 3>&-
     within 10 test -s "$dir/pid"
     servers+=("$(cat "$dir/pid")") # of its group, and so a new one's
-    server_log=$dir/error.log
+    export server_log=$dir/error.log # for wait_port
   fi
   wait_port "$port"
 }
