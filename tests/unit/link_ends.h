@@ -75,6 +75,14 @@ static inline void connect_ends(struct ends *e)
 
 static inline void close_ends(struct ends *e)
 {
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+	unsigned port;
+
+	/* or a later client that gets this port is taken for a listener */
+	CHECK(!k_getsockname(e->l, (struct sockaddr *)&sin, &len));
+	port = ntohs(sin.sin_port);
+	pl.page->listeners[port / 64] &= ~(1ull << (port % 64));
 	sock_put(e->cs);
 	sock_put(e->ss);
 	CHECK(!sock_close(e->c) && !sock_close(e->s) && !sock_close(e->l));
