@@ -18,7 +18,12 @@ need_vpp() {
 # start_vpp [UNIX [MORE [COMMAND...]]]: see vpp_startup; by COMMAND (ip netns
 # exec ...) somewhere else
 start_vpp() {
-  find_vpp || return 0
+  if ! find_vpp; then
+    # a test that is skipped at once may leave the sleep of its limit behind,
+    # which bats then waits for
+    unset BATS_TEST_TIMEOUT
+    return 0
+  fi
   VPP_DIR=$(mktemp -d /tmp/sapi-vpp.XXXXXX)
   export VPP_DIR VCL_CONF=$VPP_DIR/vcl.conf SAPI_CONFIG=$VPP_DIR/ours.conf \
     SAPI_SOCKET=$VPP_DIR/no-sapid
