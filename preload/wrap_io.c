@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wrap_io.c - bytes: the read, write, send and recv families */
+#include <limits.h>
+
+#include "core/base/user.h"
 #include "core/sock/sock.h"
 #include "preload/real.h"
 
@@ -98,10 +101,13 @@ EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 	return ret(sock_sendto(fd, buf, len, flags, addr, alen));
 }
 
-/* It may carry a descriptor of ours. */
+/* It may carry descriptors of ours.  A message that can't be is the kernel's to
+ * refuse. */
 static inline void rights(const struct msghdr *msg)
 {
-	if (unlikely(sock_any()) && msg && msg->msg_controllen)
+	if (unlikely(sock_any()) && user_ok(msg, sizeof(*msg)) &&
+	    msg->msg_controllen &&
+	    user_ok(msg->msg_control, msg->msg_controllen))
 		sock_rights(msg);
 }
 
@@ -119,7 +125,8 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 	unsigned i;
 
 	if (likely(!sock_is(fd))) {
-		for (i = 0; i < n && unlikely(sock_any()); i++)
+		for (i = 0;
+		     i < MIN(n, (unsigned)IOV_MAX) && unlikely(sock_any()); i++)
 			rights(&msgs[i].msg_hdr);
 		return REAL(sendmmsg)(fd, msgs, n, flags);
 	}

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wrap_syscall.c - syscall(2): the same calls by their numbers */
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -30,11 +32,16 @@ static long always(long nr, const long *a)
 		return sock_connect((int)a[0], (void *)a[1], (socklen_t)a[2]);
 #ifdef SYS_accept
 	case SYS_accept:
-		return sock_accept4((int)a[0], (void *)a[1], (void *)a[2], 0);
+		return sock_accepts((int)a[0])
+			       ? sock_accept4((int)a[0], (void *)a[1],
+					      (void *)a[2], 0)
+			       : PASS;
 #endif
 	case SYS_accept4:
-		return sock_accept4((int)a[0], (void *)a[1], (void *)a[2],
-				    (int)a[3]);
+		return sock_accepts((int)a[0])
+			       ? sock_accept4((int)a[0], (void *)a[1],
+					      (void *)a[2], (int)a[3])
+			       : PASS;
 	case SYS_epoll_ctl:
 		return sock_epoll_ctl((int)a[0], (int)a[1], (int)a[2],
 				      (void *)a[3]);
@@ -44,6 +51,28 @@ static long always(long nr, const long *a)
 #endif
 	default:
 		return PASS;
+	}
+}
+
+/* Before the kernel makes another program, or less, of this process. */
+static void before(long nr, const long *a)
+{
+	switch (nr) {
+	case SYS_execve:
+	case SYS_execveat:
+		sock_exec();
+		break;
+	case SYS_prctl:
+		if (a[0] == PR_SET_SECCOMP)
+			sock_sandbox();
+		break;
+	case SYS_seccomp:
+		if (a[0] == SECCOMP_SET_MODE_STRICT ||
+		    a[0] == SECCOMP_SET_MODE_FILTER)
+			sock_sandbox();
+		break;
+	default:
+		break;
 	}
 }
 
@@ -315,6 +344,12 @@ static long waits(long nr, const long *a)
 static void made(long nr, const long *a, int fd)
 {
 	switch (nr) {
+#ifdef SYS_accept
+	case SYS_accept:
+#endif
+	case SYS_accept4:
+		fresh(fd);
+		break;
 	case SYS_socket:
 		sock_opened(fresh(fd), (int)a[0], (int)a[1], (int)a[2]);
 		break;
@@ -363,6 +398,7 @@ EXPORT long syscall(long nr, ...)
 	}
 	if (r != PASS)
 		return ret(r);
+	before(nr, a);
 	r = REAL(syscall)(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	if (r >= 0)
 		made(nr, a, (int)r);

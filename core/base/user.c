@@ -24,7 +24,9 @@ int user_get(void *to, const void *from, size_t len)
 
 	if (!len)
 		return 0;
-	if (!user_ok(from, len) || !readable(at) || !readable(at + len - 1))
+	if (!user_ok(from, len) || !readable(at) ||
+	    (at / USER_FIRST != (at + len - 1) / USER_FIRST &&
+	     !readable(at + len - 1)))
 		return -EFAULT;
 	memcpy(to, from, len);
 	return 0;

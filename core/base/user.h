@@ -21,7 +21,9 @@
 
 #include "core/base/base.h"
 
-#define USER_FIRST 4096ul /* vm.mmap_min_addr is that much or more */
+#define USER_FIRST                                      \
+	4096ul /* a page, or the first of a larger one; \
+		  vm.mmap_min_addr is that much or more */
 #if UINTPTR_MAX > 0xffffffff
 #define USER_END (1ul << 56) /* of the most that an architecture has */
 #else

@@ -378,6 +378,14 @@ static void never_link(struct sock *s)
 		atomic_fetch_or(&s->hold->flags, HOLD_KERNELS);
 }
 
+static bool is_back(struct sock *s)
+{
+	struct hold_link *h = &s->hold->link;
+
+	return h->rx_mode == HOLD_RX_BACK && h->tx_back == HOLD_TX_BACK &&
+	       !h->rx_skip;
+}
+
 void back_leave(struct sock *s, int fd, bool stays)
 {
 	int cancel = cancel_off();
@@ -389,7 +397,7 @@ void back_leave(struct sock *s, int fd, bool stays)
 	if (!l)
 		never_link(s);
 	upgrade_unlock();
-	if (l) {
+	if (l && !is_back(s)) {
 		stays |= hold_shared(s->hold);
 		all = leave_tx(s, fd, l);
 		all &= leave_rx(s, fd, l, stays);

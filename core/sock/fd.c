@@ -262,10 +262,9 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		return k_ioctl(fd, req, arg);
 	if (unlikely(req == FIOASYNC))
 		stay_for_good(s, fd);
+	/* the kernel tells, once what comes twice is skipped */
 	if (unlikely(req == SIOCATMARK) && s->kind == SOCK_LINK && s->link)
-		back_see(
-			s,
-			s->link); /* the kernel tells, if it has what we read */
+		back_see(s, s->link);
 	if (req == FIONBIO && s->hold) {
 		ret = s->kind == SOCK_LISTENER ? user_get(&on, arg, sizeof(on))
 					       : k_ioctl(fd, req, arg);

@@ -46,6 +46,17 @@ ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
 				    : session_send(s, iov, n, flags);
 }
 
+/* readv(2) of nothing does not wait */
+static ssize_t recv_vector(struct sock *s, int fd, const struct iovec *iov,
+			   int n, int flags)
+{
+	ssize_t total = cursor_total(iov, n);
+
+	return total > 0 || unlikely(total == -EFAULT)
+		       ? stream_recv(s, fd, iov, n, flags)
+		       : total;
+}
+
 ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 {
 	struct sock *s = stream_of(fd);
@@ -53,11 +64,8 @@ ssize_t sock_readv(int fd, const struct iovec *iov, int n)
 
 	if (!s)
 		return k_readv(fd, iov, n);
-	if (!RX_BY_KERNEL(s, fd, &ret, k_readv(fd, iov, n))) {
-		ret = cursor_total(iov, n); /* of nothing: does not wait */
-		if (ret > 0 || unlikely(ret == -EFAULT))
-			ret = stream_recv(s, fd, iov, n, 0);
-	}
+	if (!RX_BY_KERNEL(s, fd, &ret, k_readv(fd, iov, n)))
+		ret = recv_vector(s, fd, iov, n, 0);
 	sock_put(s);
 	return ret;
 }
@@ -79,11 +87,8 @@ ssize_t sock_preadv2(int fd, const struct iovec *iov, int n, off_t off,
 
 	if (!s)
 		return k_preadv2(fd, iov, n, off, flags);
-	if (!RX_BY_KERNEL(s, fd, &ret, k_preadv2(fd, iov, n, off, flags))) {
-		ret = cursor_total(iov, n);
-		if (ret > 0 || unlikely(ret == -EFAULT))
-			ret = stream_recv(s, fd, iov, n, heeded(flags));
-	}
+	if (!RX_BY_KERNEL(s, fd, &ret, k_preadv2(fd, iov, n, off, flags)))
+		ret = recv_vector(s, fd, iov, n, heeded(flags));
 	sock_put(s);
 	return ret;
 }

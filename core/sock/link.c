@@ -92,7 +92,7 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* Something has ended, so that the kernel must be asked what; or it has its
  * say again. */
-static bool is_ended(struct link *l)
+bool link_has_news(struct link *l)
 {
 	return unlikely(l->ended) ||
 	       unlikely(link_peer_flags(&l->end) & PEER_NEWS) ||
@@ -173,7 +173,7 @@ static bool is_doubtful(struct link *l)
 
 unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 {
-	bool by_rx, by_tx = true, over = is_ended(l);
+	bool by_rx, by_tx = true, over = link_has_news(l);
 	unsigned ev = 0, ask = over ? POLLIN | POLLRDHUP | POLLOUT : 0;
 	ssize_t used;
 

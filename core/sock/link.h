@@ -142,8 +142,8 @@ void stay(struct sock *s, int fd, enum wire_ext_why why);
 void stay_refused(struct sock *s, int fd, enum offer_refusal why);
 /* Not any more. */
 void stay_over(struct sock *s);
-/* The program wants what only the kernel can do, as urgent data: no link, if
- * there is none yet. */
+/* The program wants what only the kernel can do, as urgent data: no link, and
+ * the way back from one. */
 void stay_for_good(struct sock *s, int fd);
 
 static inline bool link_work_due(struct sock *s)
@@ -209,6 +209,8 @@ void link_release(struct sock *s);
 void link_closing(struct sock *s, int fd);
 /* The same, unless more than @refs refer to it: a call goes on, by s->fd. */
 void link_closing_unless(struct sock *s, int fd, uint32_t refs);
+/* Has something ended, or gone back to the kernel?  Without a system call. */
+bool link_has_news(struct link *l);
 unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,
 	      const uint32_t *tail);

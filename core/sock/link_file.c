@@ -78,10 +78,7 @@ static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
 			s->full++;
 			n = sock_nonblock(s)
 				    ? -EAGAIN
-				    : sock_wait(s,
-						POLLOUT |
-							(done ? SOCK_NO_RESTART
-							      : 0),
+				    : sock_wait(s, POLLOUT | sock_partial(done),
 						timeout ? timeout : -1);
 			if (!n)
 				continue;

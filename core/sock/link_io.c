@@ -23,11 +23,6 @@
 	64 /* of a vector that the kernel fills before the switch \
 	    */
 
-static unsigned partial(size_t done)
-{
-	return done ? SOCK_NO_RESTART : 0;
-}
-
 static uint64_t end_of(int timeout_ms)
 {
 	return timeout_ms ? app_now_ms() + (uint64_t)timeout_ms : UINT64_MAX;
@@ -336,9 +331,10 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		}
 		if (back_is_due(l))
 			back_see(s, l);
-		n = w->nonblock ? -EAGAIN
-				: sock_wait(s, SOCK_ANY_INPUT | partial(done),
-					    w->timeout ? w->timeout : -1);
+		n = w->nonblock
+			    ? -EAGAIN
+			    : sock_wait(s, SOCK_ANY_INPUT | sock_partial(done),
+					w->timeout ? w->timeout : -1);
 		if (n < 0)
 			return done ? (ssize_t)done : n;
 	}
@@ -530,9 +526,10 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 			n = link_broken(s, fd);
 		if (n == -EAGAIN && wait) {
 			s->full++;
-			n = nonblock ? -EAGAIN
-				     : sock_wait(s, POLLOUT | partial(done),
-						 timeout ? timeout : -1);
+			n = nonblock
+				    ? -EAGAIN
+				    : sock_wait(s, POLLOUT | sock_partial(done),
+						timeout ? timeout : -1);
 		}
 		if (n < 0)
 			return done ? (ssize_t)done : n;

@@ -116,6 +116,15 @@ void link_unlist(struct link *l)
 	pthread_mutex_unlock(&links_lock);
 }
 
+/* Held, it may be by the very thread that a signal handler has interrupted. */
+static bool is_idle(struct link_lock *lock)
+{
+	if (pthread_mutex_trylock(&lock->mine))
+		return false;
+	pthread_mutex_unlock(&lock->mine);
+	return true;
+}
+
 void link_each_idle(void (*fn)(struct sock *s, struct link *l))
 {
 	struct link *l;
@@ -123,10 +132,8 @@ void link_each_idle(void (*fn)(struct sock *s, struct link *l))
 	if (pthread_mutex_trylock(&links_lock))
 		return;
 	for (l = links; l; l = l->next) {
-		if (pthread_mutex_trylock(&l->tx_lock.mine))
-			continue;
-		pthread_mutex_unlock(&l->tx_lock.mine);
-		fn(l->sock, l);
+		if (is_idle(&l->tx_lock) && is_idle(&l->rx_lock))
+			fn(l->sock, l);
 	}
 	pthread_mutex_unlock(&links_lock);
 }

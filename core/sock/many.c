@@ -11,13 +11,32 @@
 
 #define FILE_PIECE 65536
 
+/* What has moved tells by its header, without a system call, that there is
+ * none. */
+static bool may_have_failed(struct sock *s)
+{
+	if (s->error || sock_is_kernels(s))
+		return true;
+	if (s->kind == SOCK_LINK)
+		return link_has_news(s->link);
+	return s->kind == SOCK_SESSION &&
+	       session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN);
+}
+
 /* Of this call alone an error comes before what there is to read. */
 static int pending(int fd)
 {
+	struct sock *s = sock_get(fd);
 	socklen_t len = sizeof(int);
 	int err = 0;
 
-	return sock_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? 0 : err;
+	if (!s)
+		return 0;
+	if (may_have_failed(s) &&
+	    sock_getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len))
+		err = 0;
+	sock_put(s);
+	return err;
 }
 
 /* As the kernel: the time-out is looked at between messages only, and an

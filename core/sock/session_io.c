@@ -135,11 +135,6 @@ static ssize_t broken(struct sock *s)
 	return -ECONNRESET;
 }
 
-static unsigned partial(size_t done)
-{
-	return done ? SOCK_NO_RESTART : 0;
-}
-
 /* Where nobody tells that it is time to look again. */
 static int nap(void)
 {
@@ -200,7 +195,8 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 		if (recv_over(s))
 			continue;
 		ret = nonblock ? -EAGAIN
-			       : sock_wait(s, SOCK_ANY_INPUT | partial(done),
+			       : sock_wait(s,
+					   SOCK_ANY_INPUT | sock_partial(done),
 					   timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;
@@ -345,7 +341,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 		else if (ret == -ENOBUFS) /* others give back and don't tell */
 			ret = nap();
 		else
-			ret = sock_wait(s, POLLOUT | partial(done),
+			ret = sock_wait(s, POLLOUT | sock_partial(done),
 					timeout ? timeout : -1);
 		if (ret < 0)
 			return done ? (ssize_t)done : ret;

@@ -471,10 +471,9 @@ static int await_output(struct sock *s, const struct pipe *p, enum why why,
 	if (n <= 0 || why == NO_BYTES)
 		return n;
 	s->full++;
-	n = sock_nonblock(s)
-		    ? -EAGAIN
-		    : sock_wait(s, POLLOUT | (partial ? SOCK_NO_RESTART : 0),
-				timeout ? timeout : -1);
+	n = sock_nonblock(s) ? -EAGAIN
+			     : sock_wait(s, POLLOUT | sock_partial(partial),
+					 timeout ? timeout : -1);
 	return n ? n : 1;
 }
 

@@ -96,19 +96,12 @@ void stay_over(struct sock *s)
 	s->noted = 0;
 }
 
+/* A link that comes at this moment takes the note back. */
 void stay_for_good(struct sock *s, int fd)
 {
-	bool linked;
-
 	if (s->kind != SOCK_LINK)
 		return;
-	upgrade_lock(); /* no grant meanwhile */
-	linked = s->link;
-	if (!linked && s->upgrade != UPGRADE_NEVER) {
-		s->upgrade = UPGRADE_NEVER;
+	if (!s->link && s->upgrade != UPGRADE_NEVER)
 		stay(s, fd, WIRE_WHY_KIND);
-	}
-	upgrade_unlock();
-	if (linked)
-		back_leave(s, fd, true);
+	back_leave(s, fd, true);
 }

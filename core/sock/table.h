@@ -218,6 +218,10 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms);
 bool sock_restarts(void);
 /* in @events: bytes have moved already, so a signal ends the call */
 #define SOCK_NO_RESTART (1u << 31)
+static inline unsigned sock_partial(size_t done)
+{
+	return done ? SOCK_NO_RESTART : 0;
+}
 /* Spin before sleeping: false when the budget is used up. */
 struct spin {
 	uint64_t start_ns, end_ns, max_ns;

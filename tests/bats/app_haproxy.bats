@@ -24,18 +24,26 @@ server_up() {
   wait_port "$behind"
 }
 
-# haproxy_up HOW DEFAULTS: on $port, before $behind
-haproxy_up() {
-  free_port
-  cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
-defaults
-  $2
+# front: of a configuration, the end of its defaults, and what listens on $port,
+# before $behind
+front() {
+  cat << END
   timeout connect 10s
   timeout client 30s
   timeout server 30s
 listen front
   bind 127.0.0.1:$port
   server behind 127.0.0.1:$behind
+END
+}
+
+# haproxy_up HOW DEFAULTS: on $port, before $behind
+haproxy_up() {
+  free_port
+  cat > "$BATS_TEST_TMPDIR/haproxy.cfg" << END
+defaults
+  $2
+$(front)
 END
   serve "$1" haproxy -f "$BATS_TEST_TMPDIR/haproxy.cfg"
   wait_port "$port"
@@ -87,12 +95,7 @@ global
   hard-stop-after 30s
 defaults
   mode http
-  timeout connect 10s
-  timeout client 30s
-  timeout server 30s
-listen front
-  bind 127.0.0.1:$port
-  server behind 127.0.0.1:$behind
+$(front)
 frontend behind
   bind 127.0.0.1:$behind
   http-request return status 200 content-type text/plain file $BATS_FILE_TMPDIR/page

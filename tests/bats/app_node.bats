@@ -75,6 +75,14 @@ EOF
 }
 teardown() { stop_all; }
 
+# client HOW: talks to $http and to $port
+client() {
+  as "$1" timeout 120 "$node" "$BATS_TEST_TMPDIR/client.js" "$http" "$port" \
+    > "$BATS_TEST_TMPDIR/out"
+  cat "$BATS_TEST_TMPDIR/out"
+  grep -qx "all right" "$BATS_TEST_TMPDIR/out"
+}
+
 echoes() {
   local http
   free_port
@@ -83,10 +91,7 @@ echoes() {
   serve "$1" "$node" "$BATS_TEST_TMPDIR/server.js" "$http" "$port"
   wait_port "$http"
   wait_port "$port"
-  as "$2" timeout 120 "$node" "$BATS_TEST_TMPDIR/client.js" "$http" "$port" \
-    > "$BATS_TEST_TMPDIR/out"
-  cat "$BATS_TEST_TMPDIR/out"
-  grep -qx "all right" "$BATS_TEST_TMPDIR/out"
+  client "$2"
 }
 
 @test "node: twenty clients, HTTP with keep-alive and without, half-closed streams" {
@@ -95,7 +100,7 @@ echoes() {
 
 # workers share a listener, or get the connections from their parent by SCM_RIGHTS
 cluster() {
-  local policy
+  local policy http
   cat > "$BATS_TEST_TMPDIR/cluster.js" << EOF
 const cluster = require('cluster');
 if (cluster.isPrimary)
@@ -111,10 +116,7 @@ EOF
       serve "$1" "$node" "$BATS_TEST_TMPDIR/cluster.js" "$http" "$port"
     wait_port "$http"
     wait_port "$port"
-    as "$2" timeout 120 "$node" "$BATS_TEST_TMPDIR/client.js" "$http" "$port" \
-      > "$BATS_TEST_TMPDIR/out"
-    cat "$BATS_TEST_TMPDIR/out"
-    grep -qx "all right" "$BATS_TEST_TMPDIR/out"
+    client "$2"
     stop_all
   done
 }

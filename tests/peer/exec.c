@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exec.c - sockets over exec, spawn and SCM_RIGHTS */
 #include <spawn.h>
+#include <sys/syscall.h>
 
 #include "tests/peer/peer.h"
 
@@ -87,8 +88,9 @@ TOPIC(replaced)
 }
 
 /* into a program without the library: the kernel must have the stream */
-TOPIC(unsuspecting)
+static void goes_to_cat(bool by_number)
 {
+	static const char *const args[] = { "cat", NULL };
 	char buf[20];
 	pid_t pid;
 
@@ -99,7 +101,10 @@ TOPIC(unsuspecting)
 		unsetenv("LD_PRELOAD");
 		dup2(near_fd, 0);
 		dup2(near_fd, 1);
-		execl("/bin/cat", "cat", (char *)NULL);
+		if (by_number)
+			syscall(SYS_execve, "/bin/cat", args, environ);
+		else
+			execl("/bin/cat", "cat", (char *)NULL);
 		_exit(1);
 	}
 	TRY(far_text("late"));
@@ -113,6 +118,16 @@ TOPIC(unsuspecting)
 	TRY(recv(near_fd, buf, sizeof(buf), 0));
 	TRY(close(near_fd));
 	TRY(far_do(act_read, 1, 0));
+}
+
+TOPIC(unsuspecting)
+{
+	goes_to_cat(false);
+}
+
+TOPIC(number)
+{
+	goes_to_cat(true);
 }
 
 /* descriptors that close on exec do so, and the parent's go on */

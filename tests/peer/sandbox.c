@@ -12,6 +12,8 @@
 
 #define CALLS_MAX 32
 
+static bool by_number; /* of seccomp(2), not by prctl(2) */
+
 static void allow_only(const int *calls, size_t n)
 {
 	struct sock_filter code[2 * CALLS_MAX + 2];
@@ -30,7 +32,10 @@ static void allow_only(const int *calls, size_t n)
 						 SECCOMP_RET_KILL_PROCESS);
 	prog.len = (unsigned short)k;
 	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0));
+	if (by_number)
+		MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
+	else
+		MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0));
 }
 
 /* What this program itself needs, for its memory and to say something, and
@@ -78,7 +83,7 @@ static void ask(int fd, int rounds)
 }
 
 /* a child of who accepted, or connected: sshd */
-TOPIC(child)
+static void sandboxed_child(void)
 {
 	pid_t pid;
 
@@ -96,6 +101,17 @@ TOPIC(child)
 	far_go(act_answer, ROUNDS, 0);
 	ask(near_fd, ROUNDS);
 	TRY(far_end());
+}
+
+TOPIC(child)
+{
+	sandboxed_child();
+}
+
+TOPIC(number)
+{
+	by_number = true;
+	sandboxed_child();
 }
 
 /* the only one who has it, and it has been used */

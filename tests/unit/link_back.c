@@ -5,13 +5,18 @@
 
 static struct ends e;
 
+static void rest(void)
+{
+	forget_peer();
+	end_thread();
+	stop();
+}
+
 static void finish(void)
 {
 	close_ends(&e);
 	CHECK(dones() == 2);
-	forget_peer();
-	end_thread();
-	stop();
+	rest();
 }
 
 /* --- streams: byte n of a direction is always the same --- */
@@ -208,9 +213,7 @@ TEST(the_peer_has_read_all_and_closes)
 	take_to_end(&to_client, e.c, true);
 	sock_put(e.cs);
 	CHECK(!sock_close(e.c) && !sock_close(e.l));
-	forget_peer();
-	end_thread();
-	stop();
+	rest();
 }
 
 /* --- both --- */
@@ -247,9 +250,7 @@ TEST(before_the_grant)
 	CHECK(!e.cs->link && e.ss->link);
 	CHECK(!e.ss->hold->link.tx_ring);
 	close_ends(&e);
-	forget_peer();
-	end_thread();
-	stop();
+	rest();
 }
 
 /* Each direction may be anywhere on its way. */
@@ -316,9 +317,7 @@ TEST(what_comes_back_goes_before_close)
 	take_to_end(&to_client, e.c, true);
 	sock_put(e.cs);
 	CHECK(!sock_close(e.c) && !sock_close(e.l));
-	forget_peer();
-	end_thread();
-	stop();
+	rest();
 }
 
 TEST(the_end_of_who_has_left)

@@ -12,6 +12,13 @@
 #include "tests/unit/rawlink.h"
 #include "tests/unit/tap.h"
 
+/*
+ * DOC: Each reason for which an offer is matched, refused or forgotten has its
+ * test, and all need the same two clients and the same pairs of sockets: so the
+ * list is in one place, and long.  What a hostile client tries is in
+ * sapid_offer_evil.c.
+ */
+
 #define NOBODY 65534
 #define OFFERS_MAX 1024
 

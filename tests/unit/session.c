@@ -2,6 +2,12 @@
 /* session.c - what the session layer says, in good, bad and odd order */
 #include "tests/unit/played.h"
 
+/*
+ * DOC: Every message that a session layer sends, and each state in which it may
+ * come, by one played layer that is sapid or VPP: a list, which is long as the
+ * protocol is.
+ */
+
 static struct played p;
 static struct app *app;
 
