@@ -119,8 +119,8 @@
 	  (int in, off_t *in_off, int out, off_t *out_off, size_t len,         \
 	   unsigned flags),                                                    \
 	  (in, in_off, out, out_off, len, flags))                              \
-	X(long, syscall, (long nr, long a, long b, long c, long d),            \
-	  (nr, a, b, c, d))                                                    \
+	X(long, syscall, (long nr, long a, long b, long c, long d, long e),    \
+	  (nr, a, b, c, d, e))                                                 \
 	X(ssize_t, vmsplice,                                                   \
 	  (int fd, const struct iovec *iov, size_t n, unsigned flags),         \
 	  (fd, iov, n, flags))                                                 \

@@ -15,7 +15,8 @@
 static bool readable(uintptr_t at)
 {
 	at &= ~(uintptr_t)(WORD - 1); /* in the same page */
-	return k_syscall(SYS_rt_sigprocmask, ~0l, (long)at, 0, WORD) != -EFAULT;
+	return k_syscall(SYS_rt_sigprocmask, ~0l, (long)at, 0, WORD, 0) !=
+	       -EFAULT;
 }
 
 int user_get(void *to, const void *from, size_t len)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* exec.c - descriptors that go to another program: exec, spawn, SCM_RIGHTS */
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/base/fdbox.h"
 #include "core/base/kernel.h"
@@ -74,14 +77,31 @@ static void leave_if(bool (*inherited)(int fd, const void *arg),
 
 /* --- vfork --- */
 
-static struct sock *by_cookie(uint64_t cookie)
+typedef bool is_it(const struct sock *s, uint64_t cookie, int fd);
+
+static bool has_cookie(const struct sock *s, uint64_t cookie, int fd)
+{
+	return (s->link || s->upgrade == UPGRADE_OFFERED) &&
+	       s->cookie == cookie;
+}
+
+/* Nobody has asked for the cookie of one that was not offered yet: is it what
+ * our parent calls so?  An offer that it made later would leave the child in a
+ * stream that its peer reads no more. */
+static bool is_parents(const struct sock *s, uint64_t cookie, int fd)
+{
+	return !s->link &&
+	       !k_syscall(SYS_kcmp, table_pid, getpid(), KCMP_FILE, s->fd, fd);
+}
+
+static struct sock *find(is_it *is, uint64_t cookie, int fd)
 {
 	struct sock *s;
-	int fd;
+	int nr;
 
-	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
-		s = sock_get(fd);
-		if (s && s->kind == SOCK_LINK && s->link && s->cookie == cookie)
+	for (nr = table_next(0); nr >= 0; nr = table_next(nr + 1)) {
+		s = sock_get(nr);
+		if (s && s->kind == SOCK_LINK && is(s, cookie, fd))
 			return s;
 		if (s)
 			sock_put(s);
@@ -89,7 +109,6 @@ static struct sock *by_cookie(uint64_t cookie)
 	return NULL;
 }
 
-/* Without a link it has no cookie, but perhaps still its number. */
 static struct sock *in_child(int fd)
 {
 	uint64_t cookie;
@@ -97,8 +116,8 @@ static struct sock *in_child(int fd)
 
 	if (stay_cookie(fd, &cookie))
 		return NULL;
-	s = by_cookie(cookie);
-	return s ? s : sock_get(fd);
+	s = find(has_cookie, cookie, fd);
+	return s ? s : find(is_parents, cookie, fd);
 }
 
 static void leave_in_child(void)

@@ -224,6 +224,37 @@ TOPIC(spawn_stdio)
 	still_works();
 }
 
+/* the child of vfork() gives it another number before it becomes cat, and the
+ * parent goes on sending: if a link began then, cat would be left out */
+TOPIC(vfork_stdio)
+{
+	char *const args[] = { (char[]){ "cat" }, NULL };
+	pid_t pid;
+	int i;
+
+	far_open();
+	TRY(fcntl(near_fd, F_SETFD, FD_CLOEXEC));
+	pid = vfork();
+	if (!pid) {
+		dup2(near_fd, 0);
+		dup2(near_fd, 1);
+		close(near_fd);
+		execv("/bin/cat", args);
+		_exit(1);
+	}
+	for (i = 0; i < 200; i++)
+		MUST(send(near_fd, "parent", 6, 0));
+	TRY(far_do(act_read, 1200, MSG_WAITALL));
+	TRY(far_text("late"));
+	TRY(far_do(act_read, 4, MSG_WAITALL));
+	TRY(close(near_fd));
+	TRY(far_text("r"));
+	TRY(far_do(act_read, 1, MSG_WAITALL));
+	TRY(far_do(act_shutdown, SHUT_WR, 0));
+	say("cat %d", child_end(pid));
+	TRY(far_do(act_read, 1, 0));
+}
+
 static void send_fd(int unix_fd, int fd)
 {
 	union {
