@@ -119,6 +119,9 @@ void offer_abandon(const struct offer_grant *g);
 /* Look at what was rung and tell; cheap if nothing was.  True if something.
  * @bell: one has been heard */
 bool offer_look(bool bell);
+/* Where the last one ran that rang us, as far as this thread saw since it
+ * asked: a CPU, or -1. */
+int offer_rung_from(void);
 
 /* fork: after app.lock, before the locks of core/sock */
 void offer_fork_prepare(void);

@@ -273,6 +273,16 @@ const struct map *offer_map(const struct offer_seg *seg)
 	return &seg->map;
 }
 
+static __thread int rung_from __attribute__((tls_model("initial-exec"))) = -1;
+
+int offer_rung_from(void)
+{
+	int cpu = rung_from;
+
+	rung_from = -1;
+	return cpu;
+}
+
 /* With the lock: who was rung, into @who.  In a family another process may
  * have taken the marks, as we take those that are for it: so whoever hears a
  * bell looks at all. */
@@ -286,6 +296,8 @@ static unsigned rung_of(struct offer_seg *seg, unsigned side, bool bell,
 
 	if (link_seg_any_rung(shm, side, seg->mine[side]))
 		rung = link_seg_rung(shm, side, seg->mine[side]);
+	if (rung)
+		rung_from = link_seg_rung_from(shm, side);
 	if (unlikely(seg->family) && bell)
 		rung = seg->mine[side];
 	while (rung) {

@@ -3,6 +3,7 @@
 #include "core/shm/link.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "core/wire/offer.h"
@@ -440,6 +441,10 @@ static int ring_bell(struct link_end *end, _Atomic uint32_t *armed)
 	atomic_fetch_or_explicit(&end->seg->side[!end->side].ready,
 				 UINT64_C(1) << end->index,
 				 memory_order_release);
+	/* relaxed: a hint */
+	atomic_store_explicit(&end->seg->side[!end->side].cpu,
+			      (uint32_t)sched_getcpu() + 1,
+			      memory_order_relaxed);
 	/* relaxed: for people who look */
 	atomic_fetch_add_explicit(&end->mine->wakeups, 1, memory_order_relaxed);
 	return (int)bell - 1;
@@ -506,6 +511,23 @@ uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine)
 	return atomic_fetch_and_explicit(&seg->side[side].ready, ~mine,
 					 memory_order_acquire) &
 	       mine;
+}
+
+/**
+ * link_seg_rung_from() - where the last to ring one of them ran
+ * @seg:	the segment
+ * @side:	mine
+ *
+ * A hint: what the other end says, about some ring or other.
+ *
+ * Return: its CPU, or -1.
+ */
+int link_seg_rung_from(const struct wire_link_seg *seg, unsigned side)
+{
+	/* relaxed: see ring_bell() */
+	return (int)atomic_load_explicit(&seg->side[side].cpu,
+					 memory_order_relaxed) -
+	       1;
 }
 
 /**

@@ -129,6 +129,8 @@ static inline void link_tally(_Atomic uint64_t *counter, uint64_t n)
 /* Those of the links @mine, a bit each, of which I am @side, that were rung;
  * takes them.  (Of others in the same segment the peer may be that side.) */
 uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine);
+/* ... and the CPU of who rang last, or -1. */
+int link_seg_rung_from(const struct wire_link_seg *seg, unsigned side);
 /* Is there any? One load. */
 bool link_seg_any_rung(const struct wire_link_seg *seg, unsigned side,
 		       uint64_t mine);

@@ -206,11 +206,19 @@ void spin_start(struct spin *spin, uint32_t us)
 
 	spin->rounds = 0;
 	spin->max_ns = max;
+	spin->cpu = -1;
 	if (!max)
 		return;
 	yield_seldom();
 	spin->start_ns = sock_now_ns();
 	spin->end_ns = spin->start_ns + (budget_ns < max ? budget_ns : max);
+}
+
+static bool give_up(struct spin *spin)
+{
+	spin->cpu = sched_getcpu();
+	offer_rung_from();
+	return false;
 }
 
 bool spin_again(struct spin *spin)
@@ -225,14 +233,14 @@ bool spin_again(struct spin *spin)
 	}
 	now = sock_now_ns();
 	if (now >= spin->end_ns)
-		return false;
+		return give_up(spin);
 	/* others need the CPU, and have it for a whole slice: whoever sleeps
 	 * is woken sooner than who waits for its turn */
 	if ((crowded || now - spin->start_ns > SPIN_NEAR_NS) &&
 	    yield(now) > SPIN_LOST_NS) {
 		spin->end_ns = 0;
 		budget_ns /= 2;
-		return false;
+		return give_up(spin);
 	}
 	return true;
 }
@@ -267,7 +275,12 @@ void spin_end(struct spin *spin)
 	if (!spin->max_ns)
 		return;
 	waited = sock_now_ns() - spin->start_ns;
-	if (!worth_spinning(spin, waited))
+	/* Who woke us had waited for the CPU that we were spinning on, which a
+	 * yield gave to nobody: sched_yield(2) does not leave a cgroup or a
+	 * session's autogroup. */
+	if (spin->cpu >= 0 && offer_rung_from() == spin->cpu)
+		budget_ns = 0;
+	else if (!worth_spinning(spin, waited))
 		budget_ns = MIN(budget_ns, spin->max_ns) / 2;
 	else if (budget_ns < spin->max_ns)
 		budget_ns = MIN(spin->max_ns, budget_ns * 2 + 1000);

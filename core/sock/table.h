@@ -226,6 +226,7 @@ static inline unsigned sock_partial(size_t done)
 struct spin {
 	uint64_t start_ns, end_ns, max_ns;
 	unsigned rounds;
+	int cpu; /* where it was given up, or -1 */
 };
 void spin_start(struct spin *spin, uint32_t us);
 bool spin_again(struct spin *spin);

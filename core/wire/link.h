@@ -111,7 +111,8 @@ struct wire_link_seg {
 	 * taken by an exchange before the memory is looked at */
 	struct {
 		_Atomic uint64_t ready;
-		uint8_t pad[56];
+		_Atomic uint32_t cpu; /* + 1: where the last to ring ran */
+		uint8_t pad[52];
 	} side[2];
 };
 WIRE_SIZE(struct wire_link_seg, 192);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link.c - segments of links, flags, the switch, arming and ringing */
 #include <fcntl.h>
+#include <sched.h>
 
 #include "core/wire/offer.h"
 #include "tests/unit/kernel_fault.h"
@@ -274,6 +275,31 @@ TEST(who_is_not_armed_is_not_rung)
 	CHECK(!link_seg_any_rung(r.end[1].seg, 1, UINT64_MAX));
 	CHECK(!link_seg_rung(r.end[1].seg, 1, UINT64_MAX));
 	CHECK(r.end[0].mine->wakeups == 0);
+	link_rig_close(&r);
+}
+
+/* From each CPU that we may use. */
+TEST(who_is_rung_learns_from_where)
+{
+	cpu_set_t all, one;
+	struct link_rig r;
+	int cpu;
+
+	link_rig_open(&r, RING);
+	CHECK(link_seg_rung_from(r.end[0].seg, 1) == -1);
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all))
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		CHECK(!sched_setaffinity(0, sizeof(one), &one));
+		link_arm_rx(&r.end[1], 0);
+		CHECK(link_wake_reader(&r.end[0]) == 0);
+		CHECK(link_seg_rung_from(r.end[0].seg, 1) == cpu);
+		CHECK(link_seg_rung_from(r.end[0].seg, 0) == -1);
+	}
+	CHECK(!sched_setaffinity(0, sizeof(all), &all));
 	link_rig_close(&r);
 }
 
