@@ -38,12 +38,19 @@
 
 /* --- our part --- */
 
+/* Input that comes is an edge to whoever asks for input of any kind, and is
+ * reported with all that is ready then: also if it has been read meanwhile. */
+static bool hears_arrivals(const struct item *it)
+{
+	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI);
+}
+
 /* Is there anything new about an item since it was last reported? */
 static bool is_fresh(const struct item *it, unsigned ready)
 {
 	return it->edge || ready & ~it->seen ||
 	       it->sock->shuts != it->seen_shuts ||
-	       (ready & EPOLLIN && sock_tail(it->sock) != it->seen_tail) ||
+	       (hears_arrivals(it) && sock_tail(it->sock) != it->seen_tail) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
 		it->sock->full != it->seen_full);
 }

@@ -195,7 +195,8 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		max = h->rx_switch - h->rx_kernel;
 	if (unlikely(h->rx_skip))
 		back_rx(s, fd, l);
-	if (unlikely(s->error) && h->rx_mode == HOLD_RX_BACK)
+	/* behind the kernel's bytes, which it gives before it tells an error */
+	if (unlikely(s->error) && h->rx_mode != HOLD_RX_DRAIN)
 		return -atomic_exchange(&s->error, 0);
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
@@ -340,14 +341,20 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 	}
 }
 
-/* recv(2) of nothing waits for something and takes nothing, but an error. */
+/* recv(2) of nothing takes nothing, but an error that is there.  It waits for
+ * something, once: however that ends, it succeeds. */
 static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 {
 	char byte;
 	struct iovec one = { &byte, 1 };
-	ssize_t n =
-		link_recv(s, fd, &one, 1, (flags & ~MSG_WAITALL) | MSG_PEEK);
+	ssize_t n = link_recv(s, fd, &one, 1,
+			      (flags & ~MSG_WAITALL) | MSG_PEEK | MSG_DONTWAIT);
 
+	if (n == -EAGAIN && !(flags & MSG_DONTWAIT) && !sock_nonblock(s)) {
+		sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
+			  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+		return 0;
+	}
 	return n > 0 ? 0 : n;
 }
 

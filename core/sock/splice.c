@@ -179,6 +179,8 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 	if (h->rx_skip) /* await_input() does */
 		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+	if (n < 0 && n != -EAGAIN && n != -EINTR)
+		s->error = (int)-n; /* it is told once, even to who peeks */
 	if (n <= 0)
 		return -EAGAIN; /* the end is for await_input() to find */
 	iov.iov_len = (size_t)n;
