@@ -211,6 +211,17 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	return ev;
 }
 
+/* After the way back: as it was by the ring, so that nothing arrives by this
+ * alone.  An end counted there, as a FIN does here, but not a reset. */
+static uint32_t not_before(struct link *l, uint32_t bytes)
+{
+	uint32_t tail = ring_tail(&l->end.rx);
+
+	if (l->back_tail && (int32_t)(bytes + tail - l->back_tail) < 0)
+		return l->back_tail - tail;
+	return bytes;
+}
+
 /* What the kernel has received, but not more than the peer sent by it, so that
  * it is rx_switch in the end; and whether there is an end. */
 static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
@@ -223,12 +234,17 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 		heard_end(l);
 		over = true;
 	}
-	/* as it was by the ring, so that nothing arrives by this alone */
 	if (h->rx_mode == HOLD_RX_BACK)
-		return (uint32_t)bytes - h->rx_twice;
+		return not_before(l, (uint32_t)bytes - h->rx_twice);
 	if (link_peer_switched(&l->end, &at) && bytes > at)
 		bytes = at;
 	return (uint32_t)bytes + over;
+}
+
+uint32_t link_rx_tail_by_ring(const struct sock *s, const struct link *l)
+{
+	return ring_tail(&l->end.rx) + (uint32_t)s->hold->link.rx_switch +
+	       l->over;
 }
 
 /* Grows with what arrives, whoever asks how often. */
@@ -242,8 +258,7 @@ uint32_t link_rx_tail(struct sock *s, struct link *l)
 	 * position that is read before the readiness */
 	if (unlikely(link_peer_flags(&l->end) & PEER_OVER) && !l->over)
 		link_ask_kernel(s, POLLRDHUP);
-	return ring_tail(&l->end.rx) + (uint32_t)s->hold->link.rx_switch +
-	       l->over;
+	return link_rx_tail_by_ring(s, l);
 }
 
 /* The kernel may have more to say than was asked for. */
@@ -563,6 +578,16 @@ void link_release(struct sock *s)
 		offer_release(&g);
 }
 
+/* Of @kernel bytes to be read there: those that the peer sent after it had come
+ * back. */
+static uint32_t behind_switch(const struct hold_link *h, uint32_t kernel)
+{
+	uint64_t before =
+		h->rx_mode == HOLD_RX_DRAIN ? h->rx_switch - h->rx_kernel : 0;
+
+	return kernel > before ? kernel - (uint32_t)before : 0;
+}
+
 int link_count(struct sock *s, int fd, struct link *l, bool sent)
 {
 	struct hold_link *h = &s->hold->link;
@@ -585,6 +610,7 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	if (!sent && h->rx_mode >= HOLD_RX_DRAIN && h->rx_mode != HOLD_RX_BACK)
 		ring = ring_used(&l->end.rx);
 	if (!sent && ring > 0 && link_peer_back(&l->end, &at))
-		twice = MIN(ring_tail(&l->end.rx) - at, (uint32_t)kernel);
+		twice = MIN(ring_tail(&l->end.rx) - at,
+			    behind_switch(h, (uint32_t)kernel));
 	return kernel - (int)twice + (int)MAX(ring, (ssize_t)0);
 }

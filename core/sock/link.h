@@ -59,6 +59,8 @@ struct link {
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
+	_Atomic uint32_t
+		back_tail; /* at HOLD_RX_BACK, by the ring; 0: unknown */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
@@ -215,6 +217,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,
 	      const uint32_t *tail);
 uint32_t link_rx_tail(struct sock *s, struct link *l);
+/* ... while all comes by the ring */
+uint32_t link_rx_tail_by_ring(const struct sock *s, const struct link *l);
 /* poll(2) of the kernel's connection, without waiting. */
 unsigned link_ask_kernel(struct sock *s, unsigned ask);
 /* What a sleeper asks the kernel about it: POLL* bits. */
