@@ -266,6 +266,9 @@ void link_fork_parent(void);
 void link_fork_child(void);
 
 /* --- link_io.c --- */
+/* A call returns @ret: if that is an error that had come by itself, it was an
+ * edge. */
+void link_told(struct sock *s, ssize_t ret);
 ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
 ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,

@@ -13,8 +13,11 @@ static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 			      size_t len)
 {
 	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
 
-	return err ? -err : k_sendfile(fd, in, off, len);
+	if (n < 0 && n != -EPIPE)
+		link_told(s, n);
+	return n;
 }
 
 /* From the file straight into the ring: what was read is sent, so nothing is

@@ -28,6 +28,15 @@ static uint64_t end_of(int timeout_ms)
 	return timeout_ms ? app_now_ms() + (uint64_t)timeout_ms : UINT64_MAX;
 }
 
+void link_told(struct sock *s, ssize_t ret)
+{
+	if (ret != -ECONNRESET && ret != -EPIPE && ret != -ETIMEDOUT &&
+	    ret != -EHOSTUNREACH && ret != -ENETUNREACH)
+		return;
+	s->errors++;
+	sock_notify(s);
+}
+
 /* --- receiving; with rx_lock --- */
 
 static ssize_t ring_peekv(struct ring *r, struct cursor c)
@@ -326,6 +335,7 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		if (n == -EPROTO)
 			n = link_broken(s, fd);
 		if (n != -EAGAIN && n != -EINTR) {
+			link_told(s, n);
 			if (done && n < 0)
 				s->error = (int)-n; /* for the next call */
 			return done ? (ssize_t)done : n;
@@ -538,6 +548,8 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 				    : sock_wait(s, POLLOUT | sock_partial(done),
 						timeout ? timeout : -1);
 		}
+		if (n < 0 && n != -EAGAIN && n != -EPIPE)
+			link_told(s, n);
 		if (n < 0)
 			return done ? (ssize_t)done : n;
 	}

@@ -330,12 +330,16 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 			 bool wait)
 {
 	int err = 0;
+	ssize_t n;
 
 	if (unlikely(s->error) && pipe_has(p, false) > 0)
 		err = atomic_exchange(&s->error, 0);
-	return err ? -err
-		   : k_splice(p->fd, NULL, s->fd, NULL, len,
-			      p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
+	n = err ? -err
+		: k_splice(p->fd, NULL, s->fd, NULL, len,
+			   p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
+	if (n < 0 && n != -EPIPE)
+		link_told(s, n);
+	return n;
 }
 
 static ssize_t pipe_to_ring(struct sock *s, struct link *l,
