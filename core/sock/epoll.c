@@ -38,11 +38,13 @@
 
 /* --- our part --- */
 
-/* Input that comes is an edge to whoever asks for input of any kind, and is
- * reported with all that is ready then: also if it has been read meanwhile. */
-static bool hears_arrivals(const struct item *it)
+/* Input that comes is an edge to whoever asks for input of any kind, if it is
+ * enough, and is reported with all that is ready then: also if it has been read
+ * meanwhile. */
+static bool hears_arrivals(const struct item *it, unsigned ready)
 {
-	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI);
+	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
+	       (ready & EPOLLIN || it->sock->rcvlowat <= 1);
 }
 
 /* Is there anything new about an item since it was last reported? */
@@ -52,7 +54,8 @@ static bool is_fresh(const struct item *it, unsigned ready)
 	       it->sock->shuts != it->last.shuts ||
 	       (it->sock->errors != it->last.errors &&
 		!(it->seen & EPOLLERR)) ||
-	       (hears_arrivals(it) && sock_tail(it->sock) != it->seen_tail) ||
+	       (hears_arrivals(it, ready) &&
+		sock_tail(it->sock) != it->seen_tail) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
 		it->sock->full != it->last.full);
 }

@@ -99,11 +99,16 @@ bool link_has_news(struct link *l)
 	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
 
-/* To a level nothing, to an edge an arrival: the end comes once. */
-static void heard_end(struct link *l)
+/* To a level nothing, to an edge an arrival: the end comes once.  What one's
+ * own shutdown(2) looks like is none yet. */
+static void heard_end(struct sock *s, struct link *l)
 {
+	uint64_t bytes;
+
 	l->ended = true;
-	l->over = true;
+	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
+			 upgrade_received(s->fd, &bytes)))
+		l->over = true;
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -123,7 +128,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	if (n <= 0)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		heard_end(s->link);
+		heard_end(s, s->link);
 	if (pfd.revents & POLLRDHUP && !s->link->dead)
 		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
@@ -231,7 +236,7 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 	bool over = l->over; /* before the bytes, for its FIN is one of them */
 
 	if (upgrade_received(s->fd, &bytes)) {
-		heard_end(l);
+		heard_end(s, l);
 		over = true;
 	}
 	if (h->rx_mode == HOLD_RX_BACK)
@@ -314,7 +319,7 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		heard_end(l);
+		heard_end(s, l);
 }
 
 /* --- the end --- */
