@@ -399,6 +399,17 @@ int hold_fork_prepare(void)
 }
 
 /* Stale bits must go before the mark that would make them look fresh. */
+/* Only upwards: two processes of the family may fork at once, and the older
+ * count would make the other's child a stranger, and its bit go. */
+static void mark(struct hold *h, uint64_t now)
+{
+	uint64_t was = h->marked;
+
+	while (was < now &&
+	       !atomic_compare_exchange_weak(&h->marked, &was, now))
+		;
+}
+
 void hold_fork_add(struct hold *h)
 {
 	uint64_t now, word;
@@ -420,7 +431,7 @@ void hold_fork_add(struct hold *h)
 	}
 	if (h->owner < HOLD_SLOTS && h->marked < family->slots[h->owner].since)
 		h->owner = NO_OWNER;
-	h->marked = MAX(now, family->slots[next_child].since);
+	mark(h, MAX(now, family->slots[next_child].since));
 	bit_set(h->holders, next_child);
 }
 

@@ -74,10 +74,11 @@ static void flush(struct sock *s, int fd, struct link *l)
 			break;
 		h->tx_from += (uint32_t)n;
 	}
-	if (n >= 0 || (n != -EAGAIN && n != -EINTR))
+	/* -EBADF: it is being closed here, and another process may have it */
+	if (n >= 0 || (n != -EAGAIN && n != -EINTR && n != -EBADF))
 		flushed(s, fd);
 	/* the connection is over; EPIPE comes again by itself */
-	if (n < 0 && n != -EAGAIN && n != -EINTR && n != -EPIPE)
+	if (n < 0 && n != -EAGAIN && n != -EINTR && n != -EBADF && n != -EPIPE)
 		s->error = (int)-n;
 	cancel_back(cancel);
 }
@@ -188,7 +189,7 @@ static void skip(struct sock *s, int fd)
 			h->rx_skip -= (uint32_t)n;
 	}
 	cancel_back(cancel);
-	if (n > 0 || n == -EAGAIN || n == -EINTR)
+	if (n > 0 || n == -EAGAIN || n == -EINTR || n == -EBADF)
 		return;
 	h->rx_skip = 0; /* there is an end instead */
 	if (n < 0)
@@ -266,10 +267,19 @@ static bool is_due_tx(struct sock *s, struct link *l)
 	return back == HOLD_TX_FLUSH || (!back && link_reader_left(&l->end));
 }
 
+/* What calls of the parent's threads keep in a child is not ours, once it was
+ * closed here: its number may be anything. */
+static bool has_let_go(const struct sock *s)
+{
+	return unlikely(s->hold_left);
+}
+
 void back_see(struct sock *s, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
 
+	if (has_let_go(s))
+		return;
 	if (is_due_tx(s, l)) {
 		link_lock_tx(s, l);
 		back_tx(s, s->fd, l);
@@ -286,7 +296,7 @@ void back_see(struct sock *s, struct link *l)
 /* As before a FIN: the kernel sends one, and says nothing of us. */
 static void finish_it(struct sock *s, struct link *l)
 {
-	if (!is_due_tx(s, l) && hold_shared(s->hold))
+	if (has_let_go(s) || (!is_due_tx(s, l) && hold_shared(s->hold)))
 		return;
 	link_lock_tx(s, l);
 	if (back_before_fin(s, s->fd, l))
