@@ -14,7 +14,7 @@
  *	of the kernel's any more that would not look at the ring (k_rx); by this
  *	the peer may switch.  -> DRAIN, when we see that it has: there are
  *	rx_switch - rx_kernel bytes to be had from the kernel.  -> RING.
- *	sending: when the peer is READY and no call of ours is sending by the
+ *	sending: when both ends are READY and no call of ours is sending by the
  *	kernel (k_tx), with tx_lock: switch_at is published, and what follows
  *	goes to the ring.
  *

@@ -336,6 +336,10 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l)
 
 	if (h->tx_ring)
 		return true;
+	/* a thread that sits in the kernel's read(2) would not hear that the
+	 * peer leaves the ring, and what is in there would stay there */
+	if (h->rx_mode == HOLD_RX_KERNEL)
+		return false;
 	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY) || s->k_tx ||
 	    h->tx_back || hold_others(s->hold) ||
 	    link_flags(&l->end) & (WIRE_LINK_FIN | WIRE_LINK_LEFT))
