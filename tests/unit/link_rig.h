@@ -52,7 +52,8 @@ static inline void link_rig_begin(struct link_rig *r, int side, uint32_t pos)
 {
 	struct ring *tx = &r->end[side].tx, *rx = &r->end[!side].rx;
 
-	tx->own->tail = tx->own->seen = tx->own->limit = pos;
+	tx->own->tail = tx->own->limit = pos;
+	tx->own->seen = pos;
 	rx->own->head = pos;
 	*tx->tail = pos;
 	*rx->head = pos;
