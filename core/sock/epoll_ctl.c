@@ -455,6 +455,11 @@ static void note_kernel(struct epoll *ep, int op, int fd,
 			epoll_forget_note(ep, it);
 		return;
 	}
+	/* of a socket that has just been closed, and is not forgotten yet */
+	if (op == EPOLL_CTL_ADD && it && it->kept) {
+		epoll_forget_note(ep, it);
+		it = NULL;
+	}
 	if (!it)
 		it = item_new(ep, fd);
 	if (it) {
