@@ -179,11 +179,17 @@ static void skip(struct sock *s, int fd)
 {
 	struct hold_link *h = &s->hold->link;
 	int cancel = cancel_off();
+	char bin[4096]; /* Unix sockets know no MSG_TRUNC */
 	ssize_t n = 1;
 
 	while (h->rx_skip && n > 0) {
-		n = k_recvfrom(fd, NULL, h->rx_skip, MSG_TRUNC | MSG_DONTWAIT,
-			       NULL, NULL);
+		if (link_is_local(s))
+			n = k_recvfrom(fd, bin,
+				       MIN(sizeof(bin), (size_t)h->rx_skip),
+				       MSG_DONTWAIT, NULL, NULL);
+		else
+			n = k_recvfrom(fd, NULL, h->rx_skip,
+				       MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
 		if (n > 0)
 			h->rx_skip -= (uint32_t)n;
 	}
@@ -297,12 +303,16 @@ void back_at_exit(void)
 
 /* --- leaving --- */
 
-/* Nobody can send it what it has not got: a reset says so. */
-static void lost(int fd)
+/* Nobody can send it what it has not got: a reset says so, or where there is
+ * none, the end. */
+static void lost(const struct sock *s, int fd)
 {
 	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	k_connect(fd, &none, sizeof(none));
+	if (link_is_local(s))
+		k_shutdown(fd, SHUT_RDWR);
+	else
+		k_connect(fd, &none, sizeof(none));
 	log_warn("connection %d: bytes could not be handed over", fd);
 }
 
@@ -333,7 +343,7 @@ static bool is_stranded(struct sock *s, int fd, struct link *l, uint32_t was)
 		return false;
 	if (was & WIRE_LINK_BACK && link_peer_back(&l->end, &at))
 		return (int32_t)(h->rx.head - at) < 0;
-	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) || upgrade_has_fin(fd);
+	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) || upgrade_has_fin(s, fd);
 }
 
 static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
@@ -403,7 +413,7 @@ void back_leave(struct sock *s, int fd, bool stays)
 		all &= leave_rx(s, fd, l, stays);
 		tell_all(s, l);
 		if (!all && !stays)
-			lost(fd);
+			lost(s, fd);
 	}
 	cancel_back(cancel);
 }

@@ -20,6 +20,37 @@
 
 /* --- receiving side --- */
 
+uint64_t link_kernel_left(struct sock *s)
+{
+	struct hold_link *h = &s->hold->link;
+
+	if (link_is_local(s))
+		return local_queued(s->fd);
+	return h->rx_switch - MIN(h->rx_switch, h->rx_kernel);
+}
+
+/* For TCP it is; where nobody counted the switch is now, when all is read. */
+static void drained(struct sock *s)
+{
+	struct hold_link *h = &s->hold->link;
+
+	if (link_is_local(s))
+		h->rx_switch = h->rx_kernel;
+	h->rx_mode = HOLD_RX_RING;
+}
+
+/* Counted where the kernel does not: before the link these were not. */
+void link_read_late(struct sock *s, size_t n)
+{
+	struct link *l = s->link;
+
+	if (!link_is_local(s))
+		return;
+	link_lock_rx(s, l);
+	s->hold->link.rx_kernel += n;
+	link_unlock_rx(s, l);
+}
+
 void link_see_switch(struct sock *s, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
@@ -29,8 +60,8 @@ void link_see_switch(struct sock *s, struct link *l)
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
 	}
-	if (h->rx_mode == HOLD_RX_DRAIN && h->rx_kernel >= h->rx_switch)
-		h->rx_mode = HOLD_RX_RING;
+	if (h->rx_mode == HOLD_RX_DRAIN && !link_kernel_left(s))
+		drained(s);
 }
 
 /* Does all that comes from now on come by the ring? */
@@ -116,7 +147,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	/* a reset sets the error first, and then the hang-up, with the socket's
 	 * lock: which is waited for here */
 	if (n > 0 && (pfd.revents & (POLLERR | POLLHUP)) == POLLERR) {
-		upgrade_has_fin(s->fd);
+		upgrade_has_fin(s, s->fd);
 		n = k_ppoll(&pfd, 1, &zero, NULL);
 	}
 	cancel_back(cancel);
@@ -124,7 +155,8 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
 		heard_end(s->link);
-	if (pfd.revents & POLLRDHUP && !s->link->dead)
+	if (pfd.revents & (link_is_local(s) ? POLLRDHUP | POLLHUP : POLLRDHUP) &&
+	    !s->link->dead)
 		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
 }
@@ -135,7 +167,9 @@ static uint32_t lowat(const struct sock *s, struct link *l)
 {
 	uint32_t low = (uint32_t)s->rcvlowat;
 
-	if (likely(low <= 1) || link_peer_flags(&l->end) & WIRE_LINK_BACK)
+	/* of a Unix socket poll(2) does not ask for it */
+	if (likely(low <= 1) || link_is_local(s) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
 		return 1;
 	return MIN(low, l->end.rx.size);
 }
@@ -219,6 +253,8 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 	uint64_t bytes, at;
 	bool over = l->over; /* before the bytes, for its FIN is one of them */
 
+	if (link_is_local(s))
+		return local_so_far(s, l);
 	if (upgrade_received(s->fd, &bytes)) {
 		heard_end(l);
 		over = true;
@@ -323,13 +359,15 @@ void link_is_dead(struct sock *s, struct link *l)
  */
 bool link_see_death(struct sock *s, struct link *l)
 {
+	if (link_is_local(s))
+		return local_see_death(s, l);
 	/* who has left the link says it in the kernel alone */
 	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN ||
 		   link_reader_left(&l->end)))
 		return false;
 	/* the kernel's word before the flag: they were given in the other
 	 * order */
-	if (!upgrade_has_fin(s->fd) ||
+	if (!upgrade_has_fin(s, s->fd) ||
 	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
 	    link_reader_left(&l->end))
 		return l->dead;
@@ -349,6 +387,8 @@ static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 	struct hold_link *h = &s->hold->link;
 	int queued;
 
+	if (link_is_local(s))
+		return true; /* that is always told */
 	l->resets =
 		h->rx_mode != HOLD_RX_KERNEL && h->rx_mode != HOLD_RX_BACK &&
 		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
@@ -369,6 +409,8 @@ void link_no_reset(struct sock *s, int fd, struct link *l)
 	struct linger lg = { .l_onoff = s->linger >= 0,
 			     .l_linger = s->linger >= 0 ? s->linger : 0 };
 
+	if (link_is_local(s))
+		return;
 	l->resets = false;
 	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 }
@@ -412,6 +454,8 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
 
+	if (how != SHUT_WR && link_is_local(s))
+		local_stops_reading(l);
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
@@ -464,7 +508,10 @@ static void link_over(struct sock *s, int fd, struct link *l)
 		finish_sending(s, fd, l); /* as shut_sending() */
 	link_ring(l, link_wake_writer(&l->end));
 	back_before_close(s, fd, l); /* after the fence in there */
-	if (s->linger == 0 || has_unread(s, l)) {
+	if (link_is_local(s)) {
+		if (has_unread(s, l))
+			link_set_flags(&l->end, WIRE_LINK_RESET);
+	} else if (s->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {
@@ -584,6 +631,9 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	 * would have acknowledged it */
 	if (!sent && h->rx_mode >= HOLD_RX_DRAIN && h->rx_mode != HOLD_RX_BACK)
 		ring = ring_used(&l->end.rx);
+	/* ... but of a Unix socket that is the sender's until it is read */
+	if (sent && link_is_local(s) && h->tx_ring)
+		ring = ring_unread(&l->end.tx);
 	if (!sent && ring > 0 && link_peer_back(&l->end, &at))
 		twice = MIN(ring_tail(&l->end.rx) - at, (uint32_t)kernel);
 	return kernel - (int)twice + (int)MAX(ring, (ssize_t)0);
