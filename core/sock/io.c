@@ -126,7 +126,7 @@ ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		return k_recvfrom(fd, buf, len, flags, addr, alen);
 	if (!RX_BY_KERNEL(s, fd, &ret,
 			  k_recvfrom(fd, buf, len, flags, addr, alen))) {
-		if (link_is_local(s) && buf)
+		if (link_is_local(s))
 			flags &= ~MSG_TRUNC; /* which TCP alone knows */
 		ret = stream_recv(s, fd, &iov, 1, flags);
 		/* a stream has no sender's address */

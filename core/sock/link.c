@@ -242,6 +242,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		return link_ready(s, l, want);
 	if (unlikely(s->error))
 		ev |= POLLERR;
+	if (link_is_local(s) && ev & POLLOUT)
+		ev |= POLLWRBAND; /* as the kernel says of those */
 	return ev;
 }
 
