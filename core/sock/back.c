@@ -396,17 +396,37 @@ static bool is_back(struct sock *s)
 	       !h->rx_skip;
 }
 
-void back_leave(struct sock *s, int fd, bool stays)
+/* Its link, or none and never one. */
+static struct link *last_link(struct sock *s)
 {
-	int cancel = cancel_off();
 	struct link *l;
-	bool all;
 
 	upgrade_lock();
 	l = s->link;
 	if (!l)
 		never_link(s);
 	upgrade_unlock();
+	return l;
+}
+
+void back_leave_sending(struct sock *s, int fd)
+{
+	int cancel = cancel_off();
+	struct link *l = last_link(s);
+
+	if (l && s->hold->link.tx_back != HOLD_TX_BACK) {
+		leave_tx(s, fd, l);
+		tell_all(s, l);
+	}
+	cancel_back(cancel);
+}
+
+void back_leave(struct sock *s, int fd, bool stays)
+{
+	int cancel = cancel_off();
+	struct link *l = last_link(s);
+	bool all;
+
 	if (l && !is_back(s)) {
 		stays |= hold_shared(s->hold);
 		all = leave_tx(s, fd, l);

@@ -262,9 +262,10 @@ ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
 			sock_put(s);
 		return k_sendmsg(fd, msg, flags);
 	}
-	if (unlikely(flags & MSG_OOB) ||
-	    (link_is_local(s) && unlikely(msg->msg_controllen)))
+	if (unlikely(flags & MSG_OOB))
 		stay_for_good(s, fd);
+	else if (link_is_local(s) && unlikely(msg->msg_controllen))
+		stay_sending(s, fd);
 	if (TX_BY_KERNEL(s, fd, &ret, k_sendmsg(fd, msg, flags)))
 		;
 	else if (link_is_local(s) &&

@@ -164,6 +164,8 @@ static inline bool back_is_due(struct link *l)
 /* Somebody who knows of no link is to have @fd, which is @s, and perhaps
  * nobody else (@stays: this process goes on with it). */
 void back_leave(struct sock *s, int fd, bool stays);
+/* What this process sends is to go by the kernel; what it reads need not. */
+void back_leave_sending(struct sock *s, int fd);
 /* The peer may still have to take back what we did not read: give it a moment,
  * until @end_ns. */
 void back_await(struct sock *s, uint64_t end_ns);
@@ -182,6 +184,8 @@ void stay_over(struct sock *s);
 /* The program wants what only the kernel can do, as urgent data: no link, and
  * the way back from one. */
 void stay_for_good(struct sock *s, int fd);
+/* The same, of what is sent alone. */
+void stay_sending(struct sock *s, int fd);
 
 static inline bool link_work_due(struct sock *s)
 {

@@ -30,8 +30,8 @@
  * asks who its peer is, once, when some client of that listener has offered.
  *
  * Descriptors and credentials travel with bytes, which a ring can't carry:
- * before they are sent, and where they are asked for, the connection goes back
- * to the kernel, or does not leave it.
+ * before they are sent that direction goes back to the kernel, and where they are
+ * asked for the connection does, or they do not leave it.
  */
 
 #ifndef SO_PASSPIDFD

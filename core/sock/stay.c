@@ -100,11 +100,24 @@ void stay_over(struct sock *s)
 }
 
 /* A link that comes at this moment takes the note back. */
+static void note_kind(struct sock *s, int fd)
+{
+	if (!s->link && s->upgrade != UPGRADE_NEVER)
+		stay(s, fd, WIRE_WHY_KIND);
+}
+
 void stay_for_good(struct sock *s, int fd)
 {
 	if (s->kind != SOCK_LINK)
 		return;
-	if (!s->link && s->upgrade != UPGRADE_NEVER)
-		stay(s, fd, WIRE_WHY_KIND);
+	note_kind(s, fd);
 	back_leave(s, fd, true);
+}
+
+void stay_sending(struct sock *s, int fd)
+{
+	if (s->kind != SOCK_LINK)
+		return;
+	note_kind(s, fd);
+	back_leave_sending(s, fd);
 }
