@@ -284,6 +284,19 @@ TOPIC(read_half)
 	say_error("near", near_fd);
 }
 
+/* EPIPE, or ECONNRESET if it had begun to wait */
+TOPIC(writer_woken)
+{
+	far_open();
+	TRY(far_do(act_fill, 0, 0) > 0);
+	far_go(act_push, 20000000, 1);
+	poll(NULL, 0, 20);
+	TRY(close(near_fd));
+	say("woken %d", far_end() == -1 &&
+				(errno == EPIPE || errno == ECONNRESET));
+	TRY(far_do(act_text, (long)"x", 0));
+}
+
 /* SIOCOUTQ counts memory, not bytes: but is there anything? */
 TOPIC(queued)
 {
