@@ -3,9 +3,10 @@
  * diag.c - asking the kernel whose a socket is
  *
  * DOC: Socket diagnostics by addresses and ports, or of a Unix socket by its
- * inode, one socket a question. The kernel answers while we send (inet_diag has no queue for this), so the reply
- * is read at once and nothing is waited for. A question for an IPv4 address
- * finds IPv6 sockets with mapped addresses too; the answer then is AF_INET6.
+ * inode, one socket a question. The kernel answers while we send (inet_diag has
+ * no queue for this), so the reply is read at once and nothing is waited for. A
+ * question for an IPv4 address finds IPv6 sockets with mapped addresses too;
+ * the answer then is AF_INET6.
  *
  * We ask in our own network namespace. A client elsewhere lends a socket that
  * it made there; one is kept for a namespace and a user, the newest, while a

@@ -18,8 +18,9 @@
  *
  * Unix sockets have no addresses. The kernel tells of each which inode its peer
  * has, once that was accepted: two that name each other are the two ends. Their
- * offers wait by their own inode, and count by the name of the listener as well,
- * as a hint to accepted ones, for which it is worth asking who their peer is.
+ * offers wait by their own inode, and count by the name of the listener as
+ * well, as a hint to accepted ones, for which it is worth asking who their peer
+ * is.
  */
 #include "daemon/offer.h"
 
@@ -202,8 +203,8 @@ static bool is_same(const struct offer *a, const struct offer *b)
 /* Every network has these for itself, or it talks to itself. */
 static bool is_inner(const struct claim *c)
 {
-	return c->lcl.is_unix || addr_is_loopback(&c->lcl) || addr_is_link_local(&c->lcl) ||
-	       addr_same_ip(&c->lcl, &c->rmt);
+	return c->lcl.is_unix || addr_is_loopback(&c->lcl) ||
+	       addr_is_link_local(&c->lcl) || addr_same_ip(&c->lcl, &c->rmt);
 }
 
 static bool may_meet(const struct offer *a, const struct offer *b)

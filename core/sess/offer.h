@@ -4,8 +4,8 @@
  *
  * DOC: This is the client's half of core/wire/offer.h.  It knows connections
  * by their addresses (those of Unix sockets by inode, and by a number made of
- * their listener's name) and links by where they lie; what becomes of the socket
- * is core/sock's, which sets offer_hooks once.  All that is received is
+ * their listener's name) and links by where they lie; what becomes of the
+ * socket is core/sock's, which sets offer_hooks once.  All that is received is
  * handled by whichever thread looks next (offer_poll()); nothing here waits
  * for the daemon, and a link does not need it any more.
  *

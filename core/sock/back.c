@@ -126,6 +126,12 @@ static bool fits(int fd, uint32_t n)
 	       n <= (uint32_t)(room - queued) / 2;
 }
 
+/* Must it all come back, since the peer may read no more of the ring? */
+static bool all_or_nothing(const struct sock *s, uint32_t n)
+{
+	return link_is_local(s) && n == s->hold->link.tx.tail;
+}
+
 /* Of our own accord: take back what the peer has not read.  If there is no room
  * for that, or we can't send any more, it reads it in the ring. */
 static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
@@ -133,7 +139,10 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint32_t n = unread(s, fd, l), at;
 
-	if (link_flags(&l->end) & WIRE_LINK_FIN || !fits(fd, n))
+	/* of a Unix socket the kernel takes nothing for who reads no more */
+	if (link_flags(&l->end) & WIRE_LINK_FIN ||
+	    (link_is_local(s) && link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
+	    (!fits(fd, n) && !all_or_nothing(s, n)))
 		n = 0;
 	at = h->tx.tail - n;
 	if (link_stop_tx(&l->end, at))
@@ -227,7 +236,8 @@ void back_rx(struct sock *s, int fd, struct link *l)
 		if (!link_peer_back(&l->end, &at))
 			return;
 		link_see_switch(s, l);
-		if (h->rx_mode == HOLD_RX_DRAIN ||
+		if (h->rx_mode == HOLD_RX_BACK ||
+		    h->rx_mode == HOLD_RX_DRAIN ||
 		    (h->rx_mode == HOLD_RX_RING && ring_used(&l->end.rx)))
 			return;
 		if (h->rx_mode == HOLD_RX_RING)
@@ -343,7 +353,8 @@ static bool is_stranded(struct sock *s, int fd, struct link *l, uint32_t was)
 		return false;
 	if (was & WIRE_LINK_BACK && link_peer_back(&l->end, &at))
 		return (int32_t)(h->rx.head - at) < 0;
-	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) || upgrade_has_fin(s, fd);
+	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) ||
+	       upgrade_has_fin(s, fd);
 }
 
 static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)

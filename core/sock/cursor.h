@@ -23,7 +23,7 @@ struct beside {
 struct cursor {
 	const struct iovec *iov;
 	int n;
-	size_t skip; /* bytes of iov[0] that are done */
+	size_t skip;	       /* bytes of iov[0] that are done */
 	struct beside *beside; /* or NULL */
 };
 

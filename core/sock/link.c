@@ -29,12 +29,19 @@ uint64_t link_kernel_left(struct sock *s)
 	return h->rx_switch - MIN(h->rx_switch, h->rx_kernel);
 }
 
-/* For TCP it is; where nobody counted the switch is now, when all is read. */
-static void drained(struct sock *s)
+static void see_drained(struct sock *s, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
+	bool drained = !link_kernel_left(s);
 
-	if (link_is_local(s))
+	/* after the look at what is left: see there */
+	if (link_is_local(s) && local_skips_ring(l)) {
+		h->rx_mode = HOLD_RX_BACK;
+		return;
+	}
+	if (!drained)
+		return;
+	if (link_is_local(s)) /* nobody counted: it is when all is read */
 		h->rx_switch = h->rx_kernel;
 	h->rx_mode = HOLD_RX_RING;
 }
@@ -60,8 +67,8 @@ void link_see_switch(struct sock *s, struct link *l)
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
 	}
-	if (h->rx_mode == HOLD_RX_DRAIN && !link_kernel_left(s))
-		drained(s);
+	if (h->rx_mode == HOLD_RX_DRAIN)
+		see_drained(s, l);
 }
 
 /* Does all that comes from now on come by the ring? */
@@ -155,7 +162,8 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
 		heard_end(s->link);
-	if (pfd.revents & (link_is_local(s) ? POLLRDHUP | POLLHUP : POLLRDHUP) &&
+	if (pfd.revents &
+		    (link_is_local(s) ? POLLRDHUP | POLLHUP : POLLRDHUP) &&
 	    !s->link->dead)
 		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;

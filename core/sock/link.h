@@ -110,6 +110,8 @@ bool local_has_end(int fd);
 /* as link.c's from_kernel_so_far() and link_see_death() */
 uint32_t local_so_far(struct sock *s, struct link *l);
 bool local_see_death(struct sock *s, struct link *l);
+/* DRAIN: the kernel has all that was in the ring. */
+bool local_skips_ring(struct link *l);
 /* shutdown(2) for reading */
 void local_stops_reading(struct link *l);
 /* recvfrom(2) has read @ret bytes: from whom?  Returns what it returns. */

@@ -257,10 +257,9 @@ static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
 
 	link_see_switch(s, l);
 	if ((size_t)n >= want || (c->beside && c->beside->got) ||
-	    (flags & MSG_PEEK
-		     ? h->rx_mode != HOLD_RX_DRAIN ||
-			       (uint64_t)n < link_kernel_left(s)
-		     : h->rx_mode != HOLD_RX_RING))
+	    (flags & MSG_PEEK ? h->rx_mode != HOLD_RX_DRAIN ||
+					(uint64_t)n < link_kernel_left(s)
+			      : h->rx_mode != HOLD_RX_RING))
 		return n;
 	cursor_advance(&rest, (size_t)n);
 	more = ring_get(&l->end.rx, &rest, want - (size_t)n, flags);

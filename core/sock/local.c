@@ -30,8 +30,8 @@
  * asks who its peer is, once, when some client of that listener has offered.
  *
  * Descriptors and credentials travel with bytes, which a ring can't carry:
- * before they are sent that direction goes back to the kernel, and where they are
- * asked for the connection does, or they do not leave it.
+ * before they are sent that direction goes back to the kernel, and where they
+ * are asked for the connection does, or they do not leave it.
  */
 
 #ifndef SO_PASSPIDFD
@@ -52,7 +52,8 @@ bool local_is_stream(int fd)
 	       val == SOCK_STREAM;
 }
 
-/* Does the program want to hear, beside bytes, of what only the kernel knows? */
+/* Does the program want to hear, beside bytes, of what only the kernel knows?
+ */
 bool local_is_kernels(int name, int val)
 {
 	switch (name) {
@@ -90,8 +91,8 @@ static bool may_link(int fd)
 uint16_t local_name(const struct sockaddr *sa, socklen_t len)
 {
 	const struct sockaddr_un *un = (const void *)sa;
-	size_t i, n = len - MIN((size_t)len, offsetof(struct sockaddr_un,
-						      sun_path));
+	size_t i, n = len -
+		      MIN((size_t)len, offsetof(struct sockaddr_un, sun_path));
 	uint32_t hash = 0x811c9dc5;
 
 	if (n && un->sun_path[0]) /* else abstract: all of it */
@@ -197,7 +198,8 @@ static void look_for_listener(struct sock *s, int fd)
 	socklen_t len = sizeof(ss);
 
 	s->named = true;
-	if (!k_getpeername(fd, (struct sockaddr *)&ss, &len) && len <= sizeof(ss))
+	if (!k_getpeername(fd, (struct sockaddr *)&ss, &len) &&
+	    len <= sizeof(ss))
 		s->rmt_port = local_name((struct sockaddr *)&ss, len);
 }
 
@@ -305,6 +307,20 @@ uint32_t local_so_far(struct sock *s, struct link *l)
 	bytes = (uint32_t)h->rx_kernel + local_queued(s->fd) - h->rx_skip;
 	link_unlock_rx(s, l);
 	return bytes + l->over;
+}
+
+/*
+ * A peer that goes back before the kernel's queue was seen empty sends all that
+ * is in the ring again, for nobody has read of it (at 0), behind what is there:
+ * where the one ends and the other begins nobody can tell.  So none of it is to
+ * be read from the ring.  It says so before it sends: whoever has read such
+ * bytes finds that here.
+ */
+bool local_skips_ring(struct link *l)
+{
+	uint32_t at;
+
+	return link_peer_back(&l->end, &at) && !at;
 }
 
 /*

@@ -310,8 +310,7 @@ static struct sock *inherited(int fd)
 	domain = sock_tcp_domain(fd);
 	if (domain < 0 && local_listens(fd, &choice))
 		return sock_get(fd);
-	if (domain < 0 ||
-	    k_getsockname(fd, (struct sockaddr *)&ss, &len))
+	if (domain < 0 || k_getsockname(fd, (struct sockaddr *)&ss, &len))
 		return NULL;
 	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
 		    &choice);

@@ -91,8 +91,9 @@ static struct sock *candidate(int fd, int domain, uint16_t rmt_port,
 }
 
 /* An accepted connection: the client's offer will show in the page, at a slot
- * that both know (local.c for what has no ports).  It makes one only while the port is announced, which it is as long as a connection
- * from there is open: many a server closes its listener after one. */
+ * that both know (local.c for what has no ports).  It makes one only while the
+ * port is announced, which it is as long as a connection from there is open:
+ * many a server closes its listener after one. */
 static void accepted(struct sock *port, int fd, const struct sockaddr *sa)
 {
 	bool local = port->domain == AF_UNIX;

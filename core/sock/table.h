@@ -103,7 +103,7 @@ struct sock {
 	bool client, sent_last;
 	bool named; /* Unix: the kernel was asked who is at the other end */
 	_Atomic uint16_t slot; /* accepted: where the client's offer shows */
-	bool unheard; /* nobody was there when it was worth an offer */
+	bool unheard;	       /* nobody was there when it was worth an offer */
 	_Atomic uint64_t noted; /* the cookie by which stay.c noted it; 0 */
 	_Atomic bool hold_left; /* this process let go */
 	bool hold_shared;	/* ... and others hold it */

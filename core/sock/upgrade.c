@@ -78,8 +78,7 @@ static bool is_worth(const struct sock *s)
 bool upgrade_due_offer(struct sock *s)
 {
 	if (!s->client && likely(offer_able()))
-		return (!s->unheard && is_worth(s)) ||
-		       offer_waiting(s->slot);
+		return (!s->unheard && is_worth(s)) || offer_waiting(s->slot);
 	return is_worth(s);
 }
 

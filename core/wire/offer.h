@@ -15,9 +15,10 @@
  *	DONE (link)			->	frees it when both have said so
  *					<-	PEER_GONE
  *
- * A Unix socket has no address of its own: it goes by its inode, in lcl, and the
- * kernel tells the daemon that of its peer.  What its listener is bound to is
- * hashed into a number, which is announced, and waited by, as if it were a port.
+ * A Unix socket has no address of its own: it goes by its inode, in lcl, and
+ *the kernel tells the daemon that of its peer.  What its listener is bound to
+ *is hashed into a number, which is announced, and waited by, as if it were a
+ *port.
  *
  * A bell is an eventfd of a client that its peers write to wake it; it has a
  * number from 0 that is the client's choice.  A descriptor travels once: to

@@ -292,8 +292,8 @@ TOPIC(writer_woken)
 	far_go(act_push, 20000000, 1);
 	poll(NULL, 0, 20);
 	TRY(close(near_fd));
-	say("woken %d", far_end() == -1 &&
-				(errno == EPIPE || errno == ECONNRESET));
+	say("woken %d",
+	    far_end() == -1 && (errno == EPIPE || errno == ECONNRESET));
 	TRY(far_do(act_text, (long)"x", 0));
 }
 

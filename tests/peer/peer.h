@@ -16,9 +16,9 @@
  * What the kernel does by and by (the arrival of data, of a FIN) is waited for
  * with until_*(), which end the program when their time is up; never by sleep.
  *
- * Modes: v4 v6 dual unix; cold warm (a warm connection has exchanged enough to have
- * left the kernel); child thread plain (the actor, plain is a child without the
- * library); client server (what we are).
+ * Modes: v4 v6 dual unix; cold warm (a warm connection has exchanged enough to
+ * have left the kernel); child thread plain (the actor, plain is a child
+ * without the library); client server (what we are).
  */
 #ifndef TESTS_PEER_H
 #define TESTS_PEER_H

@@ -61,8 +61,8 @@ socklen_t addr_loop(struct sockaddr_storage *addr, int family, int port)
 
 	if (family == AF_UNIX) /* abstract, five digits: unix(7) */
 		return port ? len + 1 +
-				      (socklen_t)sprintf(un->sun_path + 1,
-							 "%05x", port)
+				       (socklen_t)sprintf(un->sun_path + 1,
+							  "%05x", port)
 			    : len;
 	if (family == AF_INET) {
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
