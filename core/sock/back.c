@@ -132,6 +132,16 @@ static bool all_or_nothing(const struct sock *s, uint32_t n)
 	return link_is_local(s) && n == s->hold->link.tx.tail;
 }
 
+/* Who has shut down a Unix socket for reading reads what is in the ring, but the
+ * kernel takes nothing for it.  (Who has left and then closed has handed it
+ * on.) */
+static bool is_refused(const struct sock *s, struct link *l)
+{
+	return link_is_local(s) &&
+	       link_peer_flags(&l->end) & WIRE_LINK_CLOSED &&
+	       !link_reader_left(&l->end);
+}
+
 /* Of our own accord: take back what the peer has not read.  If there is no room
  * for that, or we can't send any more, it reads it in the ring. */
 static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
@@ -139,9 +149,7 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint32_t n = unread(s, fd, l), at;
 
-	/* of a Unix socket the kernel takes nothing for who reads no more */
-	if (link_flags(&l->end) & WIRE_LINK_FIN ||
-	    (link_is_local(s) && link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
+	if (link_flags(&l->end) & WIRE_LINK_FIN || is_refused(s, l) ||
 	    (!fits(fd, n) && !all_or_nothing(s, n)))
 		n = 0;
 	at = h->tx.tail - n;

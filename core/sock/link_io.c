@@ -232,7 +232,8 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
-	if (n == 0 && link_is_local(s) && h->rx_mode != HOLD_RX_DRAIN)
+	if (n == 0 && link_is_local(s) &&
+	    (h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK))
 		return end_of_dead(s, l);
 	if (n > 0 || n == -EAGAIN || n == -EINTR ||
 	    h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK)
