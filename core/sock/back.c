@@ -108,6 +108,10 @@ bool back_tx(struct sock *s, int fd, struct link *l)
 
 	if (!h->tx_back && link_reader_left(&l->end)) {
 		at = h->tx.tail - unread(s, fd, l);
+		/* it left after our FIN, and knew: it reads the ring if it
+		 * can, which local_skips_ring() must not keep it from */
+		if (s->hold->flags & HOLD_WR_SHUT)
+			at = h->tx.tail;
 		link_stop_tx(&l->end, at);
 		stop_tx(h, at);
 	}
@@ -132,8 +136,8 @@ static bool all_or_nothing(const struct sock *s, uint32_t n)
 	return link_is_local(s) && n == s->hold->link.tx.tail;
 }
 
-/* Who has shut down a Unix socket for reading reads what is in the ring, but the
- * kernel takes nothing for it.  (Who has left and then closed has handed it
+/* Who has shut down a Unix socket for reading reads what is in the ring, but
+ * the kernel takes nothing for it.  (Who has left and then closed has handed it
  * on.) */
 static bool is_refused(const struct sock *s, struct link *l)
 {
@@ -244,8 +248,7 @@ void back_rx(struct sock *s, int fd, struct link *l)
 		if (!link_peer_back(&l->end, &at))
 			return;
 		link_see_switch(s, l);
-		if (h->rx_mode == HOLD_RX_BACK ||
-		    h->rx_mode == HOLD_RX_DRAIN ||
+		if (h->rx_mode == HOLD_RX_BACK || h->rx_mode == HOLD_RX_DRAIN ||
 		    (h->rx_mode == HOLD_RX_RING && ring_used(&l->end.rx)))
 			return;
 		if (h->rx_mode == HOLD_RX_RING)

@@ -442,6 +442,8 @@ static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
 	}
 	err = k_shutdown(fd, how);
+	if (link_is_local(s))
+		atomic_fetch_or(&s->hold->flags, HOLD_WR_SHUT);
 	if (err)
 		link_no_reset(s, fd, l);
 	else if (!link_end_is_told(s, fd, l))

@@ -91,8 +91,7 @@ static int listen_unix(int *port)
 	unsigned name;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 ||
-	    bind(fd, (struct sockaddr *)&un, sizeof(un.sun_family)) ||
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un.sun_family)) ||
 	    listen(fd, 128) || getsockname(fd, (struct sockaddr *)&un, &len) ||
 	    sscanf(un.sun_path + 1, "%5x", &name) != 1)
 		die(NULL, "listen: %s", strerror(errno));
