@@ -12,6 +12,13 @@
 #include "core/sess/app.h"
 #include "core/sock/sock.h"
 
+/*
+ * DOC: What a call has to know of a link and can't do to it: how far each
+ * direction is, what is ready, what to wait for, and what the kernel says of
+ * the end.  It is long since these look at the same few words, and one that
+ * changed without the others would be a lost wake-up.
+ */
+
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
 #define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)

@@ -41,6 +41,8 @@
 #define SO_INQ 84
 #endif
 
+#define WAITS_MAX 64 /* sends */
+
 /* --- which sockets --- */
 
 bool local_is_stream(int fd)
@@ -236,6 +238,14 @@ int local_identify(struct sock *s, int fd, struct offer *o)
 
 /* --- connecting and listening --- */
 
+/* Nobody attaches to VPP for the sake of a Unix socket. */
+static bool upgrades(const struct conf_choice *choice)
+{
+	return choice->use == CONF_AUTO &&
+	       (!conf_get()->vpp_socket[0] || offer_able()) &&
+	       sock_upgrades(choice);
+}
+
 int local_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
@@ -244,7 +254,7 @@ int local_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (err || conf_get()->disabled || !sock_seems_local(fd))
 		return err;
 	conf_choose(conf_get(), CONF_UNIX_CLIENT, sa, NULL, &choice);
-	if (sock_upgrades(&choice))
+	if (upgrades(&choice))
 		link_connected(fd, sa, len, &choice);
 	return 0;
 }
@@ -259,7 +269,7 @@ bool local_listens(int fd, struct conf_choice *choice)
 		return false;
 	conf_choose(conf_get(), CONF_UNIX_SERVER, (struct sockaddr *)&ss, NULL,
 		    choice);
-	if (!sock_upgrades(choice))
+	if (!upgrades(choice))
 		return false;
 	port_listens(fd, AF_UNIX, (struct sockaddr *)&ss, len, choice);
 	return true;
@@ -272,6 +282,21 @@ uint32_t local_queued(int fd)
 	int n;
 
 	return k_ioctl(fd, SIOCINQ, &n) || n < 0 ? 0 : (uint32_t)n;
+}
+
+/*
+ * Who leaves while the peer has all that came by the kernel can't leave it in
+ * doubt about what is in the ring: see local_skips_ring().  Of one that sends
+ * without a pause that may never be so.
+ */
+bool local_lies_there(struct link *l, int fd)
+{
+	int n;
+
+	if (l->waits >= WAITS_MAX || k_ioctl(fd, SIOCOUTQ, &n) || !n)
+		return false;
+	l->waits++;
+	return true;
 }
 
 static unsigned end_of(int fd)
