@@ -105,9 +105,8 @@ linked_name() {
 
 @test "socat: a symbolic link to the socket" {
   need socat
-  local may_stay="a forked child shares it"
   blob 8 "$BATS_TEST_TMPDIR/in" > /dev/null
-  each_pair linked_name
+  may_stay="a forked child shares it" each_pair linked_name
 }
 
 # descriptors by SCM_RIGHTS among bytes, both ways
