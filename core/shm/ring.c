@@ -325,18 +325,30 @@ ssize_t ring_view(const struct ring *r, struct iovec view[2], int *n)
 
 /* --- producer --- */
 
-/* Bytes not taken yet, by a fresh look, which is remembered. */
-static ssize_t look_at_head(struct ring *r)
+/* What we have published: also for who has not got the lock. */
+static uint32_t published(const struct ring *r)
 {
+	/* relaxed: our own word; behind an acquired head it is not older than
+	 * what the consumer took, which it saw there */
+	return (uint32_t)atomic_load_explicit(r->tail, memory_order_relaxed);
+}
+
+static uint32_t seen(const struct ring *r)
+{
+	/* relaxed: head only grows, an old one is as true */
+	return atomic_load_explicit(&r->own->seen, memory_order_relaxed);
+}
+
+/* Bytes not taken yet, by a fresh look. */
+static ssize_t look_at_head(const struct ring *r, uint32_t *head)
+{
+	uint32_t used;
+
 	/* acquire: pairs with the release in publish_head(); what is
 	 * overwritten has been read */
-	uint32_t head = atomic_load_explicit(r->head, memory_order_acquire);
-	uint32_t used = r->own->tail - head;
-
-	if (unlikely(used > r->size))
-		return -EPROTO;
-	r->own->seen = head;
-	return (ssize_t)used;
+	*head = atomic_load_explicit(r->head, memory_order_acquire);
+	used = published(r) - *head;
+	return unlikely(used > r->size) ? -EPROTO : (ssize_t)used;
 }
 
 /* The next byte would lie @from home; @n may be put before the next look. */
@@ -359,18 +371,20 @@ static void touch(struct ring *r, uint32_t from, uint32_t n)
 static ssize_t make_room(struct ring *r, size_t want)
 {
 	struct ring_own *own = r->own;
-	uint32_t room, from, step;
+	uint32_t room, from, step, head;
 	ssize_t used;
 
 	if (likely(want <= own->limit - own->tail))
 		return (ssize_t)want;
 	/* the consumer can't be ahead: what was empty is empty */
-	if (own->seen == own->tail) {
+	if (seen(r) == own->tail) {
 		used = 0;
 	} else {
-		used = look_at_head(r);
+		used = look_at_head(r, &head);
 		if (unlikely(used < 0))
 			return used;
+		/* relaxed: as in seen() */
+		atomic_store_explicit(&own->seen, head, memory_order_relaxed);
 	}
 	if (!used)
 		own->base = r->home - own->tail;
@@ -387,9 +401,11 @@ static ssize_t make_room(struct ring *r, size_t want)
  * ring_room() - bytes that could be put now
  * @r:	the ring
  *
+ * Like ring_unread() it may be asked without the producer's lock.
+ *
  * Return: how many, or -EPROTO.
  */
-ssize_t ring_room(struct ring *r)
+ssize_t ring_room(const struct ring *r)
 {
 	ssize_t used = ring_unread(r);
 
@@ -402,9 +418,11 @@ ssize_t ring_room(struct ring *r)
  *
  * Return: how many, or -EPROTO.
  */
-ssize_t ring_unread(struct ring *r)
+ssize_t ring_unread(const struct ring *r)
 {
-	return r->own->seen == r->own->tail ? 0 : look_at_head(r);
+	uint32_t head;
+
+	return seen(r) == published(r) ? 0 : look_at_head(r, &head);
 }
 
 /**

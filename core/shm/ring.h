@@ -23,14 +23,15 @@
 #include "core/base/base.h"
 #include "core/wire/link.h"
 
-/* Plain words: guarded by the end's lock of this direction.  All zero is how
- * a link begins. */
+/* Plain words: guarded by the end's lock of this direction.  The others are
+ * looked at without it, to see whether one could write.  All zero is how a link
+ * begins. */
 struct ring_own {
-	uint32_t tail, base; /* producer: as published; a consumer's base is
-				what it saw last */
-	uint32_t head;	     /* consumer: as published */
-	uint32_t seen;	     /* producer: head when last looked at */
-	uint32_t limit;	     /* producer: may put up to here without a look */
+	uint32_t tail, base;   /* producer: as published; a consumer's base is
+				  what it saw last */
+	uint32_t head;	       /* consumer: as published */
+	_Atomic uint32_t seen; /* producer: head when last looked at */
+	uint32_t limit;	       /* producer: may put up to here without a look */
 	/* producer: furthest byte of the ring that may have been touched since
 	 * ring_give_back(), from home */
 	_Atomic uint32_t high;
@@ -65,9 +66,9 @@ ssize_t ring_view(const struct ring *r, struct iovec view[2],
 
 /* --- producer --- */
 /* Room now; -EPROTO. */
-ssize_t ring_room(struct ring *r);
+ssize_t ring_room(const struct ring *r);
 /* Bytes that the consumer has not taken; -EPROTO. */
-ssize_t ring_unread(struct ring *r);
+ssize_t ring_unread(const struct ring *r);
 /* Put up to @len bytes and publish them: how many, -EAGAIN if full, -EPROTO */
 ssize_t ring_put(struct ring *r, const void *buf, size_t len) MUST_CHECK;
 ssize_t ring_putv(struct ring *r, const struct iovec *iov, int n,

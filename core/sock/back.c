@@ -237,6 +237,12 @@ static void skip_all(struct sock *s, int fd, unsigned ms)
 	}
 }
 
+static void rx_is_back(struct sock *s, struct link *l)
+{
+	l->back_tail = link_rx_tail_by_ring(s, l);
+	s->hold->link.rx_mode = HOLD_RX_BACK;
+}
+
 void back_rx(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
@@ -258,7 +264,7 @@ void back_rx(struct sock *s, int fd, struct link *l)
 			h->rx_skip = 0;
 		}
 		h->rx_twice = h->rx_skip;
-		h->rx_mode = HOLD_RX_BACK;
+		rx_is_back(s, l);
 	}
 	if (unlikely(h->rx_skip))
 		skip(s, fd);
@@ -386,7 +392,7 @@ static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
 			h->rx_skip = 0; /* it lies: to whom it knows best */
 		h->rx_twice = h->rx_skip;
 		if (!stranded || !stays)
-			h->rx_mode = HOLD_RX_BACK;
+			rx_is_back(s, l);
 	}
 	skip_all(s, fd, FINISH_MS);
 	link_unlock_rx(s, l);
@@ -436,8 +442,13 @@ void back_leave_sending(struct sock *s, int fd)
 	int cancel = cancel_off();
 	struct link *l = last_link(s);
 
-	if (l && s->hold->link.tx_back != HOLD_TX_BACK) {
-		leave_tx(s, fd, l);
+	/* who sends next waits for room, if it may */
+	if (l && !s->hold->link.tx_back) {
+		link_lock_tx(s, l);
+		if (!s->hold->link.tx_back)
+			stop_by_ourselves(s, fd, l);
+		back_tx(s, fd, l);
+		link_unlock_tx(s, l);
 		tell_all(s, l);
 	}
 	cancel_back(cancel);

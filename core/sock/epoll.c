@@ -38,24 +38,36 @@
 
 /* --- our part --- */
 
+/* Input that comes is an edge to whoever asks for input of any kind, if it is
+ * enough, and is reported with all that is ready then: also if it has been read
+ * meanwhile. */
+static bool hears_arrivals(const struct item *it, unsigned ready)
+{
+	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
+	       (ready & EPOLLIN || it->sock->rcvlowat <= 1);
+}
+
 /* Is there anything new about an item since it was last reported? */
 static bool is_fresh(const struct item *it, unsigned ready)
 {
 	return it->edge || ready & ~it->seen ||
-	       it->sock->shuts != it->seen_shuts ||
-	       (ready & EPOLLIN && sock_tail(it->sock) != it->seen_tail) ||
+	       it->sock->shuts != it->last.shuts ||
+	       (it->sock->errors != it->last.errors &&
+		!(it->seen & EPOLLERR)) ||
+	       (hears_arrivals(it, ready) &&
+		sock_tail(it->sock) != it->seen_tail) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
-		it->sock->full != it->seen_full);
+		it->sock->full != it->last.full);
 }
 
 static void was_seen(struct item *it, unsigned ready, bool reported)
 {
+	it->last.errors = it->sock->errors;
 	it->seen = ready;
 	if (!reported)
 		return;
 	it->edge = false;
-	it->seen_full = it->sock->full;
-	it->seen_shuts = it->sock->shuts;
+	it->last = edges_of(it->sock);
 }
 
 /* POLL* and EPOLL* are the same bits on Linux. */
@@ -305,16 +317,21 @@ static int filter(struct epoll *ep, struct epoll_event *evs, int have, int got)
 	return out;
 }
 
-/* The kernel's members, without sleeping, behind @have events of ours. */
-static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
-		int n)
+/* What comes of that: members that move from the kernel to us, for one. */
+static void hear(struct epoll *ep)
 {
-	int got, cancel;
-
 	ep->looked_ns = sock_now_ns();
 	if (ep->n_links)
 		epoll_look_inner(ep);
 	epoll_hear_nested(ep);
+}
+
+/* The kernel's members, without sleeping, behind @have events of ours. */
+static int ask_kernel(struct epoll *ep, int fd, struct epoll_event *evs,
+		      int have, int n)
+{
+	int got, cancel;
+
 	if (have == n)
 		return have;
 	cancel = cancel_off(); /* only a sleep is prepared for it */
@@ -326,29 +343,38 @@ static int look(struct epoll *ep, int fd, struct epoll_event *evs, int have,
 	return filter(ep, evs, have, got);
 }
 
+static int look(struct epoll *ep, int fd, struct epoll_event *evs, int n)
+{
+	hear(ep);
+	return ask_kernel(ep, fd, evs, 0, n);
+}
+
 /* Both; whose turn it is comes first, so that a small @n starves nobody. */
 static int look_both(struct epoll *ep, int fd, struct epoll_event *evs, int n)
 {
 	unsigned added;
 	int got;
 
+	/* first: between the two looks nothing is to move */
+	hear(ep);
 	ep->turn = !ep->turn;
 	if (ep->turn || ep->n_hybrids)
-		return look(ep, fd, evs, collect(ep, evs, n), n);
+		return ask_kernel(ep, fd, evs, collect(ep, evs, n), n);
 	added = ep->added; /* before the kernel is asked */
-	got = look(ep, fd, evs, 0, n);
+	got = ask_kernel(ep, fd, evs, 0, n);
 	return got < 0 ? got : collect_behind(ep, evs, got, n, added);
 }
 
 /* --- waiting --- */
 
-/* Ours, and the kernel's if it has not been asked for a while: a busy socket
- * must not starve the program's other descriptors.  Who has time to spin finds
- * theirs later, and need not ask if they had nothing the last time. */
+/* Ours, and the kernel's if it has not been asked for a while, or had something
+ * then: a busy socket must not starve the program's other descriptors.  Who has
+ * time to spin finds theirs later, and need not ask if they had nothing the
+ * last time. */
 static int look_busy(struct epoll *ep, int fd, struct epoll_event *evs, int n,
 		     bool zero)
 {
-	if (sock_now_ns() - ep->looked_ns <= LOOK_NS)
+	if (!ep->spoke && sock_now_ns() - ep->looked_ns <= LOOK_NS)
 		return collect(ep, evs, n);
 	if (zero || ep->spoke || epoll_ready(ep))
 		return look_both(ep, fd, evs, n);
@@ -365,7 +391,7 @@ static int spin(struct epoll *ep, int fd, struct epoll_event *evs, int n,
 		app_poll();
 		got = collect(ep, evs, n);
 		if (!got && sp->rounds % SPIN_LOOK == 0)
-			got = look(ep, fd, evs, 0, n);
+			got = look(ep, fd, evs, n);
 	}
 	return got;
 }

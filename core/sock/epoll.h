@@ -10,6 +10,16 @@
 
 #define EP_MAX_EVENTS (INT_MAX / (int)sizeof(struct epoll_event))
 
+/* What a sock counts of that which readiness does not show. */
+struct edges {
+	uint32_t full, shuts, errors;
+};
+
+static inline struct edges edges_of(const struct sock *s)
+{
+	return (struct edges){ s->full, s->shuts, s->errors };
+}
+
 /* One registration: of a socket of ours, or a note of what the kernel has
  * (@sock NULL), because that socket may become ours later. */
 struct item {
@@ -27,7 +37,8 @@ struct item {
 	uint64_t idle_ns; /* since when it is looked at in vain; 0: it is not */
 	bool edge;	  /* registered or modified: report what there is */
 	unsigned seen;	  /* edge-triggered: as last reported */
-	uint32_t seen_tail, seen_full, seen_shuts;
+	uint32_t seen_tail;
+	struct edges last;
 	struct item *hot_next, *hot_prev; /* circular; NULL: cold */
 	struct item *next;		  /* same bucket */
 };
@@ -92,7 +103,8 @@ int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
  * far were reported there. */
 struct told {
 	unsigned seen; /* as in struct item */
-	uint32_t seen_tail, seen_full, seen_shuts;
+	uint32_t seen_tail;
+	struct edges last;
 };
 /* EPOLL_CTL_ADD of one */
 int epoll_add_told(struct epoll *ep, int fd, struct sock *s,

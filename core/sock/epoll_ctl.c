@@ -358,8 +358,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 		if (told) {
 			it->seen = told->seen;
 			it->seen_tail = told->seen_tail;
-			it->seen_full = told->seen_full;
-			it->seen_shuts = told->seen_shuts;
+			it->last = told->last;
 		}
 		count_sock(ep, s, 1);
 		ep->added++; /* before it is hot: look_both() */

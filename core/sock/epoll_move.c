@@ -202,8 +202,7 @@ static bool was_told(struct epoll *ep, const struct item *it, struct sock *s,
 	if (s->kind != SOCK_LINK || !it || !(it->events & EPOLLET))
 		return false;
 	cancel = cancel_off();
-	told->seen_full = s->full;
-	told->seen_shuts = s->shuts;
+	told->last = edges_of(s);
 	/* the kernel's word: the ring may have room already, which is news */
 	told->seen =
 		link_ask_kernel(s, (it->events & 0xffff) | POLLIN | POLLRDHUP);

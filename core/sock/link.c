@@ -144,11 +144,16 @@ bool link_has_news(struct link *l)
 	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
 
-/* To a level nothing, to an edge an arrival: the end comes once. */
-static void heard_end(struct link *l)
+/* To a level nothing, to an edge an arrival: the end comes once.  What one's
+ * own shutdown(2) looks like is none yet. */
+static void heard_end(struct sock *s, struct link *l)
 {
+	uint64_t bytes;
+
 	l->ended = true;
-	l->over = true;
+	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
+			 upgrade_received(s->fd, &bytes)))
+		l->over = true;
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -168,7 +173,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	if (n <= 0)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
-		heard_end(s->link);
+		heard_end(s, s->link);
 	if (pfd.revents &
 		    (link_is_local(s) ? POLLRDHUP | POLLHUP : POLLRDHUP) &&
 	    !s->link->dead)
@@ -262,6 +267,17 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	return ev;
 }
 
+/* After the way back: as it was by the ring, so that nothing arrives by this
+ * alone.  An end counted there, as a FIN does here, but not a reset. */
+static uint32_t not_before(struct link *l, uint32_t bytes)
+{
+	uint32_t tail = ring_tail(&l->end.rx);
+
+	if (l->back_tail && (int32_t)(bytes + tail - l->back_tail) < 0)
+		return l->back_tail - tail;
+	return bytes;
+}
+
 /* What the kernel has received, but not more than the peer sent by it, so that
  * it is rx_switch in the end; and whether there is an end. */
 static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
@@ -270,18 +286,27 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 	uint64_t bytes, at;
 	bool over = l->over; /* before the bytes, for its FIN is one of them */
 
-	if (link_is_local(s))
-		return local_so_far(s, l);
+	if (link_is_local(s)) {
+		bytes = local_so_far(s, l);
+		return h->rx_mode == HOLD_RX_BACK
+			       ? not_before(l, (uint32_t)bytes)
+			       : (uint32_t)bytes;
+	}
 	if (upgrade_received(s->fd, &bytes)) {
-		heard_end(l);
+		heard_end(s, l);
 		over = true;
 	}
-	/* as it was by the ring, so that nothing arrives by this alone */
 	if (h->rx_mode == HOLD_RX_BACK)
-		return (uint32_t)bytes - h->rx_twice;
+		return not_before(l, (uint32_t)bytes - h->rx_twice);
 	if (link_peer_switched(&l->end, &at) && bytes > at)
 		bytes = at;
 	return (uint32_t)bytes + over;
+}
+
+uint32_t link_rx_tail_by_ring(const struct sock *s, const struct link *l)
+{
+	return ring_tail(&l->end.rx) + (uint32_t)s->hold->link.rx_switch +
+	       l->over;
 }
 
 /* Grows with what arrives, whoever asks how often. */
@@ -295,8 +320,7 @@ uint32_t link_rx_tail(struct sock *s, struct link *l)
 	 * position that is read before the readiness */
 	if (unlikely(link_peer_flags(&l->end) & PEER_OVER) && !l->over)
 		link_ask_kernel(s, POLLRDHUP);
-	return ring_tail(&l->end.rx) + (uint32_t)s->hold->link.rx_switch +
-	       l->over;
+	return link_rx_tail_by_ring(s, l);
 }
 
 /* The kernel may have more to say than was asked for. */
@@ -352,7 +376,7 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 void link_alive(struct sock *s, struct link *l, unsigned revents)
 {
 	if (revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		heard_end(l);
+		heard_end(s, l);
 }
 
 /* --- the end --- */
@@ -627,33 +651,4 @@ void link_release(struct sock *s)
 		offer_abandon(&g);
 	else
 		offer_release(&g);
-}
-
-int link_count(struct sock *s, int fd, struct link *l, bool sent)
-{
-	struct hold_link *h = &s->hold->link;
-	uint32_t twice = 0, at;
-	ssize_t ring = 0;
-	int kernel = 0;
-
-	if (!sent)
-		rx_by_ring(s, l);
-	if (back_is_due(l))
-		back_see(s, l);
-	if (k_ioctl(fd, sent ? SIOCOUTQ : SIOCINQ, &kernel) < 0)
-		kernel = 0;
-	/* a FIN counts there, until it is answered, which takes longer on a
-	 * connection that was idle */
-	if (sent && kernel == 1 && link_flags(&l->end) & WIRE_LINK_FIN)
-		kernel = 0;
-	/* what is sent has arrived: it lies in the peer's memory, where TCP
-	 * would have acknowledged it */
-	if (!sent && h->rx_mode >= HOLD_RX_DRAIN && h->rx_mode != HOLD_RX_BACK)
-		ring = ring_used(&l->end.rx);
-	/* ... but of a Unix socket that is the sender's until it is read */
-	if (sent && link_is_local(s) && h->tx_ring)
-		ring = ring_unread(&l->end.tx);
-	if (!sent && ring > 0 && link_peer_back(&l->end, &at))
-		twice = MIN(ring_tail(&l->end.rx) - at, (uint32_t)kernel);
-	return kernel - (int)twice + (int)MAX(ring, (ssize_t)0);
 }

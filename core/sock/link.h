@@ -59,6 +59,8 @@ struct link {
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
+	_Atomic uint32_t
+		back_tail; /* at HOLD_RX_BACK, by the ring; 0: unknown */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	unsigned waits;	   /* ... that were put off; tx_lock */
@@ -266,6 +268,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,
 	      const uint32_t *tail);
 uint32_t link_rx_tail(struct sock *s, struct link *l);
+/* ... while all comes by the ring */
+uint32_t link_rx_tail_by_ring(const struct sock *s, const struct link *l);
 /* poll(2) of the kernel's connection, without waiting. */
 unsigned link_ask_kernel(struct sock *s, unsigned ask);
 /* What a sleeper asks the kernel about it: POLL* bits. */
@@ -315,6 +319,9 @@ void link_fork_parent(void);
 void link_fork_child(void);
 
 /* --- link_io.c --- */
+/* A call returns @ret: if that is an error that had come by itself, it was an
+ * edge. */
+void link_told(struct sock *s, ssize_t ret);
 ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
 /* ... with what comes beside the bytes, of which msg_control, msg_controllen

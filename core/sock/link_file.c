@@ -15,8 +15,11 @@ static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 	int err = unlikely(s->error) && !link_is_local(s)
 			  ? atomic_exchange(&s->error, 0)
 			  : 0;
+	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
 
-	return err ? -err : k_sendfile(fd, in, off, len);
+	if (n < 0 && n != -EPIPE)
+		link_told(s, n);
+	return n;
 }
 
 /* From the file straight into the ring: what was read is sent, so nothing is

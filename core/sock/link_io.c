@@ -28,6 +28,15 @@ static uint64_t end_of(int timeout_ms)
 	return timeout_ms ? app_now_ms() + (uint64_t)timeout_ms : UINT64_MAX;
 }
 
+void link_told(struct sock *s, ssize_t ret)
+{
+	if (ret != -ECONNRESET && ret != -EPIPE && ret != -ETIMEDOUT &&
+	    ret != -EHOSTUNREACH && ret != -ENETUNREACH)
+		return;
+	s->errors++;
+	sock_notify(s);
+}
+
 /* --- receiving; with rx_lock --- */
 
 static ssize_t ring_peekv(struct ring *r, struct cursor c)
@@ -226,7 +235,9 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		max = link_kernel_left(s);
 	if (unlikely(h->rx_skip))
 		back_rx(s, fd, l);
-	if (unlikely(s->error) && h->rx_mode == HOLD_RX_BACK &&
+	/* behind the kernel's bytes, which it gives before it tells an error;
+	 * a Unix socket's is behind them, too: end_of_dead() */
+	if (unlikely(s->error) && h->rx_mode != HOLD_RX_DRAIN &&
 	    !link_is_local(s))
 		return -atomic_exchange(&s->error, 0);
 	if (unlikely(h->rx_skip))
@@ -360,6 +371,7 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		if (n == -EPROTO)
 			n = link_broken(s, fd);
 		if (n != -EAGAIN && n != -EINTR) {
+			link_told(s, n);
 			if (done && n < 0)
 				s->error = (int)-n; /* for the next call */
 			return done ? (ssize_t)done : n;
@@ -375,14 +387,20 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 	}
 }
 
-/* recv(2) of nothing waits for something and takes nothing, but an error. */
+/* recv(2) of nothing takes nothing, but an error that is there.  It waits for
+ * something, once: however that ends, it succeeds. */
 static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 {
 	char byte;
 	struct iovec one = { &byte, 1 };
-	ssize_t n =
-		link_recv(s, fd, &one, 1, (flags & ~MSG_WAITALL) | MSG_PEEK);
+	ssize_t n = link_recv(s, fd, &one, 1,
+			      (flags & ~MSG_WAITALL) | MSG_PEEK | MSG_DONTWAIT);
 
+	if (n == -EAGAIN && !(flags & MSG_DONTWAIT) && !sock_nonblock(s)) {
+		sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
+			  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+		return 0;
+	}
 	return n > 0 ? 0 : n;
 }
 
@@ -592,6 +610,8 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 				    : sock_wait(s, POLLOUT | sock_partial(done),
 						timeout ? timeout : -1);
 		}
+		if (n < 0 && n != -EAGAIN && n != -EPIPE)
+			link_told(s, n);
 		if (n < 0)
 			return done ? (ssize_t)done : n;
 	}

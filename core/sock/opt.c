@@ -80,18 +80,31 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	return give(fd, IPPROTO_TCP, TCP_INFO, &ti, have, out, len);
 }
 
+static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
+{
+	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	int ret;
+
+	if (err) {
+		ret = give_int(fd, err, val, len);
+	} else {
+		ret = k_getsockopt(fd, SOL_SOCKET, SO_ERROR, val, len);
+		if (!ret && *len == sizeof(err))
+			memcpy(&err, val, sizeof(err));
+	}
+	link_told(s, -err);
+	return ret;
+}
+
 /* What the kernel does not know of a link; 1: the kernel does. */
 static int link_option(struct sock *s, int fd, int name, void *val,
 		       socklen_t *len)
 {
 	struct linger lg = { .l_onoff = s->linger >= 0,
 			     .l_linger = s->linger >= 0 ? (int)s->linger : 0 };
-	int err;
 
-	if (name == SO_ERROR && unlikely(s->error)) {
-		err = atomic_exchange(&s->error, 0);
-		return err ? give_int(fd, err, val, len) : 1;
-	}
+	if (name == SO_ERROR && s->link)
+		return link_error(s, fd, val, len);
 	if (name == SO_LINGER && s->link)
 		return give(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg), val,
 			    len);
@@ -152,6 +165,11 @@ static void remember(struct sock *s, int name, const void *val, socklen_t len)
 			return;
 		memcpy(&lowat, val, sizeof(lowat));
 		s->rcvlowat = lowat > 0 ? lowat : 1;
+		if (s->kind == SOCK_LINK && s->link &&
+		    sock_ready(s, POLLIN) & POLLIN) {
+			s->lowats++;
+			sock_notify(s);
+		}
 		break;
 	case SO_LINGER:
 		if (len < sizeof(lg))

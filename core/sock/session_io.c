@@ -203,23 +203,20 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 	}
 }
 
-/* recv(2) of nothing: waits for something, and takes nothing. */
+/* As link_io.c's: an end that is there is told, one that it waited for is not.
+ */
 static ssize_t recv_nothing(struct sock *s, int flags)
 {
-	int timeout = s->rcvtimeo_ms;
-
-	for (;;) {
-		app_poll();
-		if (fifo_used(&s->sess->rx))
-			return 0;
-		if (recv_over(s))
-			return recv_end(s);
-		if (flags & MSG_DONTWAIT || sock_nonblock(s))
-			return -EAGAIN;
-		timeout = sock_wait(s, SOCK_ANY_INPUT, timeout ? timeout : -1);
-		if (timeout < 0)
-			return timeout;
-	}
+	app_poll();
+	if (fifo_used(&s->sess->rx))
+		return 0;
+	if (recv_over(s))
+		return recv_end(s);
+	if (flags & MSG_DONTWAIT || sock_nonblock(s))
+		return -EAGAIN;
+	sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
+		  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+	return 0;
 }
 
 ssize_t session_recv(struct sock *s, const struct iovec *iov, int n, int flags)

@@ -179,6 +179,8 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 	if (h->rx_skip) /* await_input() does */
 		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
+	if (n < 0 && n != -EAGAIN && n != -EINTR)
+		s->error = (int)-n; /* it is told once, even to who peeks */
 	if (n <= 0)
 		return -EAGAIN; /* the end is for await_input() to find */
 	iov.iov_len = (size_t)n;
@@ -330,12 +332,16 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 			 bool wait)
 {
 	int err = 0;
+	ssize_t n;
 
 	if (unlikely(s->error) && !link_is_local(s) && pipe_has(p, false) > 0)
 		err = atomic_exchange(&s->error, 0);
-	return err ? -err
-		   : k_splice(p->fd, NULL, s->fd, NULL, len,
-			      p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
+	n = err ? -err
+		: k_splice(p->fd, NULL, s->fd, NULL, len,
+			   p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
+	if (n < 0 && n != -EPIPE)
+		link_told(s, n);
+	return n;
 }
 
 static ssize_t pipe_to_ring(struct sock *s, struct link *l,

@@ -164,7 +164,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->rcvtimeo_ms = s->sndtimeo_ms = 0;
 	s->rcvlowat = 1;
 	s->full = 0;
-	s->shuts = 0;
+	s->shuts = s->errors = s->lowats = 0;
 	s->linger = -1;
 	s->entries = 0;
 	s->link = NULL;

@@ -112,7 +112,9 @@ struct sock {
 					Unix: numbers of names */
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
-	_Atomic uint32_t shuts; /* times it was shut down here: an edge */
+	/* edges that readiness does not show: it was shut down here; an error
+	 * came that a call told; input was enough for a new SO_RCVLOWAT */
+	_Atomic uint32_t shuts, errors, lowats;
 };
 
 /* The kernel carries it, wholly: nothing of a call is ours. */

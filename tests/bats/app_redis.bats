@@ -174,12 +174,14 @@ io_threads() {
 # Three nodes: a client is sent from one to the other, slots move from one to
 # the other while it asks.
 cluster() {
-  local nodes=() dir first i load
+  local nodes=() dir first i load bus
   for i in 1 2 3; do
     dir=$(mktemp -d "$BATS_TEST_TMPDIR/node.XXXXXX")
     free_port
+    bus=$port
+    free_port
     serve "$1" redis-server --port "$port" --bind 127.0.0.1 --save "" \
-      --appendonly no --dir "$dir" --cluster-enabled yes \
+      --appendonly no --dir "$dir" --cluster-enabled yes --cluster-port "$bus" \
       --cluster-node-timeout 10000
     wait_port "$port"
     nodes+=("127.0.0.1:$port")

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* calls_wait.c - readiness */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +160,17 @@ void call_look(const struct order *o, struct answer *a)
 	put(a, "look %d bytes %s", input_of(fd), bits(ready(fd)));
 }
 
+/* Our FIN has no answer yet.  When that comes depends on what else there is to
+ * answer, and it is an edge. */
+static bool is_ending(int fd)
+{
+	struct tcp_info ti;
+	socklen_t len = sizeof(ti);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) &&
+	       ti.tcpi_state == TCP_FIN_WAIT1;
+}
+
 static bool settled(const struct order *o)
 {
 	unsigned ev = ready(slots[o->slot]);
@@ -166,6 +179,8 @@ static bool settled(const struct order *o)
 		return true;
 	if (o->m & WANT_ERROR)
 		return ev & POLLHUP;
+	if (is_ending(slots[o->slot]))
+		return false;
 	return input_of(slots[o->slot]) >= o->n &&
 	       (!(o->m & WANT_END) || ev & POLLRDHUP);
 }
