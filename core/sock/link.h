@@ -63,7 +63,6 @@ struct link {
 		back_tail; /* at HOLD_RX_BACK, by the ring; 0: unknown */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
-	unsigned waits;	   /* ... that were put off; tx_lock */
 	struct link *next, **prev; /* of the process; link.c */
 	struct sock *sock;
 	struct link *untidy_next, **untidy_prev;
@@ -108,7 +107,7 @@ bool local_listens(int fd, struct conf_choice *choice);
 /* Bytes that can be read from the kernel. */
 uint32_t local_queued(int fd);
 /* Better not to switch yet: what was sent was not read. */
-bool local_lies_there(struct link *l, int fd);
+bool local_lies_there(int fd);
 /* Has nobody shut down anything?  Or no more bytes come? */
 bool local_is_open(int fd);
 bool local_has_end(int fd);

@@ -41,8 +41,6 @@
 #define SO_INQ 84
 #endif
 
-#define WAITS_MAX 64 /* sends */
-
 /* --- which sockets --- */
 
 bool local_is_stream(int fd)
@@ -285,18 +283,15 @@ uint32_t local_queued(int fd)
 }
 
 /*
- * Who leaves while the peer has all that came by the kernel can't leave it in
- * doubt about what is in the ring: see local_skips_ring().  Of one that sends
- * without a pause that may never be so.
+ * Who leaves the kernel while the peer has read all that came there can't leave
+ * it in doubt about what is in the ring: see local_skips_ring().  Who sends
+ * without a pause, to a peer that is slower, stays with the kernel for that.
  */
-bool local_lies_there(struct link *l, int fd)
+bool local_lies_there(int fd)
 {
 	int n;
 
-	if (l->waits >= WAITS_MAX || k_ioctl(fd, SIOCOUTQ, &n) || !n)
-		return false;
-	l->waits++;
-	return true;
+	return !k_ioctl(fd, SIOCOUTQ, &n) && n;
 }
 
 static unsigned end_of(int fd)

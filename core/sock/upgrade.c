@@ -385,7 +385,7 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l)
 	    h->tx_back || hold_others(s->hold) ||
 	    link_flags(&l->end) & (WIRE_LINK_FIN | WIRE_LINK_LEFT))
 		return false;
-	if (link_is_local(s) && local_lies_there(l, fd))
+	if (link_is_local(s) && local_lies_there(fd))
 		return false;
 	if (position_written(s, fd, &at)) {
 		l->failures++;
