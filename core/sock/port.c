@@ -85,7 +85,7 @@ static struct sock *candidate(int fd, int domain, uint16_t rmt_port,
 	s->domain = domain;
 	s->rmt_port = rmt_port;
 	s->spin_us = spin_us;
-	s->ring = ring;
+	s->ring = domain == AF_UNIX ? MIN(ring, LOCAL_RING_MAX) : ring;
 	s->since_us = sock_now_ns() / 1000;
 	return s;
 }
