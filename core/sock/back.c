@@ -121,13 +121,13 @@ bool back_tx(struct sock *s, int fd, struct link *l)
 }
 
 /* Will the kernel take @n bytes now?  It counts more than the bytes. */
-static bool fits(int fd, uint32_t n)
+static bool fits(const struct sock *s, int fd, uint32_t n)
 {
 	int room, queued;
 
 	return !sock_int_opt(fd, SOL_SOCKET, SO_SNDBUF, &room) &&
 	       !k_ioctl(fd, SIOCOUTQ, &queued) && room > queued &&
-	       n <= (uint32_t)(room - queued) / 2;
+	       n <= (uint32_t)(room - queued) / 8 * (link_is_local(s) ? 6 : 4);
 }
 
 /* Must it all come back, since the peer may read no more of the ring? */
@@ -154,7 +154,7 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	uint32_t n = unread(s, fd, l), at;
 
 	if (link_flags(&l->end) & WIRE_LINK_FIN || is_refused(s, l) ||
-	    (!fits(fd, n) && !all_or_nothing(s, n)))
+	    (!fits(s, fd, n) && !all_or_nothing(s, n)))
 		n = 0;
 	at = h->tx.tail - n;
 	if (link_stop_tx(&l->end, at))
@@ -176,7 +176,7 @@ bool back_before_fin(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint32_t n = h->tx_back ? 0 : unread(s, fd, l);
 
-	if (n && fits(fd, n))
+	if (n && fits(s, fd, n))
 		stop_by_ourselves(s, fd, l);
 	return back_tx(s, fd, l);
 }

@@ -92,7 +92,7 @@ static inline bool link_is_local(const struct sock *s)
 }
 /* What is in a ring is to fit into the kernel's queue, of 208 KiB by default
  * and empty since the switch: so it can always be sent again (back.c). */
-#define LOCAL_RING_MAX 65536u
+#define LOCAL_RING_MAX 131072u
 /* A stream socket?  Asks the kernel. */
 bool local_is_stream(int fd);
 /* Does the option, set to that, keep a connection in the kernel? */
