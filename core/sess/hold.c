@@ -398,7 +398,6 @@ int hold_fork_prepare(void)
 	return -EAGAIN;
 }
 
-/* Stale bits must go before the mark that would make them look fresh. */
 /* Only upwards: two processes of the family may fork at once, and the older
  * count would make the other's child a stranger, and its bit go. */
 static void mark(struct hold *h, uint64_t now)
@@ -410,6 +409,7 @@ static void mark(struct hold *h, uint64_t now)
 		;
 }
 
+/* Stale bits must go before the mark that would make them look fresh. */
 void hold_fork_add(struct hold *h)
 {
 	uint64_t now, word;

@@ -524,10 +524,10 @@ uint64_t link_seg_rung(struct wire_link_seg *seg, unsigned side, uint64_t mine)
  */
 int link_seg_rung_from(const struct wire_link_seg *seg, unsigned side)
 {
-	/* relaxed: see ring_bell() */
-	return (int)atomic_load_explicit(&seg->side[side].cpu,
-					 memory_order_relaxed) -
-	       1;
+	/* relaxed: see ring_bell(); any number, if it is hostile */
+	return (int)(atomic_load_explicit(&seg->side[side].cpu,
+					  memory_order_relaxed) -
+		     1);
 }
 
 /**

@@ -329,7 +329,8 @@ ssize_t ring_view(const struct ring *r, struct iovec view[2], int *n)
 static uint32_t published(const struct ring *r)
 {
 	/* relaxed: our own word; behind an acquired head it is not older than
-	 * what the consumer took, which it saw there */
+	 * what the consumer took, which it saw there.  A hostile peer can write
+	 * it, too: the sums are bounded, and the stream it spoils is its own */
 	return (uint32_t)atomic_load_explicit(r->tail, memory_order_relaxed);
 }
 

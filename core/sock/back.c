@@ -58,6 +58,13 @@ static void flushed(struct sock *s, int fd)
 		k_shutdown(fd, SHUT_WR);
 }
 
+/* The connection is over.  -EBADF: it is being closed here, and another process
+ * may have it. */
+static bool is_over(ssize_t n)
+{
+	return n < 0 && n != -EAGAIN && n != -EINTR && n != -EBADF;
+}
+
 /* As much as the kernel has room for. */
 static void flush(struct sock *s, int fd, struct link *l)
 {
@@ -74,11 +81,9 @@ static void flush(struct sock *s, int fd, struct link *l)
 			break;
 		h->tx_from += (uint32_t)n;
 	}
-	/* -EBADF: it is being closed here, and another process may have it */
-	if (n >= 0 || (n != -EAGAIN && n != -EINTR && n != -EBADF))
+	if (n >= 0 || is_over(n))
 		flushed(s, fd);
-	/* the connection is over; EPIPE comes again by itself */
-	if (n < 0 && n != -EAGAIN && n != -EINTR && n != -EBADF && n != -EPIPE)
+	if (is_over(n) && n != -EPIPE) /* which comes again by itself */
 		s->error = (int)-n;
 	cancel_back(cancel);
 }
@@ -189,7 +194,7 @@ static void skip(struct sock *s, int fd)
 			h->rx_skip -= (uint32_t)n;
 	}
 	cancel_back(cancel);
-	if (n > 0 || n == -EAGAIN || n == -EINTR || n == -EBADF)
+	if (n && !is_over(n))
 		return;
 	h->rx_skip = 0; /* there is an end instead */
 	if (n < 0)
@@ -278,17 +283,17 @@ void back_see(struct sock *s, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
 
-	if (has_let_go(s))
-		return;
 	if (is_due_tx(s, l)) {
 		link_lock_tx(s, l);
-		back_tx(s, s->fd, l);
+		if (!has_let_go(s))
+			back_tx(s, s->fd, l);
 		link_unlock_tx(s, l);
 	}
 	if (h->rx_skip || (h->rx_mode != HOLD_RX_BACK &&
 			   link_peer_flags(&l->end) & WIRE_LINK_BACK)) {
 		link_lock_rx(s, l);
-		back_rx(s, s->fd, l);
+		if (!has_let_go(s))
+			back_rx(s, s->fd, l);
 		link_unlock_rx(s, l);
 	}
 }

@@ -48,14 +48,13 @@ static bool hears_arrivals(const struct item *it, unsigned ready)
 }
 
 /* Is there anything new about an item since it was last reported? */
-static bool is_fresh(const struct item *it, unsigned ready)
+static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
 {
 	return it->edge || ready & ~it->seen ||
 	       it->sock->shuts != it->last.shuts ||
 	       (it->sock->errors != it->last.errors &&
 		!(it->seen & EPOLLERR)) ||
-	       (hears_arrivals(it, ready) &&
-		sock_tail(it->sock) != it->seen_tail) ||
+	       (hears_arrivals(it, ready) && tail != it->seen_tail) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
 		it->sock->full != it->last.full);
 }
@@ -115,7 +114,7 @@ static unsigned item_ready(struct item *it)
 		tail = sock_tail(it->sock);
 		ready = sock_ready(it->sock, watched(it));
 	}
-	fresh = is_fresh(it, ready);
+	fresh = is_fresh(it, ready, tail);
 	was_seen(it, ready, fresh);
 	/* also if it is not to be reported (too few bytes, or nobody asked for
 	 * input): else item_arm() would call these bytes new for ever */
@@ -161,7 +160,8 @@ static bool item_pending(struct item *it)
 		return false;
 	ready = sock_ready(it->sock, watched(it));
 	return it->events & EPOLLET
-		       ? of_interest(it, ready) && is_fresh(it, ready)
+		       ? of_interest(it, ready) &&
+				 is_fresh(it, ready, sock_tail(it->sock))
 		       : ready;
 }
 

@@ -217,7 +217,7 @@ void spin_start(struct spin *spin, uint32_t us)
 static bool give_up(struct spin *spin)
 {
 	spin->cpu = sched_getcpu();
-	offer_rung_from();
+	offer_rung_from(); /* what was rung before says nothing of the sleep */
 	return false;
 }
 

@@ -2,6 +2,11 @@
 /* rawclient.c - a client of sapid that speaks socket and queues by hand */
 #include "tests/unit/rawclient.h"
 
+/*
+ * DOC: One client from its socket to its queues, for all tests of the daemon:
+ * its steps are of use together only, which makes this file long.
+ */
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
