@@ -14,6 +14,7 @@
 
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+#define LOOKS_MAX 256 /* until the kernel is asked */
 #define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
 #define PEER_NEWS (PEER_OVER | WIRE_LINK_BACK)
 #define OUR_NEWS (WIRE_LINK_FIN | WIRE_LINK_LEFT | WIRE_LINK_BACK)
@@ -92,9 +93,9 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* Something has ended, so that the kernel must be asked what; or it has its
  * say again. */
-bool link_has_news(struct link *l)
+bool link_has_news(const struct sock *s, struct link *l)
 {
-	return unlikely(l->ended) ||
+	return unlikely(link_has_ended(s, l)) ||
 	       unlikely(link_peer_flags(&l->end) & PEER_NEWS) ||
 	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
@@ -176,9 +177,20 @@ static bool is_doubtful(struct link *l)
 	       (link_peer_flags(&l->end) & PEER_OVER) == WIRE_LINK_FIN;
 }
 
+/* Who only ever looks, and never sleeps or reads, is to hear of the end, too:
+ * of a peer that was killed perhaps nothing but the kernel tells.  Two who look
+ * at once may count as one. */
+static bool looks_long(struct link *l)
+{
+	unsigned n = atomic_load_explicit(&l->looks, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&l->looks, n % LOOKS_MAX, memory_order_relaxed);
+	return n == LOOKS_MAX;
+}
+
 unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 {
-	bool by_rx, by_tx = true, over = link_has_news(l);
+	bool by_rx, by_tx = true, over = link_has_news(s, l);
 	unsigned ev = 0, ask = over ? POLLIN | POLLRDHUP | POLLOUT : 0;
 	ssize_t used;
 
@@ -194,7 +206,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ev |= SOCK_ANY_INPUT;
 		if ((size_t)used >= lowat(s, l))
 			ev |= POLL_INPUT;
-		if (!by_rx)
+		if (!by_rx || unlikely(looks_long(l)))
 			ask |= POLLIN | POLLRDHUP;
 	}
 	if (unlikely(want & POLLPRI) &&

@@ -159,9 +159,9 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 	return again;
 }
 
-static bool may_be_over(struct link *l)
+static bool may_be_over(const struct sock *s, struct link *l)
 {
-	if (unlikely(l->ended || ++l->empties >= EMPTIES_MAX ||
+	if (unlikely(link_has_ended(s, l) || ++l->empties >= EMPTIES_MAX ||
 		     link_peer_flags(&l->end) &
 			     (WIRE_LINK_FIN | WIRE_LINK_CLOSED))) {
 		l->empties = 0;
@@ -189,7 +189,7 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 	}
 	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
 		return behind_ring(s, fd, l, c, want, flags);
-	return may_be_over(l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
+	return may_be_over(s, l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
 }
 
 /* Before the switch, or up to it; or after the way back. */

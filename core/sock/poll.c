@@ -33,7 +33,8 @@ struct pollset {
 	nfds_t n;
 	unsigned n_socks, n_kernel; /* n_kernel: that only the kernel knows */
 	unsigned n_epolls;	    /* instances among n_socks */
-	struct waiter *waiter;
+	struct waiter *waiter;	    /* NULL: has not slept */
+	bool moved;		    /* what is waited for is another */
 	void *heap; /* where the arrays are, if they are large */
 };
 
@@ -118,6 +119,37 @@ static void hear(struct pollset *set)
 			epoll_hear(set->socks[i]->epoll);
 }
 
+/* Another thread closed the number, and perhaps opened it again, while we
+ * slept. The kernel goes on waiting for what it was, and looks it up again when
+ * something comes. */
+static bool is_moved(const struct pollset *set, nfds_t i)
+{
+	struct sock *s = sock_get(set->fds[i].fd);
+	bool moved = s != set->socks[i];
+
+	if (s)
+		sock_put(s);
+	return moved;
+}
+
+/* What a link has for it; @closed: the kernel does not know its number. */
+static unsigned link_part(struct pollset *set, nfds_t i, bool closed)
+{
+	struct sock *s = set->socks[i];
+	unsigned got;
+
+	if (unlikely(closed) && s->fd != set->kfds[i].fd) {
+		set->kfds[i].fd = s->fd;
+		closed = false;
+	}
+	got = closed ? POLLNVAL
+		     : sock_ready(s, (unsigned short)set->fds[i].events);
+	if (likely(!got || !set->waiter) || likely(!is_moved(set, i)))
+		return got;
+	set->moved = true;
+	return 0;
+}
+
 /* Our part of the answer; @kernel: the kernel's part is in kfds. */
 static int set_collect(struct pollset *set, bool kernel)
 {
@@ -136,10 +168,10 @@ static int set_collect(struct pollset *set, bool kernel)
 		want = (unsigned short)p->events;
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK) {
 			link_alive(set->socks[i], set->socks[i]->link, got);
-			got = 0;
-		}
-		if (set->socks[i])
+			got = link_part(set, i, got & POLLNVAL);
+		} else if (set->socks[i]) {
 			got |= sock_ready(set->socks[i], want);
+		}
 		p->revents = (short)got;
 		ready += got != 0;
 	}
@@ -261,6 +293,18 @@ static struct timespec *left(uint64_t end, struct timespec *ts)
 	return ts;
 }
 
+/* From the numbers, as they are now. */
+static int set_again(struct pollset *set)
+{
+	set->moved = false;
+	set_watch(set, false);
+	set_put(set);
+	memset(set->watches, 0, set->n * sizeof(set->watches[0]));
+	set_fill(set);
+	set_watch(set, true);
+	return listen_to_bells(set);
+}
+
 static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 {
 	struct timespec ts, *tsp;
@@ -282,6 +326,9 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 			return ret;
 		ret = set_collect(set, true);
 		if (ret || (tsp && !tsp->tv_sec && !tsp->tv_nsec))
+			return ret;
+		ret = set->moved ? set_again(set) : 0;
+		if (ret)
 			return ret;
 		offer_look(false); /* it was for another connection */
 	}

@@ -145,7 +145,7 @@ static int input_of(int fd)
 	return ioctl(fd, FIONREAD, &n) ? -1 : n;
 }
 
-static unsigned ready(int fd)
+unsigned ready(int fd)
 {
 	struct pollfd p = { .fd = fd,
 			    .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
@@ -171,7 +171,7 @@ static bool is_ending(int fd)
 	       ti.tcpi_state == TCP_FIN_WAIT1;
 }
 
-static bool settled(const struct order *o)
+bool settled(const struct order *o)
 {
 	unsigned ev = ready(slots[o->slot]);
 
