@@ -139,7 +139,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
  * there. */
 static uint32_t lowat(const struct sock *s, struct link *l)
 {
-	uint32_t low = (uint32_t)s->rcvlowat;
+	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
 	if (likely(low <= 1) || link_peer_flags(&l->end) & WIRE_LINK_BACK)
 		return 1;
@@ -398,8 +398,9 @@ bool link_end_is_told(struct sock *s, int fd, struct link *l)
 
 void link_no_reset(struct sock *s, int fd, struct link *l)
 {
-	struct linger lg = { .l_onoff = s->linger >= 0,
-			     .l_linger = s->linger >= 0 ? s->linger : 0 };
+	struct linger lg = { .l_onoff = s->opts->linger >= 0,
+			     .l_linger = s->opts->linger >= 0 ? s->opts->linger
+							      : 0 };
 
 	l->resets = false;
 	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
@@ -496,7 +497,7 @@ static void link_over(struct sock *s, int fd, struct link *l)
 		finish_sending(s, fd, l); /* as shut_sending() */
 	link_ring(l, link_wake_writer(&l->end));
 	back_before_close(s, fd, l); /* after the fence in there */
-	if (s->linger == 0 || has_unread(s, l)) {
+	if (s->opts->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {

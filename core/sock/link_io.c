@@ -302,8 +302,8 @@ static void want_init(struct recv_want *w, struct sock *s, size_t total,
 	w->nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
 	w->enough = flags & MSG_WAITALL
 			    ? total
-			    : MIN(total, (size_t)MAX(s->rcvlowat, 1));
-	w->timeout = s->rcvtimeo_ms;
+			    : MIN(total, (size_t)MAX(s->opts->rcvlowat, 1));
+	w->timeout = s->opts->rcvtimeo_ms;
 	w->end = end_of(w->timeout);
 }
 
@@ -362,7 +362,7 @@ static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 
 	if (n == -EAGAIN && !(flags & MSG_DONTWAIT) && !sock_nonblock(s)) {
 		sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
-			  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+			  s->opts->rcvtimeo_ms ? s->opts->rcvtimeo_ms : -1);
 		return 0;
 	}
 	return n > 0 ? 0 : n;
@@ -527,7 +527,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), wait;
 	struct link *l = s->link;
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	size_t done = 0;
 	ssize_t n;
 

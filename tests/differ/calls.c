@@ -44,7 +44,7 @@ const char *bits(unsigned events)
 		      { POLLRDHUP, "R" },   { POLLRDNORM, "i" },
 		      { POLLWRNORM, "o" },  { 1u << 31, "+ET" },
 		      { 1u << 30, "+ONCE" } };
-	static char text[64];
+	static __thread char text[64];
 	size_t i;
 
 	strcpy(text, events ? "" : "-");

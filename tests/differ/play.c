@@ -556,6 +556,18 @@ static void on_end(int who, int slot, long what)
 		look(places[who][slot].conn);
 }
 
+/* Bits of slots that are not to be asked. */
+static long others_of(int who)
+{
+	long bits = 0;
+	int i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (places[who][i].what == OTHERS)
+			bits |= 1L << i;
+	return bits;
+}
+
 static int some_process(void)
 {
 	int who = (int)below(PROCESSES);
@@ -573,11 +585,9 @@ static void one_step(void)
 		do_connect();
 		return;
 	}
-	if (what < 6) {
-		o.call = CALL_POLL;
-		run(who, &o);
-	} else if (what < 10) {
-		o.call = CALL_SELECT;
+	if (what < 10) {
+		o.call = what < 6 ? CALL_POLL : CALL_SELECT;
+		o.m = others_of(who);
 		run(who, &o);
 	} else if (what < 12) {
 		do_ep_new(who);
