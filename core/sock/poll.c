@@ -503,13 +503,26 @@ static int from_poll(const struct pollfd *fds, nfds_t k, fd_set *rd, fd_set *wr,
 	nfds_t i;
 
 	for (i = 0; i < k; i++) {
-		if (fds[i].revents & POLLNVAL)
-			return -EBADF;
 		count += put_back(rd, &fds[i], POLLIN, SEL_RD);
 		count += put_back(wr, &fds[i], POLLOUT, SEL_WR);
 		count += put_back(ex, &fds[i], POLLPRI, SEL_EX);
 	}
 	return count;
+}
+
+/* Not open: an error; but closed while one waits is ready, for all. */
+static int check_closed(struct pollfd *fds, nfds_t k, bool waited)
+{
+	nfds_t i;
+
+	for (i = 0; i < k; i++) {
+		if (likely(!(fds[i].revents & POLLNVAL)))
+			continue;
+		if (!waited)
+			return -EBADF;
+		fds[i].revents = SEL_RD | SEL_WR | SEL_EX;
+	}
+	return 0;
 }
 
 /* Is there anything that select(2) shows? */
@@ -563,7 +576,9 @@ static bool sets_ok(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
 int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 		 const struct timespec *timeout, const sigset_t *mask)
 {
+	static const struct timespec zero;
 	struct pollfd fds[FD_SETSIZE];
+	bool waits;
 	nfds_t k;
 	int ret;
 
@@ -575,6 +590,11 @@ int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
 	k = to_poll(n, rd, wr, ex, fds);
 	if (!any_ours(fds, k) && !app_zombies())
 		return k_pselect(n, rd, wr, ex, timeout, mask);
-	ret = select_loop(fds, k, timeout, mask);
+	ret = select_loop(fds, k, &zero, mask);
+	waits = !ret && (!timeout || timeout->tv_sec || timeout->tv_nsec);
+	if (waits)
+		ret = select_loop(fds, k, timeout, mask);
+	if (ret >= 0)
+		ret = check_closed(fds, k, waits);
 	return ret < 0 ? ret : from_poll(fds, k, rd, wr, ex);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* calls_block.c - a thread in a call that may block, while the others go on */
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +28,7 @@ static struct {
 	atomic_int tid;
 	struct order o;
 	int fd; /* as it was: the slot may come to mean another */
+	ino_t what;
 	struct answer a;
 } block;
 
@@ -108,6 +109,13 @@ static void *run(void *unused)
 	return NULL;
 }
 
+static ino_t what_is(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) ? 0 : st.st_ino;
+}
+
 void call_block(const struct order *o, struct answer *a)
 {
 	static const struct timeval forever;
@@ -115,6 +123,7 @@ void call_block(const struct order *o, struct answer *a)
 	memset(&block.a, 0, sizeof(block.a));
 	block.o = *o;
 	block.fd = slots[o->slot];
+	block.what = what_is(block.fd);
 	block.tid = 0;
 	block.done = false;
 	block.on = true;
@@ -159,10 +168,12 @@ static void nap(long us)
 	nanosleep(&ts, NULL);
 }
 
-/* poll(2) that is interrupted after its number was closed finds either. */
+/* poll(2) and select(2) that are interrupted after their number was closed may
+ * look at it, or not. */
 static bool is_open_question(void)
 {
-	return block.o.n == BLOCK_POLL && fcntl(block.fd, F_GETFD) < 0;
+	return (block.o.n == BLOCK_POLL || block.o.n == BLOCK_SELECT) &&
+	       what_is(block.fd) != block.what;
 }
 
 static void finished(struct answer *a)
@@ -200,6 +211,6 @@ void call_interrupt(const struct order *o, struct answer *a)
 		nap(300);
 	}
 	if (is_open_question())
-		strcpy(block.a.text, " = EINTR or EBADF");
+		strcpy(block.a.text, " = EINTR, or closed");
 	finished(a);
 }
