@@ -258,6 +258,7 @@ static void do_recv(int who, int slot)
 
 	o.m |= c->flying[!side] > o.n && !below(2);
 	o.m &= !c->endless[side];
+	o.other = c->endless[side];
 	n = run(who, &o).ret;
 	if (n > 0)
 		c->flying[!side] -= n;
