@@ -108,8 +108,11 @@ static void heard_end(struct sock *s, struct link *l)
 
 	l->ended = true;
 	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
-			 upgrade_received(s->fd, &bytes)))
+			 upgrade_received(s->fd, &bytes))) {
 		l->over = true;
+		if (s->hold->flags & HOLD_RD_SHUT)
+			s->shuts++; /* no bit is new, but it is an edge */
+	}
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)

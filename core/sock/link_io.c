@@ -293,6 +293,7 @@ struct recv_want {
 	int timeout;
 	uint64_t end;
 	bool nonblock;
+	ssize_t why; /* ... what is said if there is nothing: -EAGAIN */
 };
 
 static void want_init(struct recv_want *w, struct sock *s, size_t total,
@@ -300,6 +301,7 @@ static void want_init(struct recv_want *w, struct sock *s, size_t total,
 {
 	w->total = total;
 	w->nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	w->why = -EAGAIN;
 	w->enough = flags & MSG_WAITALL
 			    ? total
 			    : MIN(total, (size_t)MAX(s->opts->rcvlowat, 1));
@@ -308,7 +310,7 @@ static void want_init(struct recv_want *w, struct sock *s, size_t total,
 }
 
 static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
-			 const struct recv_want *w)
+			 struct recv_want *w)
 {
 	struct link *l = s->link;
 	size_t done = 0;
@@ -342,12 +344,14 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		}
 		if (back_is_due(l))
 			back_see(s, l);
-		n = w->nonblock
-			    ? -EAGAIN
-			    : sock_wait(s, SOCK_ANY_INPUT | sock_partial(done),
-					w->timeout ? w->timeout : -1);
-		if (n < 0)
-			return done ? (ssize_t)done : n;
+		if (w->nonblock)
+			return done ? (ssize_t)done : w->why;
+		/* what is too little for SO_RCVLOWAT does not wake it, but is
+		 * taken if it is woken */
+		n = sock_wait(s, POLLIN | sock_partial(done),
+			      w->timeout ? w->timeout : -1);
+		w->nonblock = n < 0;
+		w->why = n;
 	}
 }
 
