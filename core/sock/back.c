@@ -222,6 +222,21 @@ static void rx_is_back(struct sock *s, struct link *l)
 	s->hold->link.rx_mode = HOLD_RX_BACK;
 }
 
+/*
+ * We have just read more from the kernel than the peer had sent there before
+ * the switch: it has switched, put, and come back, all since we had looked.  As
+ * nobody had read of what it put, it has sent all of that again.
+ */
+void back_overtaken(struct sock *s, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	uint32_t at;
+
+	if (unlikely(h->rx_kernel > h->rx_switch) &&
+	    link_peer_back(&l->end, &at))
+		rx_is_back(s, l);
+}
+
 void back_rx(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;

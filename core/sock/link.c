@@ -29,6 +29,7 @@ void link_see_switch(struct sock *s, struct link *l)
 	if (h->rx_mode == HOLD_RX_READY && link_peer_switched(&l->end, &at)) {
 		h->rx_switch = at;
 		h->rx_mode = HOLD_RX_DRAIN;
+		back_overtaken(s, l);
 	}
 	if (h->rx_mode == HOLD_RX_DRAIN && h->rx_kernel >= h->rx_switch)
 		h->rx_mode = HOLD_RX_RING;

@@ -118,6 +118,8 @@ void back_before_close(struct sock *s, int fd, struct link *l);
 /* back_tx(), until all is sent, but not for ever */
 void back_finish(struct sock *s, int fd, struct link *l);
 /* With rx_lock: HOLD_RX_BACK, if the peer has left the ring and it is empty. */
+/* The switch was seen late. */
+void back_overtaken(struct sock *s, struct link *l);
 void back_rx(struct sock *s, int fd, struct link *l);
 /* Look, without a lock, and do what is due of both. */
 void back_see(struct sock *s, struct link *l);

@@ -236,7 +236,7 @@ static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
 	if ((size_t)n >= want ||
 	    (flags & MSG_PEEK
 		     ? h->rx_mode != HOLD_RX_DRAIN ||
-			       (uint64_t)n < h->rx_switch - h->rx_kernel
+			       (uint64_t)n != h->rx_switch - h->rx_kernel
 		     : h->rx_mode != HOLD_RX_RING))
 		return n;
 	cursor_advance(&rest, (size_t)n);

@@ -292,6 +292,38 @@ TEST(in_the_middle_of_the_switch)
 	stop();
 }
 
+/* Who reads from the kernel has looked for the switch before: then the peer
+ * switches, puts, and comes back, and what it has put is read there. */
+TEST(the_switch_is_seen_late)
+{
+	struct hold_link *h;
+	unsigned char buf[130];
+	ssize_t n;
+
+	start();
+	connect_ends(&e);
+	both_offer(&e);
+	grant_side(e.s_context, 1);
+	to_server.sent = to_server.got = 0;
+	to_client.sent = to_client.got = 0;
+	take(&to_server, e.s, false);
+	grant_side(e.c_context, 0);
+	h = &e.ss->hold->link;
+	CHECK(h->rx_mode == HOLD_RX_READY);
+	put(&to_server, e.c, 100, false);
+	CHECK(e.cs->hold->link.tx_ring && h->rx_mode == HOLD_RX_READY);
+	back_leave(e.cs, e.c, false);
+	put(&to_server, e.c, 50, true);
+	n = k_recvfrom(e.s, buf, sizeof(buf), MSG_WAITALL, NULL, NULL);
+	check_off(&to_server, buf, n);
+	h->rx_kernel += (uint64_t)n;
+	take_all(&to_server, e.s, false);
+	put(&to_client, e.s, 100, false);
+	take_all(&to_client, e.c, true);
+	goes_on(true, false);
+	finish();
+}
+
 /* --- ends of the stream --- */
 
 TEST(what_comes_back_goes_before_the_fin)
