@@ -571,6 +571,7 @@ void app_fork_child(void)
 			private_close(app->sock);
 			private_close(app->app_evfd);
 			app->sock = app->app_evfd = -1;
+			attach_drop_early(app);
 			app->state = APP_INHERITED;
 			app->attached = false;
 			app->links = false;

@@ -285,7 +285,7 @@ static int claim_listener(struct session **sp)
 		 parents_ip4 = s->ip4 ? s->ip4->handle : WIRE_INVALID_HANDLE;
 	int err;
 
-	err = session_listen(app, &s->lcl, s->listen_flags, &n);
+	err = session_listen(app, &s->lcl, s->listen_flags, s->tls, &n);
 	if (err)
 		return err;
 	/* both workers' listeners may have one handle: what comes is ours */

@@ -58,6 +58,12 @@ static int retval_to_errno(int32_t retval)
 		return -EACCES;
 	case WIRE_E_NOSUPPORT:
 		return -EOPNOTSUPP;
+	case WIRE_E_TLS_HANDSHAKE:
+		return -EPROTO;
+	case WIRE_E_NOCRYPTOENG:
+		return -EPROTONOSUPPORT;
+	case WIRE_E_NOCRYPTOCKP:
+		return -EKEYREJECTED;
 	default:
 		return -ENOBUFS;
 	}
@@ -164,6 +170,7 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 		return;
 	session_rename(s, c->accepted.handle);
 	s->listener_handle = c->accepted.listener_handle;
+	s->tls = at ? at->tls : NULL;
 	s->mq_index = c->accepted.mq_index;
 	s->lcl = c->accepted.lcl;
 	s->rmt = c->accepted.rmt;
@@ -437,8 +444,8 @@ void session_relisten(struct app *app)
 		if (s->state != SESSION_LOST || !session_claimed(s))
 			continue;
 		session_state(s, SESSION_BINDING);
-		if (session_send_listen(s))
-			fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+		if (session_send_listen(s)) /* with the next one, perhaps */
+			session_state(s, SESSION_LOST);
 	}
 }
 

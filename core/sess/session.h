@@ -29,6 +29,7 @@
 
 struct app;
 struct app_seg;
+struct conf_tls;
 
 enum session_state {
 	SESSION_FREE,	    /* in the pool */
@@ -78,6 +79,7 @@ struct session {
 	_Atomic unsigned n_pending; /* read without the lock by poll() */
 	_Atomic uint32_t arrived;   /* listener: connections so far */
 	uint8_t listen_flags;	    /* listener: as announced */
+	const struct conf_tls *tls; /* NULL: TCP */
 	/* VPP's "::" serves IPv6 alone: a listener for IPv4 beside it */
 	struct session *ip4;  /* of the one that a sock uses, or NULL */
 	struct session *dual; /* of the other one */
@@ -92,10 +94,11 @@ static inline enum session_state session_now(const struct session *s)
 /* --- with app.lock held --- */
 /* What LISTEN says beside the address; ext.h has the bits. */
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
-		   struct session **s) MUST_CHECK;
-/* Ask for a connection; @lcl may be NULL. */
+		   const struct conf_tls *tls, struct session **s) MUST_CHECK;
+/* Ask for a connection; @lcl and @tls may be NULL. */
 int session_connect(struct app *app, const struct ctrl_addr *rmt,
-		    const struct ctrl_addr *lcl, struct session **s) MUST_CHECK;
+		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
+		    struct session **s) MUST_CHECK;
 /* Take the first session of the listener's back-log, unanswered; NULL. */
 struct session *session_pop(struct session *listener);
 /* Answer ACCEPTED: the session is open from here. */
