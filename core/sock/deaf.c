@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/base/kernel.h"
+#include "core/base/user.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -79,4 +80,14 @@ bool sock_tls_only(int fd, enum conf_role role, const struct sockaddr *sa)
 		return false;
 	conf_choose(conf_get(), role, sa, NULL, &choice);
 	return choice.tls;
+}
+
+/* A program that is refused a fast open connects. */
+bool sock_refuses(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	struct sockaddr_storage ss = { 0 };
+
+	return unlikely(conf_get()->tls) && !sock_is(fd) && len <= sizeof(ss) &&
+	       !user_get(&ss, addr, len) &&
+	       sock_tls_only(fd, CONF_TCP_CLIENT, (struct sockaddr *)&ss);
 }
