@@ -26,5 +26,5 @@ bats_tests += %D%/tls.bats
 
 # with a real VPP
 bats_tests += %D%/vpp_gone.bats %D%/vpp_ours.bats %D%/vpp_stock.bats \
-	%D%/vpp_threads.bats %D%/vpp_wire.bats
-EXTRA_DIST += %D%/both_ends.py %D%/vpp_helpers.bash
+	%D%/vpp_threads.bats %D%/vpp_tls.bats %D%/vpp_wire.bats
+EXTRA_DIST += %D%/both_ends.py %D%/tls_ends.py %D%/vpp_helpers.bash
