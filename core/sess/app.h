@@ -117,6 +117,8 @@ static inline bool session_claimed(const struct session *s)
 {
 	return s->claimed == s->app->generation;
 }
+/* This process ends, by exit or by exec: nothing may be lost of that. */
+void app_at_exit(void);
 /* Attachments that exist, for those who walk them: 0 .. APP_N - 1 */
 #define APP_N 2
 struct app *app_nth(unsigned i);

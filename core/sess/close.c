@@ -53,7 +53,7 @@ static uint8_t close_type(const struct session *s, bool abort)
 }
 
 /* Tell the session layer; the session is free when it answers. */
-static void send_end(struct session *s, bool abort)
+void session_send_end(struct session *s, bool abort)
 {
 	struct ctrl c = { .type = close_type(s, abort) };
 
@@ -108,16 +108,21 @@ static void unsubscribe(struct session *s)
 	hold_unlock(&s->hold->tx_lock);
 }
 
-/* Held by others, but the events come to us: wait for what they do. */
-static void make_zombie(struct session *s)
+void session_watch(struct session *s)
 {
 	struct app *app = s->app;
 
-	atomic_fetch_or(&s->hold->flags, HOLD_OWNER_CLOSED);
-	s->notify = NULL;
 	s->next = app->zombies;
 	app->zombies = s;
 	app->n_zombies++;
+}
+
+/* Held by others, but the events come to us: wait for what they do. */
+static void make_zombie(struct session *s)
+{
+	atomic_fetch_or(&s->hold->flags, HOLD_OWNER_CLOSED);
+	s->notify = NULL;
+	session_watch(s);
 }
 
 static void close_open(struct session *s, bool abort)
@@ -134,7 +139,9 @@ static void close_open(struct session *s, bool abort)
 		unsubscribe(s);
 	if (hold_drop(s->hold) && alive && ours) {
 		s->hold = NULL;
-		send_end(s, abort);
+		s->notify = NULL;
+		if (abort || !session_drain(s, DRAIN_CLOSE))
+			session_send_end(s, abort);
 		return;
 	}
 	s->hold = NULL;
@@ -219,10 +226,12 @@ void session_reap(struct app *app)
 	for (; s; s = next) {
 		next = s->next;
 		s->next = NULL;
-		if (hold_is_owner(s->hold) && still_shared(s->hold, look)) {
-			s->next = app->zombies;
-			app->zombies = s;
-			app->n_zombies++;
+		if (s->drain) {
+			if (!session_drained(s))
+				session_watch(s);
+		} else if (hold_is_owner(s->hold) &&
+			   still_shared(s->hold, look)) {
+			session_watch(s);
 		} else if (!hold_is_owner(s->hold)) {
 			hold_drop(s->hold);
 			s->hold = NULL;
@@ -230,9 +239,19 @@ void session_reap(struct app *app)
 		} else {
 			hold_drop(s->hold);
 			s->hold = NULL;
-			send_end(s, false);
+			session_send_end(s, false);
 		}
 	}
+}
+
+void session_disown(struct app *app)
+{
+	struct session *s;
+
+	for (s = app->zombies; s; s = s->next)
+		s->drain = DRAIN_NONE;
+	app->zombies = NULL;
+	app->n_zombies = 0;
 }
 
 /* sapid looks at the FIFO that this side reads; the other one's list is the

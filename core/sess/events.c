@@ -143,6 +143,7 @@ static void name_accepted(struct session *s, const struct session *l)
 
 	if (s->rmt.port || !is_any(&s->rmt))
 		return;
+	s->tls = NULL;
 	set_loopback(&s->rmt, l->lcl.is_ip4);
 	s->lcl = l->lcl;
 	s->lcl.port = port;
@@ -171,6 +172,7 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 	session_rename(s, c->accepted.handle);
 	s->listener_handle = c->accepted.listener_handle;
 	s->tls = at ? at->tls : NULL;
+	s->accepted = true;
 	s->mq_index = c->accepted.mq_index;
 	s->lcl = c->accepted.lcl;
 	s->rmt = c->accepted.rmt;
@@ -202,7 +204,9 @@ static int connected_fifos(struct session *s, const struct ctrl *c)
 	if (!c->connected.ct_rx_fifo)
 		return take_fifos(s, c->connected.segment_handle,
 				  c->connected.rx_fifo, c->connected.tx_fifo);
-	/* VPP's cut-through: data of one pair, signals of another (12.6) */
+	/* VPP's cut-through: data of one pair, signals of another (12.6), and
+	 * no TLS */
+	s->tls = NULL;
 	err = take_fifos(s, c->connected.ct_segment_handle,
 			 c->connected.ct_rx_fifo, c->connected.ct_tx_fifo);
 	sig = app_seg(s->app, c->connected.segment_handle);
@@ -480,7 +484,11 @@ void session_layer_gone(struct app *app)
 	session_unpark(app, true);
 	while ((s = app->zombies)) {
 		app->zombies = s->next;
-		session_free(s);
+		s->next = NULL;
+		if (s->drain == DRAIN_SHUT) /* its user's */
+			s->drain = DRAIN_NONE;
+		else
+			session_free(s);
 	}
 	app->n_zombies = 0;
 	for (i = 0; i < app->n_blocks; i++)

@@ -365,6 +365,8 @@ int session_send_close(struct session *s, uint8_t type)
  * into the header. */
 int session_shutdown(struct session *s)
 {
+	if (s->tls)
+		return session_shutdown_tls(s);
 	fifo_end(&s->tx);
 	if (!s->app->sapid && fifo_ring(&s->tx))
 		session_ring_tx(s);

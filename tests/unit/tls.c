@@ -462,3 +462,255 @@ TEST(a_failed_handshake_has_an_errno)
 	}
 	finish();
 }
+
+/* --- the end --- */
+
+static struct conf_tls client = { .on = true };
+static struct fifo theirs; /* what VPP takes */
+
+static uint64_t fifos(uint64_t *rx)
+{
+	uint64_t tx;
+
+	CHECK(!seg_fifo_create(&p.data, 0, 65536, rx));
+	CHECK(!seg_fifo_create(&p.data, 0, 65536, &tx));
+	CHECK(!fifo_attach(&theirs, &p.data, tx, WIRE_2606));
+	return tx;
+}
+
+static struct session *connected(uint64_t handle)
+{
+	struct ctrl_addr addr = { .port = 1, .is_ip4 = 1 };
+	struct ctrl c = { .type = WIRE_EV_CONNECTED };
+	struct session *s;
+
+	CHECK(!session_connect(app, &addr, NULL, &client, &s));
+	record(played_heard(&p).connect.ext_config);
+	c.connected.context = s->index;
+	c.connected.handle = handle;
+	c.connected.segment_handle = PLAYED_DATA;
+	c.connected.tx_fifo = fifos(&c.connected.rx_fifo);
+	c.connected.lcl.port = 5;
+	played_say(&p, app, &c);
+	CHECK(s->state == SESSION_OPEN && s->tls == &client);
+	return s;
+}
+
+static struct session *accepted(uint64_t handle, uint16_t port)
+{
+	struct answer a = { .index = 7 };
+	struct ctrl b = { .type = WIRE_EV_BOUND },
+		    c = { .type = WIRE_EV_ACCEPTED };
+	static bool known;
+	struct session *l, *s;
+
+	if (!known)
+		answer(&a);
+	l = listen_tls();
+	if (!known)
+		answered(&a);
+	known = true;
+	record(played_heard(&p).listen.ext_config);
+	b.bound.context = l->index;
+	b.bound.handle = 5;
+	played_say(&p, app, &b);
+	c.accepted.listener_handle = 5;
+	c.accepted.handle = handle;
+	c.accepted.segment_handle = PLAYED_DATA;
+	c.accepted.tx_fifo = fifos(&c.accepted.rx_fifo);
+	c.accepted.rmt.port = port;
+	played_say(&p, app, &c);
+	s = session_pop(l);
+	CHECK(s && !session_accept(s));
+	CHECK(played_heard(&p).type == WIRE_EV_ACCEPTED_REPLY);
+	return s;
+}
+
+static void starts(void)
+{
+	start();
+	played_segment(&p, app, &p.data, PLAYED_DATA);
+}
+
+static void sent(struct session *s, size_t n)
+{
+	static char bytes[65536];
+
+	CHECK(fifo_put(&s->tx, bytes, n) == (ssize_t)n);
+	if (fifo_ring(&s->tx)) {
+		session_ring_tx(s);
+		CHECK(played_heard(&p).type == WIRE_EV_IO_TX);
+	}
+}
+
+/* VPP takes @n bytes and says so, if it was asked to. */
+static bool took(const struct session *s, size_t n)
+{
+	struct ctrl c = { .type = WIRE_EV_IO_TX };
+	bool told;
+
+	CHECK(fifo_drop(&theirs, n) == (ssize_t)n);
+	told = fifo_took(&theirs, (uint32_t)n);
+	c.io.session_index = s->index;
+	if (told)
+		played_say(&p, app, &c);
+	return told;
+}
+
+static bool told(uint8_t type, uint64_t handle)
+{
+	struct ctrl c = played_heard(&p);
+
+	return c.type == type && c.close.handle == handle && played_quiet(&p);
+}
+
+TEST(the_end_is_told_when_all_is_taken)
+{
+	struct session *s;
+
+	starts();
+	s = connected(100);
+	sent(s, 60000);
+	session_close(s, false);
+	CHECK(played_quiet(&p) && s->state == SESSION_OPEN && app->n_zombies);
+	CHECK(!took(s, 59999));
+	app_drain(app);
+	CHECK(played_quiet(&p));
+	CHECK(took(s, 1));
+	CHECK(told(WIRE_EV_DISCONNECT, 100) && s->state == SESSION_CLOSING);
+	CHECK(!app->n_zombies);
+	/* with nothing to say it is told at once, and an abort anyhow */
+	s = connected(101);
+	session_close(s, false);
+	CHECK(told(WIRE_EV_DISCONNECT, 101));
+	s = connected(102);
+	sent(s, 10);
+	session_close(s, true);
+	CHECK(told(WIRE_EV_TERMINATE, 102));
+	finish();
+}
+
+TEST(half_closes_of_either_side)
+{
+	struct session *s;
+
+	starts();
+	s = connected(100);
+	app_put(app);
+	CHECK(!session_shutdown(s)); /* an answer may come */
+	pthread_mutex_lock(&app->lock);
+	CHECK(played_quiet(&p));
+	session_close(s, false);
+	CHECK(told(WIRE_EV_DISCONNECT, 100));
+	s = accepted(101, 9);
+	CHECK(s->tls);
+	sent(s, 60000);
+	app_put(app);
+	CHECK(!session_shutdown(s));
+	pthread_mutex_lock(&app->lock);
+	CHECK(played_quiet(&p) && took(s, 60000));
+	CHECK(told(WIRE_EV_SHUTDOWN, 101) && s->state == SESSION_OPEN);
+	CHECK(!app->n_zombies);
+	session_close(s, false);
+	CHECK(told(WIRE_EV_DISCONNECT, 101));
+	/* closed before the half close was told */
+	s = accepted(102, 9);
+	sent(s, 60000);
+	app_put(app);
+	CHECK(!session_shutdown(s));
+	pthread_mutex_lock(&app->lock);
+	session_close(s, false);
+	CHECK(played_quiet(&p) && took(s, 60000));
+	CHECK(told(WIRE_EV_DISCONNECT, 102) && !app->n_zombies);
+	finish();
+}
+
+/* VPP gives the ends of a cut-through no port, and its bytes no TLS. */
+TEST(a_cut_through_is_no_tls)
+{
+	struct session *s;
+
+	starts();
+	s = accepted(100, 0);
+	CHECK(!s->tls);
+	sent(s, 10);
+	session_close(s, false);
+	CHECK(told(WIRE_EV_DISCONNECT, 100));
+	finish();
+}
+
+TEST(it_goes_while_something_waits)
+{
+	struct ctrl c = { .type = WIRE_EV_CLEANUP };
+	struct session *s, *half;
+
+	starts();
+	s = connected(100);
+	sent(s, 10);
+	session_close(s, false);
+	c.cleanup.handle = 100; /* the session alone */
+	c.cleanup.type = 1;
+	played_say(&p, app, &c);
+	CHECK(s->state == SESSION_FREE && !app->n_zombies);
+	s = connected(101); /* by a reset: no use to wait */
+	sent(s, 10);
+	session_close(s, false);
+	c.type = WIRE_EV_RESET;
+	c.close.handle = 101;
+	played_say(&p, app, &c);
+	CHECK(played_heard(&p).type == WIRE_EV_RESET_REPLY);
+	s = connected(102); /* all of VPP */
+	sent(s, 10);
+	session_close(s, false);
+	half = accepted(103, 9);
+	sent(half, 10);
+	app_put(app);
+	CHECK(!session_shutdown(half));
+	played_hang_up(&p);
+	app_serve(true);
+	CHECK(s->state == SESSION_FREE && half->state == SESSION_OPEN);
+	CHECK(!half->drain && !app->n_zombies);
+	attach();
+	session_close(half, false);
+	CHECK(half->state == SESSION_FREE && played_quiet(&p));
+	finish();
+}
+
+static void *take_later(void *arg)
+{
+	usleep(300000);
+	CHECK(fifo_drop(&theirs, 60000) == 60000);
+	return arg;
+}
+
+TEST(who_ends_waits)
+{
+	pthread_t thread;
+	struct session *s;
+	uint64_t start_ms;
+
+	starts();
+	s = connected(100);
+	sent(s, 60000);
+	CHECK(!pthread_create(&thread, NULL, take_later, NULL));
+	start_ms = app_now_ms();
+	app_put(app);
+	app_at_exit(); /* neither closed nor taken */
+	CHECK(app_now_ms() - start_ms >= 290);
+	CHECK(!pthread_join(thread, NULL));
+	pthread_mutex_lock(&app->lock);
+	sent(s, 10);
+	session_close(s, false);
+	CHECK(fifo_drop(&theirs, 10) == 10); /* and nobody says so */
+	start_ms = app_now_ms();
+	app_put(app);
+	app_at_exit();
+	CHECK(app_now_ms() - start_ms < 1000);
+	pthread_mutex_lock(&app->lock);
+	CHECK(told(WIRE_EV_DISCONNECT, 100));
+	/* from a signal's handler, in the middle of something */
+	start_ms = app_now_ms();
+	app_at_exit();
+	CHECK(app_now_ms() - start_ms < 100);
+	finish();
+}
