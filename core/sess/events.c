@@ -110,7 +110,13 @@ static void on_bound(struct app *app, const struct ctrl *c)
 	if (!s || s->state != SESSION_BINDING)
 		return;
 	if (c->bound.retval) {
-		fail(s, retval_to_errno(c->bound.retval), c->bound.retval);
+		/* VPP's word for a certificate or key that its engine does not
+		 * take is none of its words */
+		fail(s,
+		     s->tls && c->bound.retval == WIRE_E_UNKNOWN
+			     ? -EKEYREJECTED
+			     : retval_to_errno(c->bound.retval),
+		     c->bound.retval);
 		return;
 	}
 	session_rename(s, c->bound.handle);

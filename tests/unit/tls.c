@@ -463,6 +463,25 @@ TEST(a_failed_handshake_has_an_errno)
 	finish();
 }
 
+TEST(a_rejected_key_has_one_too)
+{
+	struct answer a = { .index = 7 };
+	struct ctrl c = { .type = WIRE_EV_BOUND };
+	struct session *l;
+
+	start();
+	answer(&a);
+	l = listen_tls();
+	answered(&a);
+	record(played_heard(&p).listen.ext_config);
+	c.bound.context = l->index;
+	c.bound.retval = WIRE_E_UNKNOWN;
+	played_say(&p, app, &c);
+	CHECK(l->state == SESSION_FAILED && l->error == -EKEYREJECTED);
+	session_close(l, false);
+	finish();
+}
+
 /* --- the end --- */
 
 static struct conf_tls client = { .on = true };
