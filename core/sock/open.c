@@ -210,17 +210,24 @@ static int listens(int fd, const struct sockaddr *sa, socklen_t len)
 }
 
 /* A rule may be about the port that the kernel has only now chosen, so the
- * filter comes before listen(2) and, where that was too early, after it. */
+ * filter comes before listen(2) and, where that was too early, after it.  Two
+ * threads that come here would take each other's for somebody else's. */
 static int listen_tls(int fd, const struct sockaddr *sa, socklen_t len)
 {
-	int err = deaf_begin(fd);
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	int err = 0;
 
-	if (!err && (sock_sandboxed || sock_tcp_domain(fd) < 0))
-		err = -EPROTONOSUPPORT;
-	if (!err)
-		err = listens(fd, sa, len);
-	if (err)
-		deaf_end(fd);
+	pthread_mutex_lock(&one);
+	if (!table_peek(fd)) {
+		err = deaf_begin(fd);
+		if (!err && (sock_sandboxed || sock_tcp_domain(fd) < 0))
+			err = -EPROTONOSUPPORT;
+		if (!err)
+			err = listens(fd, sa, len);
+		if (err)
+			deaf_end(fd);
+	}
+	pthread_mutex_unlock(&one);
 	return err;
 }
 
