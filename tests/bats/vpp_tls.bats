@@ -176,6 +176,40 @@ END
   [ "$(we 10.10.0.2 late)" = "late (True, True)" ]
 }
 
+@test "VPP, TLS: half closes, as far as they go" {
+  our_server 0.0.0.0
+  # the end is told, with all that came before it, by TLS's own word for it
+  [ "$(they tls 10.10.0.1 closes)" = "closes (b'bye', '')" ]
+  stop_all
+  their_server tls 10.10.0.2
+  [ "$(we 10.10.0.2 half)" = "half ('the word is hello', b'', 'EPIPE')" ]
+}
+
+@test "VPP, TLS: who closes, and who ends, has sent all" {
+  # a process for each connection, which ends without a close
+  cat > "$BATS_TEST_TMPDIR/fork.py" << 'END'
+import os, random, signal, socket, sys
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+l = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    s, _ = l.accept()
+    if os.fork() == 0:
+        l.close()
+        s.settimeout(20)
+        while s.recv(1) != b"\n":
+            pass
+        s.sendall(random.Random("large").randbytes(8 << 20))
+        os._exit(0)
+    s.close()
+END
+  free_port
+  serve shm "$python" "$BATS_TEST_TMPDIR/fork.py" "$port"
+  wait_tls "$port"
+  [ "$(they tls 10.10.0.1 large)" = "large True" ]
+}
+
 # watched COMMAND...: on the wire meanwhile; what was seen in $watched
 watched() {
   local watcher fifo=$BATS_TEST_TMPDIR/watch
@@ -347,7 +381,17 @@ with socket.create_connection(("10.10.0.2", int(sys.argv[1])), 10) as s:
   [ "$(we 10.10.0.2 connect)" = "connect ECONNREFUSED" ]
   [ "$(we 10.10.0.2 nonblock)" = "nonblock ECONNREFUSED" ]
   # somebody who does not speak TLS
-  their_server plain 10.10.0.2
+  free_port
+  serve bare nsenter "--net=/run/netns/$there" "$python" -c '
+import socket, sys, time
+l = socket.create_server(("10.10.0.2", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    s, _ = l.accept()
+    s.recv(1000)
+    s.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+    s.recv(1000)' "$port"
+  within 20 grep -q ready "$server_log"
   [ "$(we 10.10.0.2 connect)" = "connect EPROTO" ]
   [ "$(we 10.10.0.2 nonblock)" = "nonblock EPROTO" ]
   stop_all
