@@ -239,7 +239,8 @@ void session_reap(struct app *app)
 		} else {
 			hold_drop(s->hold);
 			s->hold = NULL;
-			session_send_end(s, false);
+			if (!session_drain(s, DRAIN_CLOSE))
+				session_send_end(s, false);
 		}
 	}
 }

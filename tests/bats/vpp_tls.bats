@@ -198,8 +198,9 @@ while True:
     if os.fork() == 0:
         l.close()
         s.settimeout(20)
-        while s.recv(1) != b"\n":
-            pass
+        while (byte := s.recv(1)) != b"\n":
+            if not byte:
+                os._exit(0)
         s.sendall(random.Random("large").randbytes(8 << 20))
         os._exit(0)
     s.close()
