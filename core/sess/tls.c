@@ -3,6 +3,7 @@
 #include "core/sess/tls.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,26 +52,32 @@ static int read_pem(const char *path, char **text)
 	return err;
 }
 
+static void wipe(char *text)
+{
+	explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 static int read_both(struct pair *p, const struct conf_tls *tls)
 {
-	char *key;
+	char *cert, *key;
 	int err;
 
-	err = read_pem(tls->cert, &p->text);
+	err = read_pem(tls->cert, &cert);
 	if (err)
 		return err;
 	err = read_pem(tls->key, &key);
 	if (err) {
-		free(p->text);
+		free(cert);
 		return err;
 	}
-	p->cert_len = strlen(p->text);
+	p->cert_len = strlen(cert);
 	p->len = p->cert_len + strlen(key);
-	p->text = realloc(p->text, p->len + 1) ?: p->text;
-	strcpy(p->text + p->cert_len, key);
-	explicit_bzero(key, strlen(key));
-	free(key);
-	return 0;
+	if (asprintf(&p->text, "%s%s", cert, key) < 0)
+		err = -ENOMEM;
+	free(cert);
+	wipe(key);
+	return err;
 }
 
 static int load(const struct conf_tls *tls, struct pair **out)
