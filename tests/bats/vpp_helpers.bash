@@ -117,12 +117,14 @@ lay_cable() {
 # in_here COMMAND...: instead of the shell
 in_here() { exec ip netns exec "$here" "$@"; }
 
-# plug_in: VPP's end
+# plug_in: VPP's end, of which the other knows nothing yet
 plug_in() {
   vppctl create host-interface name vpp
   vppctl set interface state host-vpp up
   vppctl set interface ip address host-vpp 10.10.0.1/24
   vppctl set interface ip address host-vpp fd10::1/64
+  # the last one had another MAC address
+  ip -n "$there" neigh flush dev kernel
 }
 
 cut_cable() {
