@@ -328,7 +328,8 @@ with socket.create_connection(("10.10.0.2", int(sys.argv[1])), 10) as s:
   serve bare nsenter "--net=/run/netns/$there" redis-server --port 0 \
     --tls-port "$port" --bind 10.10.0.2 --tls-cert-file "$TLS_DIR/server.pem" \
     --tls-key-file "$TLS_DIR/server.key" --tls-ca-cert-file "$TLS_DIR/ca.pem" \
-    --tls-auth-clients no --save "" --appendonly no --dir "$BATS_TEST_TMPDIR"
+    --tls-auth-clients no --protected-mode no --save "" --appendonly no \
+    --dir "$BATS_TEST_TMPDIR"
   within 20 grep -q Ready "$server_log"
   for i in {1..10}; do
     as shm timeout 20 redis-cli -h 10.10.0.2 -p "$port" incr n \
