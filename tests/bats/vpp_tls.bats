@@ -191,30 +191,39 @@ END
   [ "$(we 10.10.0.2 half)" = "half ('the word is hello', b'', 'EPIPE')" ]
 }
 
-@test "VPP, TLS: who closes, and who ends, has sent all" {
-  # a process for each connection, which ends without a close
-  cat > "$BATS_TEST_TMPDIR/fork.py" << 'END'
+@test "VPP, TLS: who ends without a close has sent all" {
+  # the process of the connection, and one that it made for it
+  cat > "$BATS_TEST_TMPDIR/end.py" << 'END'
 import os, random, signal, socket, sys
+
+def serve(s):
+    s.settimeout(20)
+    while (byte := s.recv(1)) != b"\n":
+        if not byte:
+            return
+    s.sendall(random.Random("large").randbytes(8 << 20))
+    os._exit(0)
 
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 l = socket.create_server(("0.0.0.0", int(sys.argv[1])))
 print("ready", flush=True)
 while True:
     s, _ = l.accept()
-    if os.fork() == 0:
+    if sys.argv[2] == "alone":
+        serve(s)
+    elif os.fork() == 0:
         l.close()
-        s.settimeout(20)
-        while (byte := s.recv(1)) != b"\n":
-            if not byte:
-                os._exit(0)
-        s.sendall(random.Random("large").randbytes(8 << 20))
+        serve(s)
         os._exit(0)
     s.close()
 END
-  free_port
-  serve shm "$python" "$BATS_TEST_TMPDIR/fork.py" "$port"
-  wait_tls "$port"
-  [ "$(they tls 10.10.0.1 large)" = "large True" ]
+  for how in alone fork; do
+    free_port
+    serve shm "$python" "$BATS_TEST_TMPDIR/end.py" "$port" "$how"
+    wait_tls "$port"
+    [ "$(they tls 10.10.0.1 large)" = "large True" ]
+    stop_all
+  done
 }
 
 # watched COMMAND...: on the wire meanwhile; what was seen in $watched
