@@ -88,8 +88,8 @@ static void close_listener(struct session *s, bool last)
 	s->hold = NULL;
 	s->notify = NULL;
 	/* with other workers left, sapid offers these to them; VPP does not,
-	 * and their clients would wait for ever.  What a child has of its
-	 * parent's is the parent's. */
+	 * and their clients would wait as long as we live.  What a child has
+	 * of its parent's is the parent's. */
 	while ((p = session_pop(s)))
 		if (last || (!s->app->sapid && session_claimed(s)))
 			session_refuse(p);

@@ -119,6 +119,41 @@ same() {
   run ! grep -E 'Socket errors|Non-2xx' "$dir/out"
 }
 
+gone_all() {
+  local pid
+  for pid; do gone "$pid" || return; done
+}
+
+@test "VPP, a cable: nginx with four workers is reloaded under load" {
+  local dir=$BATS_TEST_TMPDIR master load old
+  need nginx curl wrk pgrep
+  free_port
+  nginx_conf "$dir" 4 "$port" > "$dir/nginx.conf"
+  serve shm nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  wait_vpp "$port"
+  master=$(cat "$dir/pid")
+  over timeout 60 wrk -t 1 -c 20 -d 6 -H 'Connection: close' \
+    "http://10.10.0.1:$port/small" > "$dir/out" 3>&- &
+  load=$!
+  for _ in 1 2; do
+    sleep 2
+    mapfile -t old < <(pgrep -P "$master")
+    [ "${#old[@]}" = 4 ]
+    kill -HUP "$master"
+    within 10 gone_all "${old[@]}"
+  done
+  wait "$load"
+  cat "$dir/out"
+  [ "$(pgrep -cP "$master")" = 4 ]
+  # what an old worker was given and had not accepted is lost, as by
+  # SO_REUSEPORT, and nothing hangs
+  grep -q '[1-9][0-9]* requests in' "$dir/out"
+  run ! grep -E 'Non-2xx|timeout [1-9]|read [0-9]{3}' "$dir/out"
+  over timeout 60 curl -sS --fail "http://10.10.0.1:$port/small?[1-100]" \
+    > "$dir/out"
+  [ "$(grep -cx hello "$dir/out")" = 100 ]
+}
+
 @test "VPP, a cable: our redis-cli and curl to servers of the kernel" {
   local i
   need redis-server redis-cli nginx curl
