@@ -96,6 +96,8 @@ ALIAS(__send, send);
 EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags,
 		      const struct sockaddr *addr, socklen_t alen)
 {
+	if (unlikely(flags & MSG_FASTOPEN) && sock_refuses(fd, addr, alen))
+		return ret(-EOPNOTSUPP);
 	if (likely(!sock_is(fd)))
 		return REAL(sendto)(fd, buf, len, flags, addr, alen);
 	return ret(sock_sendto(fd, buf, len, flags, addr, alen));
@@ -113,6 +115,9 @@ static inline void rights(const struct msghdr *msg)
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	if (unlikely(flags & MSG_FASTOPEN) && user_ok(msg, sizeof(*msg)) &&
+	    sock_refuses(fd, msg->msg_name, msg->msg_namelen))
+		return ret(-EOPNOTSUPP);
 	if (likely(!sock_is(fd))) {
 		rights(msg);
 		return REAL(sendmsg)(fd, msg, flags);
@@ -124,6 +129,10 @@ EXPORT int sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
 	unsigned i;
 
+	if (unlikely(flags & MSG_FASTOPEN) && n &&
+	    user_ok(msgs, sizeof(*msgs)) &&
+	    sock_refuses(fd, msgs->msg_hdr.msg_name, msgs->msg_hdr.msg_namelen))
+		return (int)ret(-EOPNOTSUPP);
 	if (likely(!sock_is(fd))) {
 		for (i = 0;
 		     i < MIN(n, (unsigned)IOV_MAX) && unlikely(sock_any()); i++)

@@ -216,6 +216,7 @@ void app_leave(void)
 {
 	unsigned i;
 
+	app_at_exit();
 	for (i = 0; i < APP_N; i++) {
 		pthread_mutex_lock(&apps[i].lock);
 		if (apps[i].state == APP_ATTACHED) {
@@ -536,6 +537,14 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	return ready;
 }
 
+void app_at_exit(void)
+{
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++)
+		session_linger(&apps[i]);
+}
+
 /* --- fork --- */
 
 void app_fork_prepare(void)
@@ -571,14 +580,14 @@ void app_fork_child(void)
 			private_close(app->sock);
 			private_close(app->app_evfd);
 			app->sock = app->app_evfd = -1;
+			attach_drop_early(app);
 			app->state = APP_INHERITED;
 			app->attached = false;
 			app->links = false;
 			app->mail = &attach_no_mail;
 			app->retry_at = 0;
 		}
-		app->zombies = NULL;
-		app->n_zombies = 0;
+		session_disown(app); /* the parent's */
 		/* the parent's */
 		app->n_lost = app->n_borrowed = 0;
 		session_unpark(app, true);

@@ -35,6 +35,7 @@
 #define APP_REAP_MS 100 /* look for deaths in the family so often */
 #define APP_MAX_SEGS 4096
 #define APP_MAX_MQS 31
+#define APP_EARLY 8
 #define APP_SESSION_BLOCK 256
 #define APP_SESSION_BLOCKS 4096
 
@@ -63,7 +64,11 @@ struct app {
 	_Atomic unsigned n_borrowed; /* ... that nobody tells us of */
 	bool sapid;		     /* announced itself by the trailer */
 	enum wire_dialect dialect;
+	unsigned attachment; /* how many there were; not of a worker */
 	int sock;
+	int early[APP_EARLY]; /* segments that came before a certificate's
+				 answer, to be announced */
+	unsigned n_early;
 	uint32_t app_index, wrk_index, client;
 	uint32_t parent_wrk, parent_client;
 	struct seg mq_seg;
@@ -112,6 +117,8 @@ static inline bool session_claimed(const struct session *s)
 {
 	return s->claimed == s->app->generation;
 }
+/* This process ends, by exit or by exec: nothing may be lost of that. */
+void app_at_exit(void);
 /* Attachments that exist, for those who walk them: 0 .. APP_N - 1 */
 #define APP_N 2
 struct app *app_nth(unsigned i);
@@ -166,6 +173,10 @@ int attach_dial(struct app *app) MUST_CHECK;
 int attach_worker(struct app *app) MUST_CHECK;
 void attach_undo(struct app *app);
 int attach_recv_segment(struct app *app, int *fd) MUST_CHECK;
+/* @text: a certificate in PEM of @cert_len bytes, then its key: @len in all */
+int attach_add_cert(struct app *app, const char *text, size_t cert_len,
+		    size_t len, uint32_t *index) MUST_CHECK;
+void attach_drop_early(struct app *app);
 extern const struct wire_mail attach_no_mail;
 
 /* fork: handlers for core/sock's pthread_atfork() */

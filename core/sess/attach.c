@@ -383,6 +383,7 @@ int attach_dial(struct app *app)
 	/* an earlier attachment's stays mapped: attach_undo() */
 	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
 	app->n_mqs = 0;
+	app->attachment++;
 	return run(app, attach_request);
 }
 
@@ -414,6 +415,7 @@ void attach_undo(struct app *app)
 
 	private_close(app->sock);
 	private_close(app->app_evfd);
+	attach_drop_early(app);
 	for (i = 0; i < app->n_mqs; i++) {
 		private_close(app->mq_evfd[i]);
 		app->mq_evfd[i] = -1;
@@ -434,6 +436,12 @@ int attach_recv_segment(struct app *app, int *fd)
 	struct fdbox box;
 	ssize_t n;
 
+	if (app->n_early) {
+		*fd = app->early[0];
+		memmove(app->early, app->early + 1,
+			--app->n_early * sizeof(app->early[0]));
+		return 0;
+	}
 	for (;;) {
 		msg.type = 0;
 		n = recv_msg(app, &msg, sizeof(msg), &box);
@@ -451,4 +459,95 @@ int attach_recv_segment(struct app *app, int *fd)
 		      : -EPROTO;
 	fdbox_close(&box);
 	return *fd < 0 ? *fd : 0;
+}
+
+/* --- certificates --- */
+
+void attach_drop_early(struct app *app)
+{
+	while (app->n_early)
+		k_close(app->early[--app->n_early]);
+}
+
+/* VPP waits for the second packet only some 100 microseconds: one call. */
+static int send_cert(struct app *app, const struct wire_sapi *req,
+		     const char *text, size_t len)
+{
+	struct iovec iov[2] = { { (void *)req, sizeof(*req) },
+				{ (void *)text, len } };
+	struct mmsghdr msgs[2] = {
+		{ .msg_hdr = { .msg_iov = &iov[0], .msg_iovlen = 1 } },
+		{ .msg_hdr = { .msg_iov = &iov[1], .msg_iovlen = 1 } }
+	};
+	int n;
+
+	do {
+		n = k_sendmmsg(app->sock, msgs, 2, MSG_NOSIGNAL);
+	} while (n == -EINTR);
+	return n == 2 ? 0 : n < 0 ? n : -EPROTO;
+}
+
+/* The answer; a segment may come before it, whose announcement is read later.
+ */
+static int recv_cert(struct app *app, struct wire_sapi *msg)
+{
+	struct fdbox box;
+	ssize_t n;
+	int fd;
+
+	for (;;) {
+		n = recv_msg(app, msg, sizeof(*msg), &box);
+		if (n < 0)
+			return (int)n;
+		fd = fdbox_take(&box, 0);
+		fdbox_close(&box);
+		if (n != sizeof(*msg))
+			break;
+		if (msg->type != WIRE_SAPI_SEND_FDS) {
+			if (fd >= 0)
+				k_close(fd);
+			return msg->type == WIRE_SAPI_CERT_REPLY ? 0 : -EPROTO;
+		}
+		if (fd < 0 || app->n_early == APP_EARLY)
+			break;
+		app->early[app->n_early++] = fd;
+	}
+	if (fd >= 0)
+		k_close(fd);
+	return n ? -EPROTO : -ECONNRESET;
+}
+
+/**
+ * attach_add_cert() - Give VPP a certificate and its key
+ * @app:	Lock held, attached to VPP
+ * @index:	What VPP calls the two
+ *
+ * Whatever goes wrong, VPP reads what is left of it as another message or we
+ * do, so that is the end of this attachment; another one follows.
+ */
+int attach_add_cert(struct app *app, const char *text, size_t cert_len,
+		    size_t len, uint32_t *index)
+{
+	struct wire_sapi msg = { .type = WIRE_SAPI_CERT };
+	int err;
+
+	msg.cert.context = app->wrk_index;
+	msg.cert.cert_len = (uint16_t)cert_len;
+	msg.cert.certkey_len = (uint16_t)len;
+	msg.cert.is_add = 1;
+	err = send_cert(app, &msg, text, len);
+	if (!err)
+		err = recv_cert(app, &msg);
+	if (!err && msg.cert_reply.retval) {
+		log_warn("%s: no certificate: retval %d", app->path,
+			 msg.cert_reply.retval);
+		err = -EPROTO;
+	}
+	if (err) {
+		k_shutdown(app->sock, SHUT_RDWR);
+		return err;
+	}
+	*index = msg.cert_reply.index;
+	log_debug("%s: certificate %u", app->path, *index);
+	return 0;
 }

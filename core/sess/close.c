@@ -53,7 +53,7 @@ static uint8_t close_type(const struct session *s, bool abort)
 }
 
 /* Tell the session layer; the session is free when it answers. */
-static void send_end(struct session *s, bool abort)
+void session_send_end(struct session *s, bool abort)
 {
 	struct ctrl c = { .type = close_type(s, abort) };
 
@@ -87,9 +87,11 @@ static void close_listener(struct session *s, bool last)
 
 	s->hold = NULL;
 	s->notify = NULL;
-	/* with other workers left, the session layer offers these to them */
+	/* with other workers left, sapid offers these to them; VPP does not,
+	 * and their clients would wait as long as we live.  What a child has
+	 * of its parent's is the parent's. */
 	while ((p = session_pop(s)))
-		if (last)
+		if (last || (!s->app->sapid && session_claimed(s)))
 			session_refuse(p);
 		else
 			session_free(p);
@@ -108,16 +110,21 @@ static void unsubscribe(struct session *s)
 	hold_unlock(&s->hold->tx_lock);
 }
 
-/* Held by others, but the events come to us: wait for what they do. */
-static void make_zombie(struct session *s)
+void session_watch(struct session *s)
 {
 	struct app *app = s->app;
 
-	atomic_fetch_or(&s->hold->flags, HOLD_OWNER_CLOSED);
-	s->notify = NULL;
 	s->next = app->zombies;
 	app->zombies = s;
 	app->n_zombies++;
+}
+
+/* Held by others, but the events come to us: wait for what they do. */
+static void make_zombie(struct session *s)
+{
+	atomic_fetch_or(&s->hold->flags, HOLD_OWNER_CLOSED);
+	s->notify = NULL;
+	session_watch(s);
 }
 
 static void close_open(struct session *s, bool abort)
@@ -134,7 +141,9 @@ static void close_open(struct session *s, bool abort)
 		unsubscribe(s);
 	if (hold_drop(s->hold) && alive && ours) {
 		s->hold = NULL;
-		send_end(s, abort);
+		s->notify = NULL;
+		if (abort || !session_drain(s, DRAIN_CLOSE))
+			session_send_end(s, abort);
 		return;
 	}
 	s->hold = NULL;
@@ -219,10 +228,12 @@ void session_reap(struct app *app)
 	for (; s; s = next) {
 		next = s->next;
 		s->next = NULL;
-		if (hold_is_owner(s->hold) && still_shared(s->hold, look)) {
-			s->next = app->zombies;
-			app->zombies = s;
-			app->n_zombies++;
+		if (s->drain) {
+			if (!session_drained(s))
+				session_watch(s);
+		} else if (hold_is_owner(s->hold) &&
+			   still_shared(s->hold, look)) {
+			session_watch(s);
 		} else if (!hold_is_owner(s->hold)) {
 			hold_drop(s->hold);
 			s->hold = NULL;
@@ -230,9 +241,20 @@ void session_reap(struct app *app)
 		} else {
 			hold_drop(s->hold);
 			s->hold = NULL;
-			send_end(s, false);
+			if (!session_drain(s, DRAIN_CLOSE))
+				session_send_end(s, false);
 		}
 	}
+}
+
+void session_disown(struct app *app)
+{
+	struct session *s;
+
+	for (s = app->zombies; s; s = s->next)
+		s->drain = DRAIN_NONE;
+	app->zombies = NULL;
+	app->n_zombies = 0;
 }
 
 /* sapid looks at the FIFO that this side reads; the other one's list is the
@@ -285,7 +307,7 @@ static int claim_listener(struct session **sp)
 		 parents_ip4 = s->ip4 ? s->ip4->handle : WIRE_INVALID_HANDLE;
 	int err;
 
-	err = session_listen(app, &s->lcl, s->listen_flags, &n);
+	err = session_listen(app, &s->lcl, s->listen_flags, s->tls, &n);
 	if (err)
 		return err;
 	/* both workers' listeners may have one handle: what comes is ours */

@@ -106,6 +106,7 @@ void conf_free(struct conf *conf)
 
 	for (; rule; rule = next) {
 		next = rule->next;
+		conf_tls_free(&rule->tls);
 		free(rule);
 	}
 	conf->rules = NULL;
@@ -220,6 +221,35 @@ static int env_sapi(struct conf *conf, conf_complain *complain, void *arg)
 	v = secure_getenv("SAPI_RULES");
 	if (v)
 		wrong += conf_rules(conf, "SAPI_RULES", v, complain, arg);
+	return wrong;
+}
+
+/* VCL makes every socket TLS then, and so do we every one of TCP that no rule
+ * of a file is about.  Without a certificate, which VCL's clients need too, we
+ * can be a client. */
+static int env_tls(struct conf *conf, conf_complain *complain, void *arg)
+{
+	static const char rule[] = "use vpp %s *:* tls%s%s%s%s\n";
+	const char *cert = secure_getenv("LDP_TLS_CERT_FILE"),
+		   *key = secure_getenv("LDP_TLS_KEY_FILE");
+	struct conf_rule **tail = &conf->rules;
+	char *text = NULL;
+	int wrong = 0, i;
+
+	if (!secure_getenv("LDP_TRANSPARENT_TLS") ||
+	    (conf->use != CONF_AUTO && conf->use != CONF_VPP))
+		return 0;
+	for (i = 0; i < 2; i++) {
+		while (*tail)
+			tail = &(*tail)->next;
+		if (asprintf(&text, rule, i ? "tcp_server" : "tcp_client",
+			     cert ? " tls-cert=" : "", cert ? cert : "",
+			     key ? " tls-key=" : "", key ? key : "") < 0)
+			return wrong;
+		wrong += parse(conf, "LDP_TRANSPARENT_TLS", text, true, tail,
+			       complain, arg);
+		free(text);
+	}
 	return wrong;
 }
 
@@ -390,6 +420,7 @@ int conf_load(struct conf *conf, const char *path, conf_complain *complain,
 	wrong += take_preset(conf, the_preset, complain, arg);
 	env_vcl(conf);
 	wrong += env_sapi(conf, complain, arg);
+	wrong += env_tls(conf, complain, arg);
 	find_daemon(conf);
 	return wrong;
 }
@@ -421,13 +452,8 @@ static void complain_to_log(void *arg, const char *file, unsigned line,
 
 static void env_ignored(void)
 {
-	static const char *const name[] = { "LDP_SID_BIT",
-					    "LDP_TRANSPARENT_TLS" };
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(name); i++)
-		if (secure_getenv(name[i]))
-			log_info("%s means nothing here", name[i]);
+	if (secure_getenv("LDP_SID_BIT"))
+		log_info("LDP_SID_BIT means nothing here");
 }
 
 static void load_once(void)

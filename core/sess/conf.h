@@ -31,6 +31,19 @@ enum conf_role {
 	CONF_UDP_CONNECT,
 };
 
+/* TLS by VPP, as a rule wants it. */
+struct conf_tls {
+	bool on;
+	bool wrong;  /* what the rule is about fails */
+	bool meant;  /* some word of the rule begins with tls */
+	bool verify; /* the peer must show a certificate that VPP trusts */
+	bool engine_as_is; /* given as a number, which is VPP's own */
+	uint8_t engine;	   /* enum wire_engine; 0: VPP's choice */
+	char *cert, *key;  /* files, in PEM; NULL: none */
+	char *host;	   /* client: whose certificate it must be; NULL */
+};
+#define CONF_ENGINE_MAX 4
+
 #define CONF_PATH 108 /* as sockaddr_un.sun_path */
 
 /* What a rule says about one socket. */
@@ -41,7 +54,9 @@ struct conf_choice {
 	uint32_t spin_us;   /* spin before sleeping, at most; 0: never */
 	uint32_t fifo_size; /* bytes a direction */
 	bool local, global; /* scope, for VPP */
-	const char *file;   /* where the rule stands; "default" if none */
+	const struct conf_tls *tls; /* of VPP; NULL: none.  Never by the kernel,
+				       whatever happens: require is set */
+	const char *file; /* where the rule stands; "default" if none */
 	unsigned line;
 	int rule; /* for conf_rule_text(); -1: none matches */
 };
@@ -78,6 +93,7 @@ struct conf {
 	bool io_uring;		 /* let the program have it */
 	enum conf_use use;	 /* when no rule matches; UDP: the kernel */
 	bool require;		 /* ... and whether it must */
+	bool tls;		 /* a rule for this process wants it */
 	struct conf_rule *rules; /* private to conf.c, in order */
 };
 
@@ -121,13 +137,16 @@ int conf_rules(struct conf *conf, const char *origin, const char *text,
 	       conf_complain *complain, void *arg) MUST_CHECK;
 void conf_free(struct conf *conf);
 
+/* The content of a regular file, to be freed: 0 or -errno */
+int conf_slurp(const char *path, char **text) MUST_CHECK;
+
 /* The rules one by one, for `sapi check`; also those that are filtered out. */
 struct conf_rule_text {
 	const char *file;
 	unsigned line;
 	bool applies;	  /* its application-id admits this process */
 	char filter[160]; /* "program id [uid=n]"; "" if none */
-	char use[8], role[64], match[256], options[96];
+	char use[8], role[64], match[256], options[1536];
 };
 /* Rule @index, from 0, the built-in ones last; false: there is none. */
 bool conf_rule_text(const struct conf *conf, unsigned index,

@@ -45,6 +45,7 @@ struct conf_rule {
 	bool has_spin, has_scope, local, global;
 	uint32_t spin_us;
 	uint32_t fifo_size; /* 0: as the process has it */
+	struct conf_tls tls;
 	const char *file;
 	unsigned line;
 };
@@ -95,7 +96,12 @@ const char *conf_role_name(enum conf_role role);
 /* conf_stanza.c: read all of @text, a file's or a variable's */
 void conf_text(struct conf_input *in, const char *text, bool rules_only);
 
-/* conf.c: the content of a regular file, to be freed; -errno */
-int conf_slurp(const char *path, char **text) MUST_CHECK;
+/* conf_tls.c */
+int conf_tls_option(const struct conf_input *in, const char *word,
+		    struct conf_tls *tls) MUST_CHECK;
+bool conf_tls_check(struct conf_input *in,
+		    const struct conf_rule *rule) MUST_CHECK;
+void conf_tls_free(struct conf_tls *tls);
+void conf_tls_show(const struct conf_tls *tls, char *buf, size_t size);
 
 #endif /* SESS_CONF_PARSE_H */

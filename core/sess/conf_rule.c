@@ -200,7 +200,8 @@ static int matches_of(const char *p, struct conf_rule *rule)
 	return 0;
 }
 
-static int option_of(const char *word, struct conf_rule *rule)
+static int option_of(const struct conf_input *in, const char *word,
+		     struct conf_rule *rule)
 {
 	const char *end, *value = strchr(word, '=');
 	size_t len = value ? (size_t)(value - word) : strlen(word);
@@ -228,10 +229,27 @@ static int option_of(const char *word, struct conf_rule *rule)
 		rule->has_scope = rule->local = true;
 	} else if (!strcmp(word, "scope=global")) {
 		rule->has_scope = rule->global = true;
+	} else if (!strncmp(word, "tls", 3)) {
+		return conf_tls_option(in, word, &rule->tls);
 	} else {
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* All are looked at, as one may be tls. */
+static bool options_of(struct conf_input *in, char **word, unsigned n,
+		       struct conf_rule *rule)
+{
+	const char *wrong = NULL;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (option_of(in, word[i], rule) < 0 && !wrong)
+			wrong = word[i];
+	if (wrong)
+		conf_wrong(in, "use: no option \"%s\"", wrong);
+	return !wrong && conf_tls_check(in, rule);
 }
 
 /* Copy the rule to the heap, its file's name behind it, and append it. */
@@ -248,13 +266,14 @@ static int append(struct conf_input *in, const struct conf_rule *from)
 	rule->next = *in->tail;
 	*in->tail = rule;
 	in->tail = &rule->next;
+	if (rule->tls.on && rule->filter.applies)
+		in->conf->tls = true;
 	return 0;
 }
 
 static void use_statement(struct conf_input *in, char **word, unsigned n)
 {
 	struct conf_rule rule = { .filter = in->filter, .hybrid = true };
-	unsigned i;
 	int use;
 
 	if (n < 4) {
@@ -275,14 +294,15 @@ static void use_statement(struct conf_input *in, char **word, unsigned n)
 		conf_wrong(in, "use: \"%s\" is not ADDRESS:PORTS", word[3]);
 		return;
 	}
-	for (i = 4; i < n; i++) {
-		if (option_of(word[i], &rule) < 0) {
-			conf_wrong(in, "use: no option \"%s\"", word[i]);
+	if (!options_of(in, word + 4, n - 4, &rule)) {
+		if (!rule.tls.meant)
 			return;
-		}
+		rule.tls.wrong = rule.tls.on = true; /* see conf_tls.c */
 	}
-	if (append(in, &rule) < 0)
+	if (append(in, &rule) < 0) {
 		conf_wrong(in, "out of memory");
+		conf_tls_free(&rule.tls);
+	}
 }
 
 /*
@@ -506,6 +526,12 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		choice->spin_us = rule->spin_us;
 	if (rule->fifo_size)
 		choice->fifo_size = rule->fifo_size;
+	if (rule->tls.on) {
+		choice->tls = &rule->tls;
+		choice->use = CONF_VPP;
+		choice->require = true;
+		choice->hybrid = false;
+	}
 	if (rule->has_scope) {
 		choice->local = rule->local;
 		choice->global = rule->global;

@@ -33,22 +33,38 @@ static void show_match(const struct conf_match *m, char *buf, size_t size)
 	}
 }
 
+static void add(char *buf, size_t size, const char *text)
+{
+	strncat(buf, text, size - strlen(buf) - 1);
+}
+
+static void add_number(char *buf, size_t size, const char *key, uint32_t v)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s=%u ", key, v);
+	add(buf, size, text);
+}
+
 static void show_options(const struct conf_rule *rule, char *buf, size_t size)
 {
-	int len = snprintf(buf, size, "%s%s", rule->require ? "require " : "",
-			   rule->hybrid ? "" : "no-hybrid ");
+	size_t len;
 
+	conf_tls_show(&rule->tls, buf, size);
+	if (rule->require)
+		add(buf, size, "require ");
+	if (!rule->hybrid)
+		add(buf, size, "no-hybrid ");
 	if (rule->has_spin)
-		len += snprintf(buf + len, size - (size_t)len, "spin-us=%u ",
-				rule->spin_us);
+		add_number(buf, size, "spin-us", rule->spin_us);
 	if (rule->fifo_size)
-		len += snprintf(buf + len, size - (size_t)len, "fifo=%u ",
-				rule->fifo_size);
+		add_number(buf, size, "fifo", rule->fifo_size);
 	if (rule->local)
-		len += snprintf(buf + len, size - (size_t)len, "scope=local ");
+		add(buf, size, "scope=local ");
 	if (rule->global)
-		len += snprintf(buf + len, size - (size_t)len, "scope=global ");
-	if (len)
+		add(buf, size, "scope=global ");
+	len = strlen(buf);
+	if (len && buf[len - 1] == ' ')
 		buf[len - 1] = '\0';
 }
 

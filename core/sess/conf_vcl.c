@@ -18,6 +18,7 @@ enum kind {
 	SIZE64,	 /* bytes; stock takes no K, M, G */
 	SIZE32,	 /* ... into 32 bits, at least a page */
 	COUNT,	 /* uint32_t */
+	ENGINE,	 /* ... that VPP takes as an index without a look */
 	SECONDS, /* floating point, kept as milliseconds */
 	PATH,	 /* char [CONF_PATH] */
 	NAME,	 /* char [NAME_LEN] */
@@ -49,7 +50,7 @@ static const struct {
 	{ "app-scope-global", FLAG, AT(scope_global) },
 	{ "huge_page", FLAG, AT(huge_page) },
 	{ "use-mq-eventfd", FLAG, AT(use_mq_eventfd) },
-	{ "tls-engine", COUNT, AT(tls_engine) },
+	{ "tls-engine", ENGINE, AT(tls_engine) },
 	{ "multi-thread-workers", DEAD_FLAG, 0 },
 	{ "app_original_dst", FLAG, AT(original_dst) },
 	/* in builds with the binary API */
@@ -124,7 +125,11 @@ static int vcl_set(struct conf_input *in, unsigned key, const char *s)
 				(uint32_t)MAX(v, (uint64_t)4096);
 		return ret;
 	case COUNT:
-		ret = conf_number(s, UINT32_MAX, &v, &end);
+	case ENGINE:
+		ret = conf_number(s,
+				  vcl_key[key].kind == ENGINE ? CONF_ENGINE_MAX
+							      : UINT32_MAX,
+				  &v, &end);
 		if (ret == 0)
 			*(uint32_t *)(void *)member = (uint32_t)v;
 		return ret;

@@ -58,6 +58,12 @@ static int retval_to_errno(int32_t retval)
 		return -EACCES;
 	case WIRE_E_NOSUPPORT:
 		return -EOPNOTSUPP;
+	case WIRE_E_TLS_HANDSHAKE:
+		return -EPROTO;
+	case WIRE_E_NOCRYPTOENG:
+		return -EPROTONOSUPPORT;
+	case WIRE_E_NOCRYPTOCKP:
+		return -EKEYREJECTED;
 	default:
 		return -ENOBUFS;
 	}
@@ -104,7 +110,13 @@ static void on_bound(struct app *app, const struct ctrl *c)
 	if (!s || s->state != SESSION_BINDING)
 		return;
 	if (c->bound.retval) {
-		fail(s, retval_to_errno(c->bound.retval), c->bound.retval);
+		/* VPP's word for a certificate or key that its engine does not
+		 * take is none of its words */
+		fail(s,
+		     s->tls && c->bound.retval == WIRE_E_UNKNOWN
+			     ? -EKEYREJECTED
+			     : retval_to_errno(c->bound.retval),
+		     c->bound.retval);
 		return;
 	}
 	session_rename(s, c->bound.handle);
@@ -137,6 +149,7 @@ static void name_accepted(struct session *s, const struct session *l)
 
 	if (s->rmt.port || !is_any(&s->rmt))
 		return;
+	s->tls = NULL;
 	set_loopback(&s->rmt, l->lcl.is_ip4);
 	s->lcl = l->lcl;
 	s->lcl.port = port;
@@ -164,6 +177,8 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 		return;
 	session_rename(s, c->accepted.handle);
 	s->listener_handle = c->accepted.listener_handle;
+	s->tls = at ? at->tls : NULL;
+	s->accepted = true;
 	s->mq_index = c->accepted.mq_index;
 	s->lcl = c->accepted.lcl;
 	s->rmt = c->accepted.rmt;
@@ -195,7 +210,9 @@ static int connected_fifos(struct session *s, const struct ctrl *c)
 	if (!c->connected.ct_rx_fifo)
 		return take_fifos(s, c->connected.segment_handle,
 				  c->connected.rx_fifo, c->connected.tx_fifo);
-	/* VPP's cut-through: data of one pair, signals of another (12.6) */
+	/* VPP's cut-through: data of one pair, signals of another (12.6), and
+	 * no TLS */
+	s->tls = NULL;
 	err = take_fifos(s, c->connected.ct_segment_handle,
 			 c->connected.ct_rx_fifo, c->connected.ct_tx_fifo);
 	sig = app_seg(s->app, c->connected.segment_handle);
@@ -437,8 +454,8 @@ void session_relisten(struct app *app)
 		if (s->state != SESSION_LOST || !session_claimed(s))
 			continue;
 		session_state(s, SESSION_BINDING);
-		if (session_send_listen(s))
-			fail(s, -ECONNRESET, WIRE_E_UNKNOWN);
+		if (session_send_listen(s)) /* with the next one, perhaps */
+			session_state(s, SESSION_LOST);
 	}
 }
 
@@ -473,7 +490,11 @@ void session_layer_gone(struct app *app)
 	session_unpark(app, true);
 	while ((s = app->zombies)) {
 		app->zombies = s->next;
-		session_free(s);
+		s->next = NULL;
+		if (s->drain == DRAIN_SHUT) /* its user's */
+			s->drain = DRAIN_NONE;
+		else
+			session_free(s);
 	}
 	app->n_zombies = 0;
 	for (i = 0; i < app->n_blocks; i++)

@@ -8,6 +8,7 @@
 
 #include "core/base/log.h"
 #include "core/sess/session_priv.h"
+#include "core/sess/tls.h"
 
 void session_state(struct session *s, enum session_state state)
 {
@@ -162,6 +163,32 @@ void session_free(struct session *s)
 
 /* --- requests --- */
 
+/* By TCP or by TLS; @proto and @config are the message's. */
+static int ask(struct session *s, struct ctrl *c, uint8_t *proto,
+	       uint64_t *config)
+{
+	int err;
+
+	*proto = s->tls ? WIRE_PROTO_TLS : WIRE_PROTO_TCP;
+	if (s->tls) {
+		err = tls_config(s->app, s->tls, c->type == WIRE_EV_LISTEN,
+				 config);
+		if (err)
+			return err;
+	}
+	err = app_send_ctrl(s->app, c);
+	if (err)
+		tls_config_drop(s->app, *config);
+	return err;
+}
+
+/* Nothing was asked, and nothing will be answered. */
+static void not_asked(struct session *s)
+{
+	session_state(s, SESSION_FAILED);
+	session_close(s, false);
+}
+
 int session_send_listen(struct session *s)
 {
 	struct ctrl c = { .type = WIRE_EV_LISTEN };
@@ -171,11 +198,10 @@ int session_send_listen(struct session *s)
 	c.listen.context = s->index;
 	c.listen.wrk_index = app->wrk_index;
 	c.listen.port = s->lcl.port;
-	c.listen.proto = WIRE_PROTO_TCP;
 	c.listen.is_ip4 = s->lcl.is_ip4;
 	memcpy(c.listen.ip, s->lcl.ip, sizeof(c.listen.ip));
 	c.listen.flags = app->sapid ? s->listen_flags : 0;
-	return app_send_ctrl(app, &c);
+	return ask(s, &c, &c.listen.proto, &c.listen.ext_config);
 }
 
 /* Asked for first, it is answered first.  That it can't be had is no failure:
@@ -188,6 +214,7 @@ static void listen_ip4(struct session *dual)
 		return;
 	s->lcl.is_ip4 = 1;
 	s->lcl.port = dual->lcl.port;
+	s->tls = dual->tls;
 	if (session_send_listen(s)) {
 		session_free(s);
 		return;
@@ -205,7 +232,7 @@ static bool is_dual(const struct session *s)
 }
 
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
-		   struct session **out)
+		   const struct conf_tls *tls, struct session **out)
 {
 	struct session *s = session_new(app, SESSION_BINDING);
 	int err;
@@ -219,11 +246,12 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	}
 	s->lcl = *addr;
 	s->listen_flags = flags;
+	s->tls = tls;
 	if (!app->sapid && is_dual(s))
 		listen_ip4(s);
 	err = session_send_listen(s);
 	if (err) {
-		session_close(s, false);
+		not_asked(s);
 		return err;
 	}
 	*out = s;
@@ -231,7 +259,8 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 }
 
 int session_connect(struct app *app, const struct ctrl_addr *rmt,
-		    const struct ctrl_addr *lcl, struct session **out)
+		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
+		    struct session **out)
 {
 	struct ctrl c = { .type = WIRE_EV_CONNECT };
 	struct session *s;
@@ -248,11 +277,11 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 		return err;
 	}
 	s->rmt = *rmt;
+	s->tls = tls;
 	c.connect.client_index = app->client;
 	c.connect.context = s->index;
 	c.connect.wrk_index = app->wrk_index;
 	c.connect.port = rmt->port;
-	c.connect.proto = WIRE_PROTO_TCP;
 	c.connect.is_ip4 = rmt->is_ip4;
 	memcpy(c.connect.ip, rmt->ip, sizeof(c.connect.ip));
 	if (lcl) {
@@ -260,9 +289,9 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 		c.connect.lcl_port = lcl->port;
 	}
 	c.connect.parent_handle = WIRE_INVALID_HANDLE;
-	err = app_send_ctrl(app, &c);
+	err = ask(s, &c, &c.connect.proto, &c.connect.ext_config);
 	if (err) {
-		session_close(s, false);
+		not_asked(s);
 		return err;
 	}
 	*out = s;
@@ -336,6 +365,8 @@ int session_send_close(struct session *s, uint8_t type)
  * into the header. */
 int session_shutdown(struct session *s)
 {
+	if (s->tls)
+		return session_shutdown_tls(s);
 	fifo_end(&s->tx);
 	if (!s->app->sapid && fifo_ring(&s->tx))
 		session_ring_tx(s);

@@ -29,6 +29,7 @@
 
 struct app;
 struct app_seg;
+struct conf_tls;
 
 enum session_state {
 	SESSION_FREE,	    /* in the pool */
@@ -51,6 +52,12 @@ enum session_state {
 #define SESSION_GONE 2u	     /* CLEANUP(0) or more: nobody reads any more */
 #define SESSION_RESET 4u     /* RESET: data first, then ECONNRESET */
 #define SESSION_BROKEN 8u    /* hostile memory, or the session layer is gone */
+
+enum session_drain {
+	DRAIN_NONE,
+	DRAIN_SHUT,  /* the half close; the session is its user's */
+	DRAIN_CLOSE, /* the end; nobody's */
+};
 
 struct session {
 	struct app *app;
@@ -78,6 +85,10 @@ struct session {
 	_Atomic unsigned n_pending; /* read without the lock by poll() */
 	_Atomic uint32_t arrived;   /* listener: connections so far */
 	uint8_t listen_flags;	    /* listener: as announced */
+	const struct conf_tls *tls; /* NULL: TCP, or a cut-through */
+	bool accepted;
+	/* drain.c: what follows when VPP has taken all; it is a zombie then */
+	_Atomic enum session_drain drain;
 	/* VPP's "::" serves IPv6 alone: a listener for IPv4 beside it */
 	struct session *ip4;  /* of the one that a sock uses, or NULL */
 	struct session *dual; /* of the other one */
@@ -92,10 +103,11 @@ static inline enum session_state session_now(const struct session *s)
 /* --- with app.lock held --- */
 /* What LISTEN says beside the address; ext.h has the bits. */
 int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
-		   struct session **s) MUST_CHECK;
-/* Ask for a connection; @lcl may be NULL. */
+		   const struct conf_tls *tls, struct session **s) MUST_CHECK;
+/* Ask for a connection; @lcl and @tls may be NULL. */
 int session_connect(struct app *app, const struct ctrl_addr *rmt,
-		    const struct ctrl_addr *lcl, struct session **s) MUST_CHECK;
+		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
+		    struct session **s) MUST_CHECK;
 /* Take the first session of the listener's back-log, unanswered; NULL. */
 struct session *session_pop(struct session *listener);
 /* Answer ACCEPTED: the session is open from here. */
@@ -117,9 +129,13 @@ void session_close(struct session *s, bool abort);
 int session_claim(struct session **s) MUST_CHECK;
 /* Closed here but held by another process of the family: look again. */
 void session_reap(struct app *app);
+/* In a forked child: what the parent waits for is the parent's. */
+void session_disown(struct app *app);
 /* What it holds is let go as well. */
 void session_free(struct session *s);
 int session_unlisten(struct session *s) MUST_CHECK;
+/* The process ends: what TLS has not taken would be lost (drain.c). */
+void session_linger(struct app *app);
 
 /* --- without the lock --- */
 /* Sent half: after everything that was put. */

@@ -20,5 +20,14 @@ struct session *session_by_handle(struct app *app, uint64_t handle);
 bool session_park(struct app *app, const struct ctrl *c) MUST_CHECK;
 /* @type: WIRE_EV_SHUTDOWN or WIRE_EV_DISCONNECT */
 int session_send_close(struct session *s, uint8_t type) MUST_CHECK;
+/* close.c: the session is free when VPP answers */
+void session_send_end(struct session *s, bool abort);
+/* close.c: put it on the list of those that session_reap() looks at */
+void session_watch(struct session *s);
+/* drain.c: true if @what has to wait, and will be done */
+bool session_drain(struct session *s, enum session_drain what) MUST_CHECK;
+/* ... true if it has been done, or is not to be any more */
+bool session_drained(struct session *s) MUST_CHECK;
+int session_shutdown_tls(struct session *s) MUST_CHECK;
 
 #endif /* SESS_SESSION_PRIV_H */

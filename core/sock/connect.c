@@ -42,15 +42,16 @@ static int connect_again(struct sock *s)
 	}
 }
 
-/* Is the kernel's socket connected, connecting or listening? */
-static bool kernel_busy(int fd)
+/* TCP_CLOSE, or whatever the kernel's socket does; negative if it is not TCP */
+static int kernel_state(int fd)
 {
 	struct tcp_info ti;
 	socklen_t len = sizeof(ti);
+	int err;
 
 	memset(&ti, 0, sizeof(ti));
-	return k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len) ||
-	       ti.tcpi_state != TCP_CLOSE;
+	err = k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len);
+	return err ? err : ti.tcpi_state;
 }
 
 /* The client's own address: what it is bound to; from 127/8 the kernel's
@@ -116,7 +117,7 @@ static bool was_congested(const struct session *s, uint64_t since_ms)
 
 /* app.lock held, but given up while waiting: the answer */
 static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
-	       bool nonblock, struct session **sess)
+	       const struct conf_tls *tls, bool nonblock, struct session **sess)
 {
 	struct ctrl_addr lcl;
 	bool own = own_address(fd, rmt, app->sapid, &lcl);
@@ -124,7 +125,7 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 	int err;
 
 	for (;;) {
-		err = session_connect(app, rmt, own ? &lcl : NULL, sess);
+		err = session_connect(app, rmt, own ? &lcl : NULL, tls, sess);
 		if (err)
 			return err;
 		err = app_wait_ctl(app, *sess, patience(app, nonblock));
@@ -145,7 +146,7 @@ static int connect_session(struct app *app, int fd, int domain,
 	struct sock *s;
 	int err;
 
-	err = ask(app, fd, rmt, nonblock, &sess);
+	err = ask(app, fd, rmt, choice->tls, nonblock, &sess);
 	if (!sess)
 		return err;
 	if (!err && sess->state == SESSION_FAILED)
@@ -194,7 +195,7 @@ static bool wanted(int fd, const struct sockaddr *sa, socklen_t len,
 		return false;
 	*domain = sock_tcp_domain(fd);
 	if (*domain < 0 || (*domain == AF_INET && !rmt->is_ip4) ||
-	    kernel_busy(fd))
+	    kernel_state(fd) != TCP_CLOSE)
 		return false;
 	conf_choose(conf_get(), CONF_TCP_CLIENT, sa, NULL, choice);
 	if (choice->use == CONF_OS) {
@@ -280,6 +281,21 @@ static bool is_answer(int err)
 	return err == -ECONNREFUSED || err == -ETIMEDOUT || err == -ECONNRESET;
 }
 
+/* Not by a session layer: then by the kernel, if the rules let it. */
+static int connect_plain(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	int state;
+
+	if (likely(!conf_get()->tls))
+		return k_connect(fd, sa, len);
+	/* what it does already is the kernel's to speak of */
+	state = kernel_state(fd);
+	if ((state < 0 || state == TCP_CLOSE) &&
+	    sock_tls_only(fd, CONF_TCP_CLIENT, sa))
+		return -EPROTONOSUPPORT;
+	return k_connect(fd, sa, len);
+}
+
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct sockaddr_storage ss;
@@ -311,12 +327,12 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		return err;
 	}
 	if (sock_sandboxed)
-		return k_connect(fd, sa, len);
+		return connect_plain(fd, sa, len);
 	if (!conf_get()->disabled && by_links(sa, len, &choice))
 		return connect_kernel(fd, sa, len, &choice);
 	if (conf_get()->disabled ||
 	    !wanted(fd, sa, len, &rmt, &domain, &choice))
-		return k_connect(fd, sa, len);
+		return connect_plain(fd, sa, len);
 	err = connect_ours(fd, domain, &rmt, &choice);
 	if (err == -EEXIST) /* another thread connected it meanwhile */
 		return sock_connect(fd, sa, len);

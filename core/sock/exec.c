@@ -149,14 +149,24 @@ static bool by_actions(int fd, const void *arg)
 	return spawn_inherits(arg, fd, !stays_open(fd));
 }
 
+/* What was closed may have no descriptor any more, but bytes to go. */
+static void linger(void)
+{
+	if (unlikely(app_any()) && !sock_sandboxed && !sock_vfork_child())
+		app_at_exit();
+}
+
 void sock_exec(void)
 {
-	if (likely(!table_entries))
+	if (likely(!table_entries)) {
+		linger();
 		return;
+	}
 	if (sock_vfork_child()) {
 		leave_in_child();
 		return;
 	}
+	linger();
 	leave_if(by_flag, NULL, false);
 	back_at_exit(); /* what closes on exec */
 }
@@ -170,6 +180,7 @@ void sock_spawn(const void *actions)
 
 void sock_at_exit(void)
 {
+	linger();
 	if (unlikely(table_entries) && !sock_vfork_child())
 		back_at_exit();
 }

@@ -127,7 +127,8 @@ static int announce(struct app *app, int fd, int domain,
 	flags = k_fcntl(fd, F_GETFL, 0);
 	if (flags < 0)
 		return flags;
-	err = session_listen(app, &addr, listen_flags(fd, domain), &sess);
+	err = session_listen(app, &addr, listen_flags(fd, domain), choice->tls,
+			     &sess);
 	if (err)
 		return err;
 	err = app_wait_ctl(app, sess, LOCAL_ANSWER_MS);
@@ -158,52 +159,114 @@ bool sock_upgrades(const struct conf_choice *choice)
 	return !conf_get()->vpp_socket[0] || offer_attach();
 }
 
-int sock_listen(int fd, int backlog)
+static int listen_session(int fd, int domain, const struct sockaddr *sa,
+			  socklen_t len, const struct conf_choice *choice)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
-	struct conf_choice choice;
 	struct app *app;
-	struct sock *s;
-	int err, domain;
+	int err;
 
-	s = sock_get(fd);
-	if (s) {
-		err = sock_is_stream(s) ? -EINVAL : k_listen(fd, backlog);
-		sock_put(s);
-		return err;
-	}
-	err = k_listen(fd, backlog);
-	if (err || sock_sandboxed || conf_get()->disabled)
-		return err;
-	domain = sock_tcp_domain(fd);
-	if (domain < 0)
-		return 0;
-	err = k_getsockname(fd, (struct sockaddr *)&ss, &len);
-	if (err)
-		return 0;
-	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
-		    &choice);
-	if (choice.use == CONF_OS) {
-		app_count_kernel(WIRE_WHY_RULE);
-		return 0;
-	}
-	if (sock_upgrades(&choice)) {
-		port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
-		return choice.require && !offer_able() ? -ENETDOWN : 0;
-	}
 	sock_init();
-	app = app_get(choice.use);
+	app = app_get(choice->use);
 	if (!app)
-		return choice.require ? -ENETDOWN : 0;
-	err = announce(app, fd, domain, (struct sockaddr *)&ss, len, &choice);
+		return -ENETDOWN;
+	err = announce(app, fd, domain, sa, len, choice);
 	app_put(app);
+	if (!err && !choice->hybrid) {
+		err = choice->tls ? 0 : deaf_begin(fd);
+		if (!err)
+			err = deaf_keep(fd);
+		if (err)
+			log_warn("listener %d serves the kernel, too: %s", fd,
+				 strerrorname_np(-err));
+		return 0;
+	}
 	if (err) {
 		log_info("listener %d stays with the kernel: %s", fd,
 			 strerrorname_np(-err));
 		app_count_kernel(WIRE_WHY_REFUSED);
 	}
-	return err && choice.require ? err : 0;
+	return err;
+}
+
+/* It listens in the kernel, deaf if a rule wants TLS: what else? */
+static int listens(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct conf_choice choice;
+	int domain = sock_tcp_domain(fd), err;
+
+	if (sock_sandboxed || domain < 0)
+		return 0;
+	conf_choose(conf_get(), CONF_TCP_SERVER, sa, NULL, &choice);
+	if (choice.use == CONF_OS) {
+		app_count_kernel(WIRE_WHY_RULE);
+		return 0;
+	}
+	if (sock_upgrades(&choice)) {
+		port_listens(fd, domain, sa, &choice);
+		return choice.require && !offer_able() ? -ENETDOWN : 0;
+	}
+	err = listen_session(fd, domain, sa, len, &choice);
+	return choice.require ? err : 0;
+}
+
+/* A rule may be about the port that the kernel has only now chosen, so the
+ * filter comes before listen(2) and, where that was too early, after it.  Two
+ * threads that come here would take each other's for somebody else's. */
+static int listen_tls(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	int err = 0;
+
+	pthread_mutex_lock(&one);
+	if (!table_peek(fd)) {
+		err = deaf_begin(fd);
+		if (!err && (sock_sandboxed || sock_tcp_domain(fd) < 0))
+			err = -EPROTONOSUPPORT;
+		if (!err)
+			err = listens(fd, sa, len);
+		if (err)
+			deaf_end(fd);
+	}
+	pthread_mutex_unlock(&one);
+	return err;
+}
+
+static int listen_kernel(int fd, int backlog)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr *sa = (struct sockaddr *)&ss;
+	socklen_t len = sizeof(ss);
+	bool deaf = false;
+	int err;
+
+	if (unlikely(conf_get()->tls) && !k_getsockname(fd, sa, &len) &&
+	    sock_tls_only(fd, CONF_TCP_SERVER, sa)) {
+		err = deaf_begin(fd);
+		if (err)
+			return err;
+		deaf = true;
+	}
+	err = k_listen(fd, backlog);
+	if (err && deaf)
+		deaf_end(fd);
+	len = sizeof(ss);
+	if (err || conf_get()->disabled ||
+	    (sock_sandboxed && !conf_get()->tls) || k_getsockname(fd, sa, &len))
+		return err;
+	return sock_tls_only(fd, CONF_TCP_SERVER, sa) ? listen_tls(fd, sa, len)
+						      : listens(fd, sa, len);
+}
+
+int sock_listen(int fd, int backlog)
+{
+	struct sock *s = sock_get(fd);
+	int err;
+
+	if (!s)
+		return listen_kernel(fd, backlog);
+	err = sock_is_stream(s) ? -EINVAL : k_listen(fd, backlog);
+	sock_put(s);
+	return err;
 }
 
 /* --- accept --- */
@@ -310,6 +373,10 @@ static struct sock *inherited(int fd)
 		return NULL;
 	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
 		    &choice);
+	if (choice.tls) /* or it listens no more */
+		return listen_tls(fd, (struct sockaddr *)&ss, len)
+			       ? NULL
+			       : sock_get(fd);
 	if (choice.use == CONF_OS || !sock_upgrades(&choice))
 		return NULL;
 	port_listens(fd, domain, (struct sockaddr *)&ss, &choice);

@@ -64,6 +64,7 @@ void sock_sandbox(void)
 
 	if (table_pid && getpid() != table_pid)
 		return; /* a vfork child's, and the table is its parent's */
+	conf_get();	/* its files can't be read later */
 	sock_sandboxed = true;
 	moved = decide();
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1))

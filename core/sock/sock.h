@@ -72,6 +72,9 @@ int sock_listen(int fd, int backlog);
 bool sock_accepts(int fd);
 int sock_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int sock_connect(int fd, const struct sockaddr *addr, socklen_t len);
+/* deaf.c: must the kernel not connect @fd there, as MSG_FASTOPEN would have it?
+ */
+bool sock_refuses(int fd, const struct sockaddr *addr, socklen_t len);
 int sock_shutdown(int fd, int how);
 int sock_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int sock_getpeername(int fd, struct sockaddr *addr, socklen_t *len);

@@ -279,6 +279,11 @@ int sock_int_opt(int fd, int level, int name, int *val);
 int sock_tcp_domain(int fd);
 /* By links, if the choice is so? */
 bool sock_upgrades(const struct conf_choice *choice);
+/* deaf.c: of a listener */
+int deaf_begin(int fd) MUST_CHECK;
+int deaf_keep(int fd) MUST_CHECK;
+void deaf_end(int fd);
+bool sock_tls_only(int fd, enum conf_role role, const struct sockaddr *sa);
 /* What the program set while the socket was the kernel's. */
 void sock_take_options(int fd, struct sock *s);
 

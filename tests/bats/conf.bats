@@ -2,7 +2,7 @@ bats_require_minimum_version 1.5.0
 
 # The words at the beginning of the parser's tables: { "name", ...
 keys() {
-  sed -n 's/.*{ "\([a-z_-]*\)", \(FLAG\|SIZE\|COUNT\|SECONDS\|PATH\|NAME\|DEAD\).*/\1/p' \
+  sed -n 's/.*{ "\([a-z_-]*\)", \(FLAG\|SIZE\|COUNT\|ENGINE\|SECONDS\|PATH\|NAME\|DEAD\).*/\1/p' \
     "$top_srcdir/core/sess/conf_vcl.c"
   sed -n '/^} sapi_key/,/^};/p' "$top_srcdir/core/sess/conf_stanza.c" |
     grep -o '{ "[a-z-]*", set_' | cut -d'"' -f2

@@ -22,8 +22,9 @@ bats_tests += %D%/app_apache.bats %D%/app_daemonize.bats %D%/app_exec.bats %D%/a
 EXTRA_DIST += %D%/handover.py %D%/talk.py %D%/Talk.java
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
 bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/link_idle.bats
+bats_tests += %D%/tls.bats
 
 # with a real VPP
 bats_tests += %D%/vpp_gone.bats %D%/vpp_ours.bats %D%/vpp_stock.bats \
-	%D%/vpp_threads.bats %D%/vpp_wire.bats
-EXTRA_DIST += %D%/both_ends.py %D%/vpp_helpers.bash
+	%D%/vpp_threads.bats %D%/vpp_tls.bats %D%/vpp_wire.bats
+EXTRA_DIST += %D%/both_ends.py %D%/tls_ends.py %D%/vpp_helpers.bash

@@ -80,6 +80,68 @@ wait_vpp() {
 
 vpp_listens() { vppctl show session verbose | grep -q ":$1->"; }
 
+# --- a cable ---
+
+# Two network namespaces and a cable in between: $here has VPP at it, without an
+# address of the kernel's; $there has the kernel.
+#	$here: VPP 10.10.0.1, fd10::1 -- $there: 10.10.0.2, fd10::2
+# Our programs are where the test is, and reach VPP by its socket alone.
+# A file of tests has
+#	setup_file() { lay_cable || return 0; ... }
+#	teardown_file() { cut_cable; }
+#	setup() { need_cable; }
+
+# lay_cable [PLUGIN]: with VPP at it, and with that plugin; false if there can't
+# be one
+lay_cable() {
+  export here=sapi-$$-here there=sapi-$$-there cable=no
+  find_vpp || return 1
+  [ -e "$vpp_plugins/af_packet_plugin.so" ] || return 1
+  [ -z "${1:-}" ] || [ -e "$vpp_plugins/$1" ] || return 1
+  ip netns add "$here" && ip netns add "$there" &&
+    ip link add vpp netns "$here" type veth peer name kernel netns "$there" ||
+    return 1
+  ip -n "$here" link set vpp up
+  ip -n "$there" link set lo up
+  ip -n "$there" addr add 10.10.0.2/24 dev kernel
+  ip -n "$there" addr add fd10::2/64 dev kernel nodad
+  ip -n "$there" link set kernel up
+  # VPP gets whole segments that nobody has summed, otherwise
+  ip netns exec "$there" ethtool -K kernel tx off > /dev/null 2>&1 || true
+  start_vpp "" "plugins { path $vpp_plugins plugin default { disable }
+    plugin af_packet_plugin.so { enable } ${1:+plugin $1 { enable \}} }" in_here
+  plug_in
+  cable=yes
+}
+
+# in_here COMMAND...: instead of the shell
+in_here() { exec ip netns exec "$here" "$@"; }
+
+# plug_in: VPP's end, of which the other knows nothing yet
+plug_in() {
+  vppctl create host-interface name vpp
+  vppctl set interface state host-vpp up
+  vppctl set interface ip address host-vpp 10.10.0.1/24
+  vppctl set interface ip address host-vpp fd10::1/64
+  # the last one had another MAC address
+  ip -n "$there" neigh flush dev kernel
+}
+
+cut_cable() {
+  stop_vpp
+  ip netns del "$here" 2> /dev/null || true
+  ip netns del "$there" 2> /dev/null || true
+}
+
+need_cable() {
+  find_vpp || skip "A REAL VPP IS NOT TESTED: $vpp_why"
+  [ "$cable" = yes ] ||
+    skip "A CABLE OF VPP IS NOT TESTED: needs root, ip netns, and plugins"
+}
+
+# over COMMAND...: at the other end of the cable
+over() { nsenter "--net=/run/netns/$there" "$@"; }
+
 python=/usr/bin/python3
 ends=$top_srcdir/tests/bats/both_ends.py
 

@@ -5,52 +5,16 @@ bats_require_minimum_version 1.5.0
 load helpers
 load vpp_helpers
 
-# Two network namespaces and a cable in between: $here has VPP at it, without an
-# address of the kernel's; $there has the kernel.
-#	$here: VPP 10.10.0.1, fd10::1 -- $there: 10.10.0.2, fd10::2
-# Our programs are where the test is, and reach VPP by its socket alone.
-
 setup_file() {
-  export here=sapi-$$-here there=sapi-$$-there cable=no
-  find_vpp || return 0
-  [ -e "$vpp_plugins/af_packet_plugin.so" ] || return 0
-  ip netns add "$here" && ip netns add "$there" &&
-    ip link add vpp netns "$here" type veth peer name kernel netns "$there" ||
-    return 0
-  ip -n "$here" link set vpp up
-  ip -n "$there" link set lo up
-  ip -n "$there" addr add 10.10.0.2/24 dev kernel
-  ip -n "$there" addr add fd10::2/64 dev kernel nodad
-  ip -n "$there" link set kernel up
-  # VPP gets whole segments that nobody has summed, otherwise
-  ip netns exec "$there" ethtool -K kernel tx off > /dev/null 2>&1 || true
-  start_vpp "" "plugins { path $vpp_plugins plugin default { disable }
-    plugin af_packet_plugin.so { enable } }" ip netns exec "$here"
-  vppctl create host-interface name vpp
-  vppctl set interface state host-vpp up
-  vppctl set interface ip address host-vpp 10.10.0.1/24
-  vppctl set interface ip address host-vpp fd10::1/64
-  cable=yes
+  lay_cable || return 0
   mkdir "$BATS_FILE_TMPDIR/root"
   blob 20 "$BATS_FILE_TMPDIR/root/large" > "$BATS_FILE_TMPDIR/hash"
   echo hello > "$BATS_FILE_TMPDIR/root/small"
 }
 
-teardown_file() {
-  stop_vpp
-  ip netns del "$here" 2> /dev/null || true
-  ip netns del "$there" 2> /dev/null || true
-}
-
-setup() {
-  find_vpp || skip "A REAL VPP IS NOT TESTED: $vpp_why"
-  [ "$cable" = yes ] ||
-    skip "A CABLE OF VPP IS NOT TESTED: needs root, ip netns, af_packet_plugin"
-}
+teardown_file() { cut_cable; }
+setup() { need_cable; }
 teardown() { stop_all; }
-
-# over COMMAND...: at the other end of the cable
-over() { nsenter "--net=/run/netns/$there" "$@"; }
 
 # from_there LISTEN CONNECT SCENE...: a server of ours, a client of the kernel's
 from_there() {
@@ -153,6 +117,41 @@ same() {
   cat "$dir/out"
   grep -q '[1-9][0-9]* requests in' "$dir/out"
   run ! grep -E 'Socket errors|Non-2xx' "$dir/out"
+}
+
+gone_all() {
+  local pid
+  for pid; do gone "$pid" || return; done
+}
+
+@test "VPP, a cable: nginx with four workers is reloaded under load" {
+  local dir=$BATS_TEST_TMPDIR master load old
+  need nginx curl wrk pgrep
+  free_port
+  nginx_conf "$dir" 4 "$port" > "$dir/nginx.conf"
+  serve shm nginx -e "$dir/error.log" -c "$dir/nginx.conf"
+  wait_vpp "$port"
+  master=$(cat "$dir/pid")
+  over timeout 60 wrk -t 1 -c 20 -d 6 -H 'Connection: close' \
+    "http://10.10.0.1:$port/small" > "$dir/out" 3>&- &
+  load=$!
+  for _ in 1 2; do
+    sleep 2
+    mapfile -t old < <(pgrep -P "$master")
+    [ "${#old[@]}" = 4 ]
+    kill -HUP "$master"
+    within 10 gone_all "${old[@]}"
+  done
+  wait "$load"
+  cat "$dir/out"
+  [ "$(pgrep -cP "$master")" = 4 ]
+  # what an old worker was given and had not accepted is lost, as by
+  # SO_REUSEPORT, and nothing hangs
+  grep -q '[1-9][0-9]* requests in' "$dir/out"
+  run ! grep -E 'Non-2xx|timeout [1-9]|read [0-9]{3}' "$dir/out"
+  over timeout 60 curl -sS --fail "http://10.10.0.1:$port/small?[1-100]" \
+    > "$dir/out"
+  [ "$(grep -cx hello "$dir/out")" = 100 ]
 }
 
 @test "VPP, a cable: our redis-cli and curl to servers of the kernel" {

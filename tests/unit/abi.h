@@ -9,6 +9,7 @@
 
 #include "core/base/base.h"
 #include "core/wire/attach.h"
+#include "core/wire/crypto.h"
 #include "core/wire/ctrl.h"
 #include "core/wire/event.h"
 #include "core/wire/fifo.h"

@@ -246,8 +246,23 @@ static const struct value values[] = {
 	C(SVM_FIFO_WANT_DEQ_NOTIF_IF_FULL, WIRE_WANT_DEQ_IF_FULL),
 	C(SVM_FIFO_WANT_DEQ_NOTIF_IF_EMPTY, WIRE_WANT_DEQ_IF_EMPTY),
 
+	/* TLS */
+	C(CRYPTO_ENGINE_NONE, WIRE_ENGINE_NONE),
+	C(CRYPTO_ENGINE_OPENSSL, WIRE_ENGINE_OPENSSL),
+	C(CRYPTO_ENGINE_VPP, WIRE_ENGINE_VPP),
+	C_IN(CRYPTO_ENGINE_PICOTLS, WIRE_ENGINE_PICOTLS, 2602, NOW),
+	C_IN(CRYPTO_ENGINE_MBEDTLS, WIRE_ENGINE_MBEDTLS, 2602, NOW),
+	C_IN(CRYPTO_ENGINE_PICOTLS, WIRE_ENGINE_MBEDTLS, 2310, 2510),
+	C_IN(CRYPTO_ENGINE_MBEDTLS, WIRE_ENGINE_PICOTLS, 2310, 2510),
+	C(CRYPTO_ENGINE_LAST, WIRE_ENGINE_MBEDTLS),
+	C_IN(TLS_VERIFY_F_NONE, WIRE_VERIFY_NONE, 2510, NOW),
+	C_IN(TLS_VERIFY_F_PEER, WIRE_VERIFY_PEER, 2510, NOW),
+	C_IN(TLS_VERIFY_F_PEER_CERT, WIRE_VERIFY_PEER_CERT, 2510, NOW),
+	C_IN(TLS_VERIFY_F_HOSTNAME, WIRE_VERIFY_HOSTNAME, 2510, NOW),
+	C_IN(TLS_VERIFY_F_HOSTNAME_STRICT, WIRE_VERIFY_HOSTNAME_STRICT, 2510,
+	     NOW),
+
 	/* families without a place on this wire */
-	NO("CRYPTO_ENGINE_*", "numbered anew in 26.02; not spoken"),
 	NO("ENDPOINT_INVALID_INDEX", "all-ones in an endpoint's sw_if_index"),
 	NO("FIFO_SEGMENT_*", "the server's book-keeping"),
 	NO("MEMORY_*", "the server's book-keeping"),
@@ -262,7 +277,7 @@ static const struct value values[] = {
 	NO("SVM_FIFO_*", "private to a process"),
 	NO("SVM_MQ_*", "private to a process"),
 	NO("SVM_Q_*", "private to a process"),
-	NO("TLS_*", "TLS is not spoken"),
+	NO("TLS_*", "application protocols and what VPP alone verifies"),
 	NO("TRANSPORT_SERVICE_*", "internal to the server"),
 	NO("TRANSPORT_TX_*", "internal to the server"),
 	NO("VPPCOM_*", "VCL's"),

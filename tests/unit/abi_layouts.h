@@ -392,8 +392,16 @@ static const struct row rows[] = {
 	F(crypto_2510, verify_cfg),
 	F(crypto_2510, hostname),
 
-	NOT_OURS(transport_endpt_crypto_cfg_t, 2310, 2506,
-		 "another in each release; TLS is not spoken to those"),
+	LAYOUT(transport_endpt_crypto_cfg_t, crypto_2506, 2506, 2506),
+	F(crypto_2506, ckpair_index),
+	F(crypto_2506, alpn_protos),
+	F(crypto_2506, crypto_engine),
+	F(crypto_2506, hostname),
+
+	LAYOUT(transport_endpt_crypto_cfg_t, crypto_2502, 2310, 2502),
+	F(crypto_2502, ckpair_index),
+	F(crypto_2502, crypto_engine),
+	F(crypto_2502, hostname),
 
 	LAYOUT(transport_endpt_ext_cfg_t, ext_config, 2606, NOW),
 	F(ext_config, type),

@@ -296,7 +296,7 @@ TEST(rules_are_shown_as_they_are_written)
 		"shm any [fe80::]/10:*:10.0.0.1:5 no-hybrid fifo=65536",
 		"vpp udp_sender,udp_connect *:* scope=local scope=global",
 	};
-	char text[512], buf[600];
+	char text[512], buf[2400];
 	struct conf_rule_text t;
 	struct conf conf;
 	unsigned i;

@@ -24,7 +24,7 @@ static void open_end(struct end *e, struct app *app, uint64_t handle)
 	struct session *s;
 	struct sock *sock;
 
-	CHECK(!session_connect(app, &a, NULL, &s));
+	CHECK(!session_connect(app, &a, NULL, NULL, &s));
 	CHECK(played_heard(&p).type == WIRE_EV_CONNECT);
 	c.connected.context = s->index;
 	c.connected.handle = handle;

@@ -2,6 +2,7 @@
 /* live_mem.c - the shared memory that a real VPP was seen to lay out */
 #include "tests/unit/live.h"
 
+#include "core/wire/crypto.h"
 #include "core/wire/ctrl.h"
 #include "core/wire/fifo.h"
 #include "core/wire/mq.h"

@@ -29,6 +29,14 @@ unit_tests += %D%/conf
 %C%_conf_SOURCES = %D%/conf.c %D%/conf_help.h
 %C%_conf_LDADD = core/libsock.la core/libkernel.la
 
+unit_tests += %D%/conf_tls
+%C%_conf_tls_SOURCES = %D%/conf_tls.c %D%/conf_help.h
+%C%_conf_tls_LDADD = core/libsock.la core/libkernel.la
+
+unit_tests += %D%/tls
+%C%_tls_SOURCES = %D%/tls.c %D%/live.h %D%/played.h
+%C%_tls_LDADD = core/libsock.la core/libkernel.la
+
 unit_tests += %D%/abi
 %C%_abi_SOURCES = %D%/abi.c %D%/abi.h %D%/abi_layouts.h %D%/abi_consts.h
 unit_tests += %D%/conf_file

@@ -35,6 +35,8 @@ struct played {
 	int fd[8];
 	unsigned n_fds;
 	bool silent;
+	void *(*then)(void *arg); /* what else to do when attaching */
+	void *then_arg;
 	pthread_t thread;
 };
 
@@ -135,6 +137,8 @@ static inline void *played_thread(void *arg)
 		played_send(p->conn, &p->reply, p->len, p->fd, p->n_fds);
 	else
 		shutdown(p->conn, SHUT_RDWR);
+	if (p->then)
+		p->then(p->then_arg);
 	return NULL;
 }
 

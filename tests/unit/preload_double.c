@@ -44,6 +44,12 @@ bool sock_accepts(int fd)
 	return sock_lookup(fd);
 }
 
+bool sock_refuses(int fd, const struct sockaddr *addr, socklen_t len)
+{
+	(void)fd, (void)addr, (void)len;
+	return false;
+}
+
 void sock_fresh(int fd)
 {
 	NOTE(fd);

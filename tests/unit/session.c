@@ -60,7 +60,7 @@ static struct session *listener(uint64_t handle)
 	struct ctrl_addr a = addr(80);
 	struct session *l;
 
-	CHECK(!session_listen(app, &a, 0, &l));
+	CHECK(!session_listen(app, &a, 0, NULL, &l));
 	CHECK(is_listen(l));
 	bound(l, handle, 0);
 	CHECK(l->state == SESSION_LISTENING && l->handle == handle);
@@ -101,7 +101,7 @@ static struct session *connecting(void)
 	struct session *s;
 	struct ctrl c;
 
-	CHECK(!session_connect(app, &a, NULL, &s));
+	CHECK(!session_connect(app, &a, NULL, NULL, &s));
 	c = played_heard(&p);
 	CHECK(c.type == WIRE_EV_CONNECT && c.connect.context == s->index);
 	return s;
@@ -148,7 +148,7 @@ TEST(bound_and_not)
 	CHECK(l->handle == 7);
 	c.bound.context = UINT32_MAX;
 	played_say(&p, app, &c);
-	CHECK(!session_listen(app, &a, 0, &bad));
+	CHECK(!session_listen(app, &a, 0, NULL, &bad));
 	played_heard(&p);
 	c.bound.context = bad->index;
 	c.bound.retval = WIRE_E_PORTINUSE;
@@ -190,7 +190,7 @@ TEST(late_answers_find_nobody_else)
 	played_say(&p, app, &c);
 	CHECK(t->state == SESSION_FREE && played_quiet(&p));
 
-	CHECK(!session_listen(app, &a, 0, &l));
+	CHECK(!session_listen(app, &a, 0, NULL, &l));
 	played_heard(&p);
 	session_close(l, false);
 	c = (struct ctrl){ .type = WIRE_EV_BOUND };
@@ -544,12 +544,12 @@ TEST(listener_of_both)
 
 	start_vpp();
 	played_segment(&p, app, &p.data, PLAYED_DATA);
-	CHECK(!session_listen(app, &any, WIRE_LISTEN_V6ONLY, &l));
+	CHECK(!session_listen(app, &any, WIRE_LISTEN_V6ONLY, NULL, &l));
 	CHECK(!l->ip4 && is_listen(l) && played_quiet(&p));
 	bound(l, 6, 0);
 	session_close(l, false);
 	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
-	CHECK(!session_listen(app, &any, 0, &l));
+	CHECK(!session_listen(app, &any, 0, NULL, &l));
 	ip4 = l->ip4;
 	CHECK(ip4 && ip4->lcl.is_ip4 && ip4->lcl.port == 80);
 	CHECK(is_listen(ip4) && is_listen(l) && played_quiet(&p));
@@ -581,7 +581,7 @@ TEST(stuck_session_layer)
 	start();
 	s = open_one(90);
 	start_ms = app_now_ms();
-	while (!(err = session_listen(app, &a, 0, &l)))
+	while (!(err = session_listen(app, &a, 0, NULL, &l)))
 		CHECK(++n < 1000);
 	took = app_now_ms() - start_ms;
 	CHECK(n > 0 && err == -EPIPE && took >= 1000 && took < 10000);
