@@ -15,6 +15,12 @@
  *
  * Offers wait by the slot of their ports, which is what the page counts too.
  * They wait in the order in which they expire, too.
+ *
+ * Unix sockets have no addresses. The kernel tells of each which inode its peer
+ * has, once that was accepted: two that name each other are the two ends. Their
+ * offers wait by their own inode, and count by the name of the listener as
+ * well, as a hint to accepted ones, for which it is worth asking who their peer
+ * is.
  */
 #include "daemon/offer.h"
 
@@ -46,10 +52,42 @@ void offer_init(void)
 		list_init(&by_slot[i]);
 }
 
+static uint16_t ports_slot(const struct claim *c)
+{
+	return wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port));
+}
+
+static uint16_t own_slot(const struct claim *c)
+{
+	return c->lcl.is_unix ? wire_page_inode(addr_inode(&c->lcl))
+			      : ports_slot(c);
+}
+
+/* Where offers like this wait, and where the other end's would. */
 static struct list *slot_of(const struct claim *c)
 {
-	return &by_slot[wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port)) %
+	return &by_slot[own_slot(c) % SLOTS];
+}
+
+static struct list *mirror_slot_of(const struct claim *c)
+{
+	return &by_slot[(c->lcl.is_unix ? wire_page_inode(addr_inode(&c->rmt))
+					: ports_slot(c)) %
 			SLOTS];
+}
+
+static void show(const struct claim *c)
+{
+	page_offer(own_slot(c));
+	if (c->lcl.is_unix)
+		page_offer(c->name);
+}
+
+static void unshow(const struct claim *c)
+{
+	page_unoffer(own_slot(c));
+	if (c->lcl.is_unix)
+		page_unoffer(c->name);
 }
 
 static const struct conn *conn_of(const struct offer *o)
@@ -96,13 +134,13 @@ static void offer_wait(const struct offer *o)
 	list_add(&o->peer->offers, &copy->on_peer);
 	queue_by_time(copy);
 	o->peer->n_offers++;
-	page_offer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+	show(&o->claim);
 }
 
 /* It waits no more; who hears of that finds the page without it. */
 static void unlink_offer(struct offer *o)
 {
-	page_unoffer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+	unshow(&o->claim);
 	list_del(&o->on_slot);
 	list_del(&o->on_peer);
 	list_del(&o->on_time);
@@ -158,14 +196,15 @@ static bool same_place(const struct offer *a, const struct offer *b)
 static bool is_same(const struct offer *a, const struct offer *b)
 {
 	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.lcl) &&
-	       same_addr(&a->claim.rmt, &b->claim.rmt);
+	       (a->claim.lcl.is_unix ||
+		same_addr(&a->claim.rmt, &b->claim.rmt));
 }
 
 /* Every network has these for itself, or it talks to itself. */
 static bool is_inner(const struct claim *c)
 {
-	return addr_is_loopback(&c->lcl) || addr_is_link_local(&c->lcl) ||
-	       addr_same_ip(&c->lcl, &c->rmt);
+	return c->lcl.is_unix || addr_is_loopback(&c->lcl) ||
+	       addr_is_link_local(&c->lcl) || addr_same_ip(&c->lcl, &c->rmt);
 }
 
 static bool may_meet(const struct offer *a, const struct offer *b)
@@ -175,10 +214,18 @@ static bool may_meet(const struct offer *a, const struct offer *b)
 		conn_of(a)->ns->conf.any_netns && !is_inner(&a->claim));
 }
 
+/* Does the one name the other as its peer?  One that was not accepted when it
+ * was offered names nobody yet. */
+static bool may_name(const struct claim *a, const struct claim *b)
+{
+	return same_addr(&a->rmt, &b->lcl) ||
+	       (a->rmt.is_unix && addr_is_any(&a->rmt));
+}
+
 static bool is_mirror(const struct offer *a, const struct offer *b)
 {
 	return may_meet(a, b) && same_addr(&a->claim.lcl, &b->claim.rmt) &&
-	       same_addr(&a->claim.rmt, &b->claim.lcl);
+	       may_name(&a->claim, &b->claim);
 }
 
 /* The newer replaces the older: of one socket, of sockets that had these
@@ -208,7 +255,7 @@ static struct offer *find_mirror(const struct offer *o)
 	struct offer *other, *next, *found = NULL;
 	unsigned n = 0;
 
-	list_each_safe (other, next, slot_of(&o->claim), struct offer,
+	list_each_safe (other, next, mirror_slot_of(&o->claim), struct offer,
 			on_slot) {
 		if (!is_mirror(other, o))
 			continue;
@@ -216,6 +263,8 @@ static struct offer *find_mirror(const struct offer *o)
 			offer_end(other);
 		else if (diag_prove(conn_of(other), &other->claim))
 			end_refused(other, WIRE_REFUSED_PROOF);
+		else if (!same_addr(&other->claim.rmt, &o->claim.lcl))
+			continue; /* the kernel has named another */
 		else if (same_place(other, o))
 			return other;
 		else
@@ -262,10 +311,24 @@ static int take_bell(struct peer *p, const struct wire_offer *msg,
 	return fd < 0 ? fd : peer_set_bell(p, msg->bell, fd);
 }
 
+static int take_inode(struct claim *claim, const struct wire_offer *msg)
+{
+	uint64_t inode;
+
+	memcpy(&inode, msg->lcl, sizeof(inode));
+	addr_set_inode(&claim->lcl, inode);
+	addr_set_inode(&claim->rmt, 0);
+	claim->name = ntohs(msg->lcl_port);
+	claim->cookie = msg->cookie;
+	return inode && !msg->is_ip4 ? 0 : -EPROTO;
+}
+
 static int take_claim(struct claim *claim, const struct wire_offer *msg)
 {
-	if (msg->is_ip4 > 1)
+	if (msg->is_ip4 > 1 || msg->is_unix > 1)
 		return -EPROTO;
+	if (msg->is_unix)
+		return take_inode(claim, msg);
 	addr_set(&claim->lcl, msg->lcl, msg->is_ip4, msg->lcl_port);
 	addr_set(&claim->rmt, msg->rmt, msg->is_ip4, msg->rmt_port);
 	claim->cookie = msg->cookie;

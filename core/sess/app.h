@@ -79,6 +79,7 @@ struct app {
 	struct wire_kept *kept;	  /* WIRE_KEPT_N, or NULL; valid with links */
 	unsigned n_kept;	  /* that were written */
 	bool networks;		  /* ... also to other networks' addresses */
+	bool unixes;		  /* ... to Unix sockets as well */
 	unsigned links_epoch;	  /* another number with each attachment */
 	_Atomic(const struct wire_page *) page;
 	_Atomic(const struct wire_mail *) mail; /* never NULL */

@@ -29,6 +29,8 @@ enum conf_role {
 	CONF_UDP_SENDER,
 	CONF_UDP_RECEIVER,
 	CONF_UDP_CONNECT,
+	CONF_UNIX_SERVER,
+	CONF_UNIX_CLIENT,
 };
 
 #define CONF_PATH 108 /* as sockaddr_un.sun_path */
@@ -127,7 +129,7 @@ struct conf_rule_text {
 	unsigned line;
 	bool applies;	  /* its application-id admits this process */
 	char filter[160]; /* "program id [uid=n]"; "" if none */
-	char use[8], role[64], match[256], options[96];
+	char use[8], role[96], match[256], options[96];
 };
 /* Rule @index, from 0, the built-in ones last; false: there is none. */
 bool conf_rule_text(const struct conf *conf, unsigned index,

@@ -3,8 +3,9 @@
  * offer.h - how a kernel connection comes by a link: offers and grants
  *
  * DOC: This is the client's half of core/wire/offer.h.  It knows connections
- * by their addresses and links by where they lie; what becomes of the socket
- * is core/sock's, which sets offer_hooks once.  All that is received is
+ * by their addresses (those of Unix sockets by inode, and by a number made of
+ * their listener's name) and links by where they lie; what becomes of the
+ * socket is core/sock's, which sets offer_hooks once.  All that is received is
  * handled by whichever thread looks next (offer_poll()); nothing here waits
  * for the daemon, and a link does not need it any more.
  *
@@ -35,6 +36,8 @@ struct offer {
 	uint64_t context; /* comes back */
 	uint64_t cookie;
 	struct ctrl_addr lcl, rmt;
+	uint64_t inode; /* of a Unix socket, which has no addresses; 0 */
+	uint16_t name;	/* ... and its listener's */
 	uint32_t ring;
 	struct bell *bell;
 };
@@ -76,12 +79,18 @@ bool offer_able(void);
 bool offer_attach(void);
 /* ... also for connections to addresses that are not this host's? */
 bool offer_networks(void);
+/* ... for Unix sockets? */
+bool offer_unixes(void);
 /* Grows when attachments come or go: what was announced is announced again. */
 unsigned offer_epoch(void);
 /* Does a preloaded program listen on this port (host order)?  A hint. */
 bool offer_listener_at(uint16_t port);
-/* Does an end of a connection between these ports wait for the other? */
-bool offer_waiting(uint16_t a, uint16_t b);
+/* Does an end of a connection wait for the other?  A hint: by the slot of its
+ * two ports, or of a Unix socket's inode; or by its name, then it is one of all
+ * that have it. */
+bool offer_waiting(uint16_t slot);
+uint16_t offer_slot(uint16_t a, uint16_t b);
+uint16_t offer_slot_inode(uint64_t inode);
 
 /* Announce, or no more, that this process listens on @port (host order). */
 int offer_listen(uint16_t port, bool on) MUST_CHECK;

@@ -126,10 +126,14 @@ ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		return k_recvfrom(fd, buf, len, flags, addr, alen);
 	if (!RX_BY_KERNEL(s, fd, &ret,
 			  k_recvfrom(fd, buf, len, flags, addr, alen))) {
+		if (link_is_local(s))
+			flags &= ~MSG_TRUNC; /* which TCP alone knows */
 		ret = stream_recv(s, fd, &iov, 1, flags);
 		/* a stream has no sender's address */
 		if (ret >= 0 && addr)
-			ret = no_name(alen, ret);
+			ret = link_is_local(s)
+				      ? local_sender(fd, addr, alen, ret)
+				      : no_name(alen, ret);
 	}
 	sock_put(s);
 	return ret;
@@ -141,6 +145,13 @@ static ssize_t recv_msg(struct sock *s, int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (link_is_local(s) && s->kind == SOCK_LINK) {
+		ret = link_recvmsg(s, fd, msg, flags & ~MSG_TRUNC);
+		return ret >= 0 && msg->msg_name
+			       ? local_sender(fd, msg->msg_name,
+					      &msg->msg_namelen, ret)
+			       : ret;
+	}
 	ret = stream_recv(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
 	if (ret >= 0) {
 		msg->msg_namelen = 0;
@@ -232,6 +243,8 @@ ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 	if (!TX_BY_KERNEL(s, fd, &ret,
 			  k_sendto(fd, buf, len, flags, addr, alen))) {
 		ret = ignored(addr, alen);
+		if (!ret && link_is_local(s) && addr && alen)
+			ret = -EISCONN;
 		if (!ret)
 			ret = stream_send(s, fd, &iov, 1, flags);
 	}
@@ -251,8 +264,13 @@ ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
 	}
 	if (unlikely(flags & MSG_OOB))
 		stay_for_good(s, fd);
+	else if (link_is_local(s) && unlikely(msg->msg_controllen))
+		stay_sending(s, fd);
 	if (TX_BY_KERNEL(s, fd, &ret, k_sendmsg(fd, msg, flags)))
 		;
+	else if (link_is_local(s) &&
+		 unlikely(msg->msg_controllen || msg->msg_namelen))
+		ret = local_sendmsg(s, fd, msg, flags);
 	else if (msg->msg_iovlen > IOV_MAX)
 		ret = -EMSGSIZE;
 	else

@@ -177,8 +177,10 @@ int sock_listen(int fd, int backlog)
 	if (err || sock_sandboxed || conf_get()->disabled)
 		return err;
 	domain = sock_tcp_domain(fd);
-	if (domain < 0)
+	if (domain < 0) {
+		local_listens(fd, &choice);
 		return 0;
+	}
 	err = k_getsockname(fd, (struct sockaddr *)&ss, &len);
 	if (err)
 		return 0;
@@ -189,7 +191,7 @@ int sock_listen(int fd, int backlog)
 		return 0;
 	}
 	if (sock_upgrades(&choice)) {
-		port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
+		port_listens(fd, domain, (struct sockaddr *)&ss, len, &choice);
 		return choice.require && !offer_able() ? -ENETDOWN : 0;
 	}
 	sock_init();
@@ -303,16 +305,18 @@ static struct sock *inherited(int fd)
 
 	if (conf_get()->disabled)
 		return NULL;
+	if (sock_int_opt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) || !listens)
+		return NULL;
 	domain = sock_tcp_domain(fd);
-	if (domain < 0 ||
-	    sock_int_opt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) || !listens ||
-	    k_getsockname(fd, (struct sockaddr *)&ss, &len))
+	if (domain < 0 && local_listens(fd, &choice))
+		return sock_get(fd);
+	if (domain < 0 || k_getsockname(fd, (struct sockaddr *)&ss, &len))
 		return NULL;
 	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
 		    &choice);
 	if (choice.use == CONF_OS || !sock_upgrades(&choice))
 		return NULL;
-	port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
+	port_listens(fd, domain, (struct sockaddr *)&ss, len, &choice);
 	return sock_get(fd);
 }
 
@@ -399,7 +403,7 @@ static int shutdown_link(struct sock *s, int fd, int how)
 
 	if (!link_enter_kernel(s, fd, &s->k_tx))
 		return link_shutdown(s, fd, s->link, how);
-	if (how != SHUT_WR)
+	if (how != SHUT_WR || link_is_local(s))
 		s->rd_shut = true;
 	err = k_shutdown(fd, how);
 	--s->k_tx;

@@ -191,6 +191,9 @@ int sock_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		return err;
 	if (!err && level == SOL_SOCKET)
 		remember(s, name, val, len);
+	if (!err && link_is_local(s) && level == SOL_SOCKET &&
+	    len >= sizeof(int) && local_is_kernels(name, *(const int *)val))
+		stay_for_good(s, fd);
 	sock_put(s);
 	return err;
 }

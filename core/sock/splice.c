@@ -175,7 +175,7 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 
 	len = MIN(len, sizeof(buf));
 	if (h->rx_mode == HOLD_RX_DRAIN)
-		len = (size_t)MIN((uint64_t)len, h->rx_switch - h->rx_kernel);
+		len = (size_t)MIN((uint64_t)len, link_kernel_left(s));
 	if (h->rx_skip) /* await_input() does */
 		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
@@ -300,6 +300,8 @@ static bool link_by_kernel(struct sock *s, struct pipe *p, size_t len,
 	if (!kernel)
 		return false;
 	*ret = k_splice(s->fd, NULL, p->fd, NULL, len, p->flags);
+	if (*ret > 0)
+		link_read_late(s, (size_t)*ret);
 	--s->k_rx;
 	return true;
 }
@@ -332,7 +334,7 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 	int err = 0;
 	ssize_t n;
 
-	if (unlikely(s->error) && pipe_has(p, false) > 0)
+	if (unlikely(s->error) && !link_is_local(s) && pipe_has(p, false) > 0)
 		err = atomic_exchange(&s->error, 0);
 	n = err ? -err
 		: k_splice(p->fd, NULL, s->fd, NULL, len,

@@ -182,6 +182,8 @@ struct sock *sock_new(enum sock_kind kind)
 	s->hold_left = false;
 	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;
+	s->named = false;
+	s->slot = 0;
 	s->refs = 1;
 	return s;
 }

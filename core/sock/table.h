@@ -101,12 +101,15 @@ struct sock {
 	struct bell *bell; /* OFFERED: the one that was; referenced */
 	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
-	bool unheard; /* nobody was there when it was worth an offer */
+	bool named; /* Unix: the kernel was asked who is at the other end */
+	_Atomic uint16_t slot; /* accepted: where the client's offer shows */
+	bool unheard;	       /* nobody was there when it was worth an offer */
 	_Atomic uint64_t noted; /* the cookie by which stay.c noted it; 0 */
 	_Atomic bool hold_left; /* this process let go */
 	bool hold_shared;	/* ... and others hold it */
 	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */
-	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
+	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet;
+					Unix: numbers of names */
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
 	/* edges that readiness does not show: it was shut down here; an error
@@ -286,6 +289,7 @@ void sock_take_options(int fd, struct sock *s);
 
 /* kind.c */
 bool sock_seems_tcp(int fd);
+bool sock_seems_local(int fd); /* a Unix stream socket */
 bool sock_kind_is_new(int fd);
 void sock_kind_copied(int from, int to);
 

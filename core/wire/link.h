@@ -128,10 +128,12 @@ struct wire_page {
 	uint64_t magic;
 	uint32_t size;
 	uint8_t pad[4096 - 12];
-	/* bit p: a preloaded program listens on TCP port p somewhere */
+	/* bit p: a preloaded program listens on TCP port p somewhere, or on a
+	 * Unix socket whose name has that number */
 	_Atomic uint64_t listeners[65536 / 64];
-	/* offers that wait for their other end, by wire_page_slot(); stays at
-	 * 255 once there */
+	/* offers that wait for their other end, by wire_page_slot(); those of
+	 * Unix sockets by wire_page_inode(), and by the number of the name;
+	 * stays at 255 once there */
 	_Atomic uint8_t offers[65536];
 };
 WIRE_SIZE(struct wire_page, 4096 + 8192 + 65536);
@@ -145,6 +147,12 @@ static inline uint16_t wire_page_slot(uint16_t a, uint16_t b)
 	uint32_t lo = a < b ? a : b, hi = a < b ? b : a;
 
 	return (uint16_t)(lo * 0x9e37u + hi);
+}
+
+/* Where a Unix socket counts, by its own inode: the other end knows it. */
+static inline uint16_t wire_page_inode(uint64_t inode)
+{
+	return (uint16_t)(inode * 0x9e3779b97f4a7c15ull >> 48);
 }
 
 #endif /* WIRE_LINK_H */

@@ -7,13 +7,18 @@
  * where the socket is IPv6 and the address mapped.
  *
  *	client					daemon
- *	LISTEN (a port)			->	sets or clears the page's bit
+ *	LISTEN (a port, or a name's)	->	sets or clears the page's bit
  *	OFFER (4-tuple, cookie, bell)	->	asks the kernel; counts in the
  *page
  *					<-	REFUSE (why), or when both ends
  *					<-	GRANT (where) to each
  *	DONE (link)			->	frees it when both have said so
  *					<-	PEER_GONE
+ *
+ * A Unix socket has no address of its own: it goes by its inode, in lcl, and
+ *the kernel tells the daemon that of its peer.  What its listener is bound to
+ *is hashed into a number, which is announced, and waited by, as if it were a
+ *port.
  *
  * A bell is an eventfd of a client that its peers write to wake it; it has a
  * number from 0 that is the client's choice.  A descriptor travels once: to
@@ -52,8 +57,9 @@ struct wire_offer {
 	uint16_t bell; /* that this end's waiters listen to */
 	uint8_t is_ip4;
 	uint8_t has_bell; /* its descriptor follows */
+	uint8_t is_unix;  /* inode in lcl, number of the name in lcl_port */
 } WIRE_PACKED;
-WIRE_SIZE(struct wire_offer, 60);
+WIRE_SIZE(struct wire_offer, 61);
 
 /* Nothing of this is hostile: the daemon says it.  It is checked all the same.
  */

@@ -5,6 +5,7 @@ check_LTLIBRARIES = %D%/libpeer.la
 	%D%/peer.h %D%/peer.c %D%/sock.c
 
 peer_programs = %D%/accept \
+	%D%/beside \
 	%D%/close \
 	%D%/connect \
 	%D%/data \
@@ -30,6 +31,7 @@ peer_programs = %D%/accept \
 	%D%/thread
 check_PROGRAMS += $(peer_programs)
 peer_tests = %D%/accept.peer \
+	%D%/beside.peer \
 	%D%/close.peer \
 	%D%/connect.peer \
 	%D%/data.peer \
@@ -58,6 +60,8 @@ EXTRA_DIST += %D%/run $(peer_tests)
 
 %C%_accept_SOURCES = %D%/accept.c
 %C%_accept_LDADD = %D%/libpeer.la
+%C%_beside_SOURCES = %D%/beside.c
+%C%_beside_LDADD = %D%/libpeer.la
 %C%_close_SOURCES = %D%/close.c
 %C%_close_LDADD = %D%/libpeer.la
 %C%_connect_SOURCES = %D%/connect.c
