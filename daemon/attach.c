@@ -27,6 +27,7 @@ static uint32_t features(const struct conn *conn)
 	return f | WIRE_EXT_LINKS |
 	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG) |
 	       (diag_has_unix() ? WIRE_EXT_UNIX : 0) |
+	       (diag_has_udp() ? WIRE_EXT_UDP : 0) |
 	       (conn->ns->conf.any_netns ? WIRE_EXT_NETWORKS : 0);
 }
 

@@ -8,6 +8,13 @@
  * question for an IPv4 address finds IPv6 sockets with mapped addresses too;
  * the answer then is AF_INET6.
  *
+ * Of UDP the kernel is asked by the look-up that delivers a datagram, from rmt
+ * to lcl, by the loopback device, which all that stays on this host goes by.
+ * It answers with the socket that would get it: so what it says of one that is
+ * connected, of several that share a port, or of one that is bound to an
+ * address and one that is not, is what happens. Who is bound to no address is
+ * asked for by that of the other end: both are this host's.
+ *
  * We ask in our own network namespace. A client elsewhere lends a socket that
  * it made there; one is kept for a namespace and a user, the newest, while a
  * client of theirs lives. It stays the client's too, so what can be read from
@@ -34,6 +41,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/wire/offer.h"
 #include "daemon/sys.h"
 
 #ifndef SO_NETNS_COOKIE
@@ -45,6 +53,7 @@
 #endif
 #define DIAG_UID 7 /* UNIX_DIAG_UID: an enumerator, since Linux 5.3 */
 
+#define LOOPBACK_IF 1	   /* in every network */
 #define READS_MAX 16	   /* replies to others, before we give up */
 #define OVERFLOW_UID 65534 /* whoever has no number where one asks */
 
@@ -89,7 +98,7 @@ union answer {
 
 static struct list all = { &all, &all };
 static int own_fd = -1;
-static bool has_unix;
+static bool has_unix, has_udp;
 
 static void put_ip(__be32 out[4], const struct addr *a)
 {
@@ -272,6 +281,44 @@ static int ask_unix(int fd, struct claim *claim, struct told *told)
 	return 0;
 }
 
+/* Source and destination are those of a datagram to it. */
+static void question_set_udp(struct question *q, const struct claim *claim)
+{
+	const struct addr *to =
+		addr_is_any(&claim->lcl) ? &claim->rmt : &claim->lcl;
+
+	question_begin(q, sizeof(q->req));
+	q->req.sdiag_family = claim->rmt.is_ip4 ? AF_INET : AF_INET6;
+	q->req.sdiag_protocol = IPPROTO_UDP;
+	q->req.idiag_states = ~0u;
+	q->req.id.idiag_sport = claim->rmt.port;
+	q->req.id.idiag_dport = claim->lcl.port;
+	put_ip(q->req.id.idiag_src, &claim->rmt);
+	put_ip(q->req.id.idiag_dst, to);
+	q->req.id.idiag_if = LOOPBACK_IF;
+	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
+	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
+}
+
+static int ask_udp(int fd, const struct claim *claim, struct told *told)
+{
+	struct question q;
+	union answer a;
+	int ret;
+
+	question_set_udp(&q, claim);
+	ret = converse(fd, &q, &a, sizeof(a.msg));
+	if (ret)
+		return ret;
+	if (memcmp(a.msg.id.idiag_cookie, q.req.id.idiag_cookie,
+		   sizeof(a.msg.id.idiag_cookie)) ||
+	    a.msg.id.idiag_sport != claim->lcl.port)
+		return -EPROTO;
+	told->established = true;
+	told->uid = a.msg.idiag_uid;
+	return 0;
+}
+
 static int ask_any(int fd, struct claim *claim, struct told *told)
 {
 	struct inet_diag_msg m;
@@ -279,6 +326,8 @@ static int ask_any(int fd, struct claim *claim, struct told *told)
 
 	if (claim->lcl.is_unix)
 		return ask_unix(fd, claim, told);
+	if (claim->udp)
+		return ask_udp(fd, claim, told);
 	ret = ask(fd, claim, &m);
 	if (ret)
 		return ret;
@@ -444,6 +493,44 @@ static bool unix_works(void)
 	return !ret && told.uid == geteuid();
 }
 
+/* A UDP socket of our own, and with another cookie it must not be found. */
+static bool udp_works(void)
+{
+	int fd = k_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct claim claim = { .lcl.is_ip4 = true, .udp = WIRE_UDP_SENDER };
+	socklen_t len = sizeof(claim.cookie);
+	struct told told;
+
+	if (fd < 0)
+		return false;
+	ret = k_bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+	if (!ret)
+		ret = k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &claim.cookie,
+				   &len);
+	len = sizeof(sin);
+	if (!ret)
+		ret = k_getsockname(fd, (struct sockaddr *)&sin, &len);
+	addr_set_loopback(&claim.lcl);
+	claim.rmt = claim.lcl;
+	claim.lcl.port = sin.sin_port;
+	claim.rmt.port = htons(9);
+	if (!ret)
+		ret = ask_udp(own_fd, &claim, &told);
+	claim.cookie++;
+	if (!ret && (told.uid != geteuid() || !ask_udp(own_fd, &claim, &told)))
+		ret = -EPROTO;
+	k_close(fd);
+	return !ret;
+}
+
+/** diag_has_udp() - Can the kernel be asked for UDP sockets? */
+bool diag_has_udp(void)
+{
+	return has_udp;
+}
+
 /** diag_has_unix() - Can the kernel be asked for Unix sockets? */
 bool diag_has_unix(void)
 {
@@ -467,10 +554,12 @@ int diag_open(void)
 	ret = fd < 0 ? fd : self_test(fd);
 	if (fd >= 0)
 		k_close(fd);
-	if (ret)
+	if (ret) {
 		diag_close();
-	else
+	} else {
 		has_unix = unix_works();
+		has_udp = udp_works();
+	}
 	return ret;
 }
 

@@ -209,6 +209,8 @@ static void put_link(cJSON *array, const struct half *h, unsigned worker)
 	put_addr(item, "local", &h->lcl);
 	put_addr(item, "remote", &other->lcl);
 	cJSON_AddStringToObject(item, "peer", h->peer_name);
+	if (h->udp)
+		cJSON_AddStringToObject(item, "protocol", "udp");
 	cJSON_AddStringToObject(
 		item, "state",
 		link_state(s->flags, link->side[!side].flags, other->done));

@@ -16,6 +16,10 @@
  * Offers wait by the slot of their ports, which is what the page counts too.
  * They wait in the order in which they expire, too.
  *
+ * Datagrams go one way, and neither end need know its own address: each end
+ * says what it sees of the other (udp_meet()). What is proved in the end is
+ * that a datagram from the one would reach the other, and one back the first.
+ *
  * Unix sockets have no addresses. The kernel tells of each which inode its peer
  * has, once that was accepted: two that name each other are the two ends. Their
  * offers wait by their own inode, and count by the name of the listener as
@@ -57,8 +61,18 @@ static uint16_t ports_slot(const struct claim *c)
 	return wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port));
 }
 
+static uint16_t udp_slot(const struct claim *c)
+{
+	uint16_t lcl = ntohs(c->lcl.port), rmt = ntohs(c->rmt.port);
+
+	return c->udp == WIRE_UDP_SENDER ? wire_page_slot_udp(lcl, rmt)
+					 : wire_page_slot_udp(rmt, lcl);
+}
+
 static uint16_t own_slot(const struct claim *c)
 {
+	if (c->udp)
+		return udp_slot(c);
 	return c->lcl.is_unix ? wire_page_inode(addr_inode(&c->lcl))
 			      : ports_slot(c);
 }
@@ -72,12 +86,14 @@ static struct list *slot_of(const struct claim *c)
 static struct list *mirror_slot_of(const struct claim *c)
 {
 	return &by_slot[(c->lcl.is_unix ? wire_page_inode(addr_inode(&c->rmt))
-					: ports_slot(c)) %
+					: own_slot(c)) %
 			SLOTS];
 }
 
 static void show(const struct claim *c)
 {
+	if (c->udp == WIRE_UDP_RECEIVER)
+		return; /* it is an answer, and wants none */
 	page_offer(own_slot(c));
 	if (c->lcl.is_unix)
 		page_offer(c->name);
@@ -85,6 +101,8 @@ static void show(const struct claim *c)
 
 static void unshow(const struct claim *c)
 {
+	if (c->udp == WIRE_UDP_RECEIVER)
+		return;
 	page_unoffer(own_slot(c));
 	if (c->lcl.is_unix)
 		page_unoffer(c->name);
@@ -195,7 +213,9 @@ static bool same_place(const struct offer *a, const struct offer *b)
 
 static bool is_same(const struct offer *a, const struct offer *b)
 {
-	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.lcl) &&
+	return same_place(a, b) && a->claim.udp == b->claim.udp &&
+	       same_addr(&a->claim.lcl, &b->claim.lcl) &&
+	       (!a->claim.udp || a->claim.cookie == b->claim.cookie) &&
 	       (a->claim.lcl.is_unix ||
 		same_addr(&a->claim.rmt, &b->claim.rmt));
 }
@@ -228,6 +248,47 @@ static bool is_mirror(const struct offer *a, const struct offer *b)
 	       may_name(&a->claim, &b->claim);
 }
 
+/* What the one says of itself, or leaves open, is what the other sees. */
+static bool udp_seen(const struct addr *lcl, const struct addr *seen)
+{
+	return lcl->port == seen->port &&
+	       (addr_is_any(lcl) || addr_same_ip(lcl, seen));
+}
+
+static bool udp_meet(const struct offer *a, const struct offer *b)
+{
+	return same_place(a, b) && a->claim.udp &&
+	       a->claim.udp != b->claim.udp &&
+	       udp_seen(&a->claim.lcl, &b->claim.rmt) &&
+	       udp_seen(&b->claim.lcl, &a->claim.rmt);
+}
+
+/* Of several that might be meant the kernel knows the one. */
+static struct offer *find_udp(struct offer *o)
+{
+	struct claim mine = o->claim, other;
+	struct offer *w, *next;
+
+	list_each_safe (w, next, slot_of(&o->claim), struct offer, on_slot) {
+		if (!udp_meet(w, o))
+			continue;
+		if (conn_of(w)->doomed) {
+			offer_end(w);
+			continue;
+		}
+		other = w->claim;
+		other.lcl = o->claim.rmt;
+		mine.lcl = w->claim.rmt;
+		if (diag_prove(conn_of(w), &other) ||
+		    diag_prove(conn_of(o), &mine))
+			continue;
+		w->claim.lcl = other.lcl;
+		o->claim.lcl = mine.lcl;
+		return w;
+	}
+	return NULL;
+}
+
 /* The newer replaces the older: of one socket, of sockets that had these
  * addresses one after the other, or under one context. An older context that
  * is not the newer's has an answer to come. */
@@ -257,7 +318,7 @@ static struct offer *find_mirror(const struct offer *o)
 
 	list_each_safe (other, next, mirror_slot_of(&o->claim), struct offer,
 			on_slot) {
-		if (!is_mirror(other, o))
+		if (other->claim.udp || !is_mirror(other, o))
 			continue;
 		if (conn_of(other)->doomed)
 			offer_end(other);
@@ -325,13 +386,18 @@ static int take_inode(struct claim *claim, const struct wire_offer *msg)
 
 static int take_claim(struct claim *claim, const struct wire_offer *msg)
 {
-	if (msg->is_ip4 > 1 || msg->is_unix > 1)
+	if (msg->is_ip4 > 1 || msg->is_unix > 1 ||
+	    msg->udp > WIRE_UDP_RECEIVER || (msg->udp && msg->is_unix))
 		return -EPROTO;
 	if (msg->is_unix)
 		return take_inode(claim, msg);
 	addr_set(&claim->lcl, msg->lcl, msg->is_ip4, msg->lcl_port);
 	addr_set(&claim->rmt, msg->rmt, msg->is_ip4, msg->rmt_port);
 	claim->cookie = msg->cookie;
+	claim->udp = msg->udp;
+	if (claim->udp &&
+	    (!claim->lcl.port || !claim->rmt.port || addr_is_any(&claim->rmt)))
+		return -EPROTO;
 	/* mapped ones are to be sent as IPv4, and both or none are */
 	return claim->lcl.is_ip4 == msg->is_ip4 &&
 			       claim->rmt.is_ip4 == msg->is_ip4
@@ -373,7 +439,7 @@ void offer_message(struct worker *w, const struct wire_offer *msg,
 		return;
 	}
 	replace(&o);
-	waiting = find_mirror(&o);
+	waiting = o.claim.udp ? find_udp(&o) : find_mirror(&o);
 	if (waiting)
 		offer_match(waiting, &o);
 	else

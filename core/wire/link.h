@@ -128,12 +128,14 @@ struct wire_page {
 	uint64_t magic;
 	uint32_t size;
 	uint8_t pad[4096 - 12];
-	/* bit p: a preloaded program listens on TCP port p somewhere, or on a
-	 * Unix socket whose name has that number */
+	/* bit p: a preloaded program listens on TCP port p somewhere, receives
+	 * datagrams at UDP port p, or listens on a Unix socket whose name has
+	 * that number */
 	_Atomic uint64_t listeners[65536 / 64];
 	/* offers that wait for their other end, by wire_page_slot(); those of
 	 * Unix sockets by wire_page_inode(), and by the number of the name;
-	 * stays at 255 once there */
+	 * those for datagrams by wire_page_slot_udp(); stays at 255 once
+	 * there */
 	_Atomic uint8_t offers[65536];
 };
 WIRE_SIZE(struct wire_page, 4096 + 8192 + 65536);
@@ -147,6 +149,12 @@ static inline uint16_t wire_page_slot(uint16_t a, uint16_t b)
 	uint32_t lo = a < b ? a : b, hi = a < b ? b : a;
 
 	return (uint16_t)(lo * 0x9e37u + hi);
+}
+
+/* Where datagrams from one port to another do: not where the answers do. */
+static inline uint16_t wire_page_slot_udp(uint16_t from, uint16_t to)
+{
+	return (uint16_t)(from * 0x9e37u + to * 0x79b9u + 0x3c6eu);
 }
 
 /* Where a Unix socket counts, by its own inode: the other end knows it. */

@@ -56,7 +56,7 @@ EXTRA_DIST += tests/data/live-26.06 \
 sapid_raw = %D%/rawclient.c %D%/rawclient.h
 unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 	%D%/sapid_link %D%/sapid_link_kill %D%/sapid_netns %D%/sapid_offer \
-	%D%/sapid_unix \
+	%D%/sapid_unix %D%/sapid_udp \
 	%D%/sapid_offer_evil \
 	%D%/sapid_match %D%/sapid_session %D%/sapid_trust %D%/sapid_worker
 %C%_sapid_trust_SOURCES = %D%/sapid_trust.c $(sapid_raw)
@@ -73,6 +73,9 @@ unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 %C%_sapid_link_SOURCES = %D%/sapid_link.c %D%/rawlink.c %D%/rawlink.h \
 	$(sapid_raw)
 %C%_sapid_link_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_udp_SOURCES = %D%/sapid_udp.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_udp_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_unix_SOURCES = %D%/sapid_unix.c %D%/rawlink.c %D%/rawlink.h \
 	$(sapid_raw)
 %C%_sapid_unix_LDADD = core/libshm.la core/libkernel.la
