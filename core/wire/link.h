@@ -94,6 +94,18 @@ WIRE_SIZE(struct wire_link, 512);
 static_assert(2 * WIRE_LINK_EDGE + sizeof(struct wire_link) == WIRE_LINK_PAGE,
 	      "the header's page");
 
+/* --- datagrams --- */
+
+/* In the ring of one that carries datagrams, before each; the next one begins
+ * at a multiple of WIRE_FRAME_ALIGN. */
+struct wire_frame {
+	uint32_t len; /* at most WIRE_FRAME_MAX; 0 is a datagram as well */
+	uint32_t pad;
+};
+WIRE_SIZE(struct wire_frame, 8);
+#define WIRE_FRAME_ALIGN 8u
+#define WIRE_FRAME_MAX 65527u /* what IPv6 takes; IPv4: 65507 */
+
 /* --- a segment of links --- */
 
 #define WIRE_LINK_MAGIC 0x316b6e696c415300ull /* "\0SAlink1" */

@@ -174,6 +174,9 @@ unit_tests += %D%/preload
 # links
 EXTRA_DIST += %D%/link_rig.h
 unit_tests += %D%/ring
+unit_tests += %D%/frame
+%C%_frame_SOURCES = %D%/frame.c
+%C%_frame_LDADD = core/libshm.la core/libkernel.la
 %C%_ring_SOURCES = %D%/ring.c
 %C%_ring_LDADD = core/libshm.la core/libkernel.la
 unit_tests += %D%/link
