@@ -105,6 +105,9 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		 const struct sockaddr *addr, const struct sockaddr *local,
 		 struct conf_choice *choice);
 
+/* May any UDP socket be other than the kernel's? */
+bool conf_any_udp(const struct conf *conf);
+
 /* Parse @text as the content of @file into @conf (for tests and tools): the
  * number of wrong lines, each given to @complain. */
 typedef void conf_complain(void *arg, const char *file, unsigned line,

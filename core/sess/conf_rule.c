@@ -451,6 +451,23 @@ find_rule(const struct conf *conf, enum conf_role role,
 }
 
 /**
+ * conf_any_udp() - Is there a rule that takes a UDP socket from the kernel?
+ * @conf:	the process's configuration
+ */
+bool conf_any_udp(const struct conf *conf)
+{
+	const struct conf_rule *rule;
+
+	if (conf->disabled)
+		return false;
+	for (rule = conf->rules; rule; rule = rule->next)
+		if (rule->filter.applies && rule->roles & UDP_ROLES &&
+		    rule->use == CONF_AUTO)
+			return true;
+	return false;
+}
+
+/**
  * conf_rule_at() - A rule by its place
  * @conf:	a configuration
  * @index:	counted from 0, the built-in rules last

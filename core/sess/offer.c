@@ -71,6 +71,20 @@ bool offer_unixes(void)
 	return app && app->unixes;
 }
 
+bool offer_udps(void)
+{
+	struct app *app = able();
+
+	return app && app->udps;
+}
+
+bool offer_is_orphan(const struct offer_grant *g)
+{
+	struct app *app = able();
+
+	return !app || app->links_epoch != g->epoch;
+}
+
 unsigned offer_epoch(void)
 {
 	return app_epoch;
@@ -116,6 +130,11 @@ bool offer_waiting(uint16_t slot)
 uint16_t offer_slot(uint16_t a, uint16_t b)
 {
 	return wire_page_slot(a, b);
+}
+
+uint16_t offer_slot_udp(uint16_t from, uint16_t to)
+{
+	return wire_page_slot_udp(from, to);
 }
 
 uint16_t offer_slot_inode(uint64_t inode)
@@ -203,6 +222,7 @@ static void put_ends(struct wire_offer *w, const struct offer *o)
 	w->lcl_port = o->lcl.port;
 	w->rmt_port = o->rmt.port;
 	w->is_ip4 = o->lcl.is_ip4;
+	w->udp = o->udp;
 }
 
 static int send_offer(struct app *app, const struct offer *o)

@@ -38,9 +38,13 @@ struct offer {
 	struct ctrl_addr lcl, rmt;
 	uint64_t inode; /* of a Unix socket, which has no addresses; 0 */
 	uint16_t name;	/* ... and its listener's */
+	uint8_t udp;	/* OFFER_UDP_...; then lcl may be the wildcard */
 	uint32_t ring;
 	struct bell *bell;
 };
+
+#define OFFER_UDP_SENDER 1   /* as enum wire_udp */
+#define OFFER_UDP_RECEIVER 2 /* an answer to a sender's */
 
 struct offer_grant {
 	uint64_t link;
@@ -81,6 +85,8 @@ bool offer_attach(void);
 bool offer_networks(void);
 /* ... for Unix sockets? */
 bool offer_unixes(void);
+/* ... for datagrams? */
+bool offer_udps(void);
 /* Grows when attachments come or go: what was announced is announced again. */
 unsigned offer_epoch(void);
 /* Does a preloaded program listen on this port (host order)?  A hint. */
@@ -91,6 +97,7 @@ bool offer_listener_at(uint16_t port);
 bool offer_waiting(uint16_t slot);
 uint16_t offer_slot(uint16_t a, uint16_t b);
 uint16_t offer_slot_inode(uint64_t inode);
+uint16_t offer_slot_udp(uint16_t from, uint16_t to);
 
 /* Announce, or no more, that this process listens on @port (host order). */
 int offer_listen(uint16_t port, bool on) MUST_CHECK;
@@ -119,6 +126,10 @@ void offer_message(struct app *app, const struct wire_sapi *msg,
 /* Who is told when the granted end is rung; NULL before it is released. */
 void offer_set_user(const struct offer_grant *g, void *user);
 const struct map *offer_map(const struct offer_seg *seg);
+/* Will nobody say any more what becomes of the other end? As the daemon said,
+ * or because it is lost itself: then it is an orphan as well. */
+bool offer_is_gone(const struct offer_grant *g);
+bool offer_is_orphan(const struct offer_grant *g);
 /* This end is done with the link. */
 void offer_release(const struct offer_grant *g);
 /* The attachment has gone, and with it whoever it named. */

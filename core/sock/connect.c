@@ -9,7 +9,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -293,6 +293,11 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	s = sock_get_claimed(fd);
 	if (s && s->kind == SOCK_LINK) {
 		err = connect_link(s, fd, sa, len);
+		sock_put(s);
+		return err;
+	}
+	if (s && s->kind == SOCK_UDP) {
+		err = dgram_connect(s, fd, sa, len);
 		sock_put(s);
 		return err;
 	}

@@ -6,7 +6,7 @@
 
 #include "core/base/kernel.h"
 #include "core/sess/conf.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -34,10 +34,20 @@ static enum kind kind_of(int domain, int type, int protocol)
 		       : OTHER;
 }
 
+static bool is_udp(int domain, int type, int protocol)
+{
+	return (type & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) == SOCK_DGRAM &&
+	       (domain == AF_INET || domain == AF_INET6) &&
+	       (!protocol || protocol == IPPROTO_UDP);
+}
+
 int sock_opened(int fd, int domain, int type, int protocol)
 {
 	if (fd >= 0 && fd < KINDS)
 		kinds[fd] = (uint8_t)kind_of(domain, type, protocol);
+	if (fd >= 0 && is_udp(domain, type, protocol) && !sock_sandboxed &&
+	    conf_any_udp(conf_get()))
+		dgram_opened(fd, domain, type);
 	return fd;
 }
 

@@ -144,6 +144,8 @@ void upgrade_learned(struct sock *s, struct link *l);
 /* Grants do not happen meanwhile.  Before all other locks. */
 void upgrade_lock(void);
 void upgrade_unlock(void);
+/* For an offer of @fd: the one that who waits for it listens to; referenced. */
+struct bell *upgrade_bell(int fd);
 /* Has the kernel had the peer's FIN? */
 bool upgrade_has_fin(const struct sock *s, int fd);
 /* Bytes that it has received, a FIN counts as one; true if no more can come.

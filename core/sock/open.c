@@ -10,7 +10,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -423,6 +423,8 @@ int sock_shutdown(int fd, int how)
 		err = shutdown_session(s, how);
 	else if (s->kind == SOCK_LINK)
 		err = shutdown_link(s, fd, how);
+	else if (s->kind == SOCK_UDP)
+		err = dgram_shutdown(s, fd, how);
 	else
 		err = k_shutdown(fd, how);
 	sock_put(s);

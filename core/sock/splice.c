@@ -9,7 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -554,6 +554,8 @@ ssize_t sock_splice(int in, off_t *in_off, int out, off_t *out_off, size_t len,
 	ssize_t ret;
 
 	len = MIN(len, (size_t)0x7ffff000); /* as the kernel's limit */
+	dgram_odd(in);
+	dgram_odd(out);
 	if (plain && pipe_init(&p, out, O_WRONLY, flags) && (s = stream_of(in)))
 		ret = from_sock(s, in, &p, len);
 	else if (plain && pipe_init(&p, in, O_RDONLY, flags) &&

@@ -42,11 +42,13 @@ enum sock_kind {
 	SOCK_PORT,     /* listens in the kernel; what it accepts may become a
 			  link */
 	SOCK_LINK,     /* a kernel connection that has a link or may get one */
+	SOCK_UDP,    /* a UDP socket of the kernel's that may have links */
 };
 
 struct epoll;
 struct sock;
 struct link;
+struct dgram;
 
 /* How far a kernel connection has come on its way to a link. */
 enum sock_upgrade {
@@ -71,6 +73,7 @@ struct sock {
 	struct session *sess;	/* LISTENER, SESSION */
 	struct hold *hold;	/* LISTENER, SESSION: = sess->hold */
 	struct epoll *epoll;	/* EPOLL */
+	struct dgram *dgram;	/* DGRAM */
 	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;
@@ -306,6 +309,10 @@ void epoll_sock_appears(int fd, struct sock *s);
 void epoll_sock_gone(struct sock *s);
 /* @fd of @s is closed here, but lives on in another process. */
 void epoll_sock_leaves(struct sock *s, int fd);
+/* @s, a UDP socket, gets links: its items are to be looked at. */
+void epoll_dgram_lives(struct sock *s);
+/* @fd of @s is closed, but what it means stays open. */
+void epoll_sock_closed(struct sock *s, int fd);
 /* The bell of an instance that has @fd, referenced; NULL. */
 struct bell *epoll_bell(int fd);
 void epoll_free(struct epoll *ep);

@@ -12,7 +12,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
 /*
@@ -130,7 +130,7 @@ static bool is_still(const struct sock *s, int fd)
 
 /* Whoever waits for the socket in an epoll instance listens to that one's
  * bell; else this thread will be the one that waits. */
-static struct bell *bell_for(int fd)
+struct bell *upgrade_bell(int fd)
 {
 	struct bell *b = epoll_bell(fd);
 
@@ -171,7 +171,7 @@ static void offer_it(struct sock *s, int fd)
 		never(s, fd, WIRE_WHY_REMOTE);
 		return;
 	}
-	o.bell = bell_for(fd);
+	o.bell = upgrade_bell(fd);
 	if (!o.bell) {
 		later(s);
 		return;
@@ -564,7 +564,11 @@ static struct sock *answered(uint64_t context, int *fd)
 static int granted(uint64_t context, const struct offer_grant *g)
 {
 	int fd, err;
-	struct sock *s = answered(context, &fd);
+	struct sock *s;
+
+	if (dgram_is_context(context))
+		return dgram_granted(context, g);
+	s = answered(context, &fd);
 
 	if (!s)
 		return -ENOENT;
@@ -579,9 +583,14 @@ static int granted(uint64_t context, const struct offer_grant *g)
 
 static void refused(uint64_t context, enum offer_refusal why)
 {
+	struct sock *s;
 	int fd;
-	struct sock *s = answered(context, &fd);
 
+	if (dgram_is_context(context)) {
+		dgram_refused(context, why);
+		return;
+	}
+	s = answered(context, &fd);
 	if (!s)
 		return;
 	if (why == OFFER_LIMIT)
