@@ -266,8 +266,15 @@ int dgram_connect(struct sock *s, int fd, const struct sockaddr *sa,
 /* What it means for datagrams only the kernel knows. */
 int dgram_shutdown(struct sock *s, int fd, int how)
 {
+	int err;
+
 	dgram_leave(s, true);
-	return k_shutdown(fd, how);
+	err = k_shutdown(fd, how);
+	if (!err) {
+		s->dgram->shut = true;
+		sock_notify(s); /* who waits hears of it from the kernel */
+	}
+	return err;
 }
 
 /* --- options --- */

@@ -92,6 +92,7 @@ struct dgram {
 	pthread_mutex_t tx_lock, rx_lock;
 	_Atomic bool never_tx, never_rx; /* the kernel's for good */
 	_Atomic bool live, closed, nonblock;
+	_Atomic bool shut; /* by shutdown(2) */
 	_Atomic bool reap; /* links that are over may be let go of */
 	_Atomic unsigned n_tx, n_rx, n_offered;
 	struct dgram_name peer; /* connected to; tx_lock */
@@ -207,8 +208,10 @@ static inline bool sock_is_live_dgram(const struct sock *s)
 /* As link_enter_kernel(), of receiving and of waiting. */
 static inline bool dgram_enter_kernel(struct sock *s)
 {
-	if (s->dgram->live)
-		return false;
+	const struct dgram *d = s->dgram;
+
+	if (d->live) /* but if there are no more links, and will be none */
+		return d->never_rx && !d->n_rx && ++s->k_rx;
 	++s->k_rx;
 	if (!s->dgram->live)
 		return true;

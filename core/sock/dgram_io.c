@@ -488,6 +488,9 @@ static ssize_t recv_once(struct sock *s, int fd, struct msghdr *msg, int flags,
 	return n;
 }
 
+/* Not live any more, in effect: the kernel's own call says what is. */
+#define GO_KERNEL (-ERESTART)
+
 static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
@@ -501,6 +504,11 @@ static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
 		work(s);
 		dgram_consent(s);
 		n = recv_once(s, s->fd, msg, flags, !nonblock);
+		if (unlikely(n == -EAGAIN && s->dgram->shut)) {
+			dgram_reap(s->dgram);
+			if (!s->dgram->n_rx)
+				return GO_KERNEL;
+		}
 		if (n != -EAGAIN || nonblock)
 			return n;
 		if (timeout) {
@@ -522,8 +530,11 @@ ssize_t dgram_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
 
 	if (unlikely(flags & MSG_ERRQUEUE) || msg->msg_iovlen > IOV_MAX)
 		return k_recvmsg(fd, msg, flags);
-	if (!dgram_enter_kernel(s))
-		return name_ok(msg) ? recv_live(s, msg, flags) : -EFAULT;
+	while (!dgram_enter_kernel(s)) {
+		n = name_ok(msg) ? recv_live(s, msg, flags) : -EFAULT;
+		if (n != GO_KERNEL)
+			return n;
+	}
 	n = from_kernel(s, fd, msg, flags, &from);
 	--s->k_rx;
 	if (n >= 0 && from.len)

@@ -101,7 +101,7 @@ void dgram_bury(struct dlink *dead)
 }
 
 /* With rx_lock: nothing comes by it any more. */
-static bool is_over(struct dgram_way *w)
+static bool is_over(const struct dgram *d, struct dgram_way *w)
 {
 	struct link_end *end = &w->link->end;
 	bool fin = link_peer_flags(end) & WIRE_LINK_FIN;
@@ -114,7 +114,7 @@ static bool is_over(struct dgram_way *w)
 			w->left_ms = app_now_ms();
 	}
 	if (!fin && w->left_ms)
-		fin = app_now_ms() - w->left_ms > LEFT_MS;
+		fin = d->shut || app_now_ms() - w->left_ms > LEFT_MS;
 	return fin && ring_used(&end->rx) <= 0;
 }
 
@@ -127,7 +127,7 @@ void dgram_reap(struct dgram *d)
 	d->reap = false;
 	pthread_mutex_lock(&d->rx_lock);
 	for (i = d->n_rx; i-- > 0;)
-		if (is_over(d->rx[i]))
+		if (is_over(d, d->rx[i]))
 			dgram_drop_rx(d, d->rx[i], &dead);
 	pthread_mutex_unlock(&d->rx_lock);
 	dgram_bury(dead);

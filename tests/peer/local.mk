@@ -2,7 +2,7 @@
 # run runs them bare and preloaded
 check_LTLIBRARIES = %D%/libpeer.la
 %C%_libpeer_la_SOURCES = %D%/child.c %D%/epoll.h %D%/epoll_say.c \
-	%D%/peer.h %D%/peer.c %D%/sock.c
+	%D%/peer.h %D%/peer.c %D%/sock.c %D%/udp.h %D%/udp_pair.c
 
 peer_programs = %D%/accept \
 	%D%/beside \
@@ -28,7 +28,9 @@ peer_programs = %D%/accept \
 	%D%/signal \
 	%D%/splice \
 	%D%/syscall \
-	%D%/thread
+	%D%/thread \
+	%D%/udp \
+	%D%/udp_wait
 check_PROGRAMS += $(peer_programs)
 peer_tests = %D%/accept.peer \
 	%D%/beside.peer \
@@ -54,7 +56,9 @@ peer_tests = %D%/accept.peer \
 	%D%/signal.peer \
 	%D%/splice.peer \
 	%D%/syscall.peer \
-	%D%/thread.peer
+	%D%/thread.peer \
+	%D%/udp.peer \
+	%D%/udp_wait.peer
 TESTS += $(peer_tests)
 EXTRA_DIST += %D%/run $(peer_tests)
 
@@ -108,3 +112,7 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_syscall_LDADD = %D%/libpeer.la
 %C%_thread_SOURCES = %D%/thread.c
 %C%_thread_LDADD = %D%/libpeer.la
+%C%_udp_SOURCES = %D%/udp.c
+%C%_udp_LDADD = %D%/libpeer.la
+%C%_udp_wait_SOURCES = %D%/udp_wait.c
+%C%_udp_wait_LDADD = %D%/libpeer.la
