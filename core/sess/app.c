@@ -317,22 +317,6 @@ void app_poll(void)
 	}
 }
 
-void app_ask_end(void)
-{
-	static const struct timespec zero;
-	struct pollfd pfd = { .events = 0 };
-	unsigned i;
-
-	for (i = 0; i < APP_N; i++) {
-		if (!apps[i].attached)
-			continue;
-		pfd.fd = apps[i].sock;
-		if (k_ppoll(&pfd, 1, &zero, NULL) > 0 &&
-		    pfd.revents & (POLLHUP | POLLERR))
-			app_serve(true);
-	}
-}
-
 bool app_was_full(const struct app *app)
 {
 	return app->full_ms && app_now_ms() - app->full_ms < RETRY_MS;

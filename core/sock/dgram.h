@@ -75,7 +75,7 @@ struct dgram_way {
 	uint64_t bytes, due_bytes;
 	struct dlink *link;
 	/* sending */
-	bool switched;
+	bool wanted, switched; /* by the rules; some was put into the ring */
 	/* receiving */
 	bool ready, seen, by_ring; /* consented; in the ring is something; the
 				    * kernel has no more of before */
@@ -87,7 +87,8 @@ struct dgram {
 	struct sock *sock;
 	uint32_t id;
 	struct dgram *next, **prev; /* of the process */
-	struct bell *bell; /* of all its links; NULL: none was offered */
+	struct bell
+		*_Atomic bell; /* of all its links; NULL: none was offered */
 	int orphan; /* private number, while a call goes on after close(2) */
 	pthread_mutex_t tx_lock, rx_lock;
 	_Atomic bool never_tx, never_rx; /* the kernel's for good */
@@ -97,7 +98,7 @@ struct dgram {
 	_Atomic unsigned n_tx, n_rx, n_offered;
 	struct dgram_name peer; /* connected to; tx_lock */
 	_Atomic bool connected;
-	uint32_t serials;
+	_Atomic uint32_t serials;
 	/* tx_lock */
 	struct dgram_way dest[DGRAM_DESTS];
 	unsigned last; /* that was sent to */
@@ -110,12 +111,12 @@ struct dgram {
 	struct dgram_way *sticky; /* what was peeked at comes next */
 	bool sticky_kernel;
 	uint32_t tails; /* of links that have gone */
-	uint32_t drain_max;
+	_Atomic uint32_t drain_max;
 	_Atomic uint64_t heard, heard_due;
 	/* the port that is announced, host order; 0: none */
 	_Atomic uint16_t port;
 	unsigned port_epoch;
-	uint32_t ring;
+	_Atomic uint32_t ring;
 	_Atomic uint64_t lost; /* rings that were full */
 };
 
@@ -153,20 +154,27 @@ struct dgram_way *dgram_find(struct dgram_way *ways, unsigned n,
 struct dgram_way *dgram_way_to(struct dgram_way *ways, unsigned n,
 			       const struct dgram_name *name);
 
-/* --- dgram_link.c: offers, grants, and their end --- */
-/* Answers to what dgrams have offered */
-bool dgram_is_context(uint64_t context);
-int dgram_granted(uint64_t context, const struct offer_grant *g);
-void dgram_refused(uint64_t context, enum offer_refusal why);
+/* --- dgram_offer.c: what is worth it, is offered, and is refused --- */
 /* A datagram has gone, or come, by the kernel. */
 void dgram_sent(struct sock *s, int fd, const struct dgram_name *to, uint64_t n,
 		uint64_t bytes);
 void dgram_heard(struct sock *s, int fd, const struct sockaddr *from,
 		 socklen_t len);
-/* Nobody of ours waits in the kernel alone: let the senders know. */
-void dgram_consent(struct sock *s);
 /* Not announced any more. */
 void dgram_unlisten(struct dgram *d);
+void dgram_refused(uint64_t context, enum offer_refusal why);
+
+/* --- dgram_link.c: grants, and their end --- */
+/* Of what an offer calls a way: is it one of these, and which way? */
+bool dgram_is_context(uint64_t context);
+bool dgram_context_is_rx(uint64_t context);
+uint64_t dgram_context_of(const struct dgram *d, const struct dgram_way *w,
+			  bool rx);
+/* The one that was offered so, with its lock; else NULL. */
+struct dgram_way *dgram_way_of(struct dgram *d, uint64_t context);
+int dgram_granted(uint64_t context, const struct offer_grant *g);
+/* Nobody of ours waits in the kernel alone: let the senders know. */
+void dgram_consent(struct sock *s);
 /* With tx_lock: the way has no link any more, which goes to the list. */
 void dgram_drop_tx(struct dgram *d, struct dgram_way *w, struct dlink **dead);
 /* With rx_lock, likewise */

@@ -193,8 +193,12 @@ static void count_sent(struct sock *s, int fd, const struct msghdr *msg,
 {
 	struct dgram *d = s->dgram;
 	struct dgram_name name;
+	bool named;
 
-	if (!name_of(d, msg, &name) || d->never_tx)
+	pthread_mutex_lock(&d->tx_lock);
+	named = name_of(d, msg, &name);
+	pthread_mutex_unlock(&d->tx_lock);
+	if (!named || d->never_tx)
 		return;
 	dgram_sent(s, fd, &name, n, bytes);
 }
@@ -448,6 +452,9 @@ static ssize_t recv_locked(struct sock *s, int fd, struct msghdr *msg,
 	ssize_t n;
 	int turn;
 
+	/* another process may have taken what was peeked at */
+	if (unlikely(d->sticky_kernel) && !dgram_kernel_ready(s))
+		d->sticky_kernel = false;
 	for (;;) {
 		turn = whose_turn(d, fd, patient, &w);
 		if (turn < 0)
@@ -463,7 +470,7 @@ static ssize_t recv_locked(struct sock *s, int fd, struct msghdr *msg,
 	n = from_kernel(s, fd, msg, flags | MSG_DONTWAIT, from);
 	if (n >= 0 && flags & MSG_PEEK)
 		d->sticky_kernel = true;
-	else
+	else if (n >= 0)
 		taken(d, NULL);
 	return n;
 }
@@ -599,12 +606,15 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 {
 	struct dgram *d = s->dgram;
 	struct dgram_way *w = NULL;
-	int cancel = cancel_off();
+	int cancel = cancel_off(), turn;
 	ssize_t n = -EAGAIN;
 
 	pthread_mutex_lock(&d->rx_lock);
-	if (whose_turn(d, fd, false, &w) == TURN_RING)
+	turn = whose_turn(d, fd, false, &w);
+	if (turn == TURN_RING)
 		n = frame_next(&w->link->end.rx);
+	else if (turn == TURN_KERNEL && d->n_rx)
+		d->sticky_kernel = true;
 	if (n >= 0) {
 		d->sticky = w;
 		*len = (int)n;

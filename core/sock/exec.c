@@ -104,7 +104,8 @@ static struct sock *find(is_it *is, uint64_t cookie, int fd)
 
 	for (nr = table_next(0); nr >= 0; nr = table_next(nr + 1)) {
 		s = sock_get(nr);
-		if (s && s->kind == SOCK_LINK && is(s, cookie, fd))
+		if (s && (s->kind == SOCK_LINK || s->kind == SOCK_UDP) &&
+		    is(s, cookie, fd))
 			return s;
 		if (s)
 			sock_put(s);
