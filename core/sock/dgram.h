@@ -200,6 +200,7 @@ int dgram_next_len(struct sock *s, int fd, int *len);
 
 /* --- dgram_ready.c: rings alone; the kernel's part is asked by others --- */
 unsigned dgram_ready(struct sock *s, unsigned want);
+bool dgram_any(struct sock *s);
 uint32_t dgram_tail(struct sock *s);
 bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail);
 void dgram_disarm(struct sock *s);

@@ -25,7 +25,6 @@
 
 #define MAX_IP4 65507
 #define BY_RINGS_MAX 63 /* datagrams, and then the kernel is looked at */
-#define TIGHT_LOOKS 100 /* before the kernel is, by who can wait */
 #define ASK_SENDS 64	/* ... whether the daemon is still there */
 #define FULL_TRIES 50	/* for room, before what is sent is lost */
 
@@ -346,21 +345,6 @@ static struct dgram_way *next_ring(struct dgram *d)
 	return NULL;
 }
 
-/* The answer to what was just sent is but some cache misses away. */
-static struct dgram_way *next_ring_soon(struct dgram *d)
-{
-	struct dgram_way *w;
-	int i;
-
-	for (i = 0; i < TIGHT_LOOKS; i++) {
-		w = next_ring(d);
-		if (w)
-			return w;
-		cpu_relax();
-	}
-	return NULL;
-}
-
 /* The kernel's first one comes after what its sender has in a ring. */
 static int ask_kernel(struct dgram *d, int fd, struct dgram_way **w)
 {
@@ -387,6 +371,7 @@ static int ask_kernel(struct dgram *d, int fd, struct dgram_way **w)
 	return TURN_RING;
 }
 
+/* @patient: if there is nothing in the rings the kernel is not asked yet */
 static int whose_turn(struct dgram *d, int fd, bool patient,
 		      struct dgram_way **w)
 {
@@ -398,8 +383,11 @@ static int whose_turn(struct dgram *d, int fd, bool patient,
 		return TURN_RING;
 	if (d->sticky_kernel)
 		return TURN_KERNEL;
-	if (likely(d->by_rings < BY_RINGS_MAX))
-		*w = patient ? next_ring_soon(d) : next_ring(d);
+	if (likely(d->by_rings < BY_RINGS_MAX)) {
+		*w = next_ring(d);
+		if (!*w && patient)
+			return -EAGAIN;
+	}
 	return *w ? TURN_RING : ask_kernel(d, fd, w);
 }
 
@@ -511,6 +499,12 @@ static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
 		work(s);
 		dgram_consent(s);
 		n = recv_once(s, s->fd, msg, flags, !nonblock);
+		/* the answer to what was just sent is but some cache misses
+		 * away */
+		if (n == -EAGAIN && !nonblock && !sock_dgram_at_once(s))
+			n = recv_once(s, s->fd, msg, flags, false);
+		else if (n == -EAGAIN && !nonblock)
+			continue;
 		if (unlikely(n == -EAGAIN && s->dgram->shut)) {
 			dgram_reap(s->dgram);
 			if (!s->dgram->n_rx)

@@ -28,18 +28,24 @@ static bool any(const struct dgram *d)
 	return false;
 }
 
-unsigned dgram_ready(struct sock *s, unsigned want)
+bool dgram_any(struct sock *s)
 {
 	struct dgram *d = s->dgram;
-	unsigned ev = 0;
+	bool ret;
 
-	if (!d->n_rx || !(want & (POLL_INPUT | SOCK_ANY_INPUT)))
-		return 0;
+	if (!d->n_rx)
+		return false;
 	pthread_mutex_lock(&d->rx_lock);
-	if (any(d))
-		ev = POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT;
+	ret = any(d);
 	pthread_mutex_unlock(&d->rx_lock);
-	return ev;
+	return ret;
+}
+
+unsigned dgram_ready(struct sock *s, unsigned want)
+{
+	if (!(want & (POLL_INPUT | SOCK_ANY_INPUT)) || !dgram_any(s))
+		return 0;
+	return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT;
 }
 
 /* With rx_lock */

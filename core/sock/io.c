@@ -42,7 +42,7 @@ ssize_t stream_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	if (likely(s->kind == SOCK_LINK))
 		return link_recv(s, fd, iov, n, flags);
 	return s->kind == SOCK_UDP ? dgram_recvmsg(s, fd, &msg, flags)
-				     : session_recv(s, iov, n, flags);
+				   : session_recv(s, iov, n, flags);
 }
 
 ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
@@ -54,7 +54,7 @@ ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
 	if (likely(s->kind == SOCK_LINK))
 		return link_send(s, fd, iov, n, flags);
 	return s->kind == SOCK_UDP ? dgram_sendmsg(s, fd, &msg, flags)
-				     : session_send(s, iov, n, flags);
+				   : session_send(s, iov, n, flags);
 }
 
 /* readv(2) of nothing does not wait */

@@ -493,6 +493,21 @@ static bool input_at_once(struct sock *s, unsigned events)
 	return false;
 }
 
+bool sock_dgram_at_once(struct sock *s)
+{
+	int i;
+
+	if (!s->spin_us || crowded)
+		return false;
+	yield_seldom();
+	for (i = 0; i < TIGHT_LOOKS; i++) {
+		if (dgram_any(s))
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
 /* Is it for want of a descriptor or of memory that a thread can't sleep? */
 bool sock_no_bell(int err)
 {

@@ -42,7 +42,7 @@ enum sock_kind {
 	SOCK_PORT,     /* listens in the kernel; what it accepts may become a
 			  link */
 	SOCK_LINK,     /* a kernel connection that has a link or may get one */
-	SOCK_UDP,    /* a UDP socket of the kernel's that may have links */
+	SOCK_UDP,      /* a UDP socket of the kernel's that may have links */
 };
 
 struct epoll;
@@ -222,6 +222,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail);
 /* Wait until ready for one of @events; @timeout_ms < 0: for ever.
  * 0, -EAGAIN when the time is up, -EINTR. */
 int sock_wait(struct sock *s, unsigned events, int timeout_ms);
+/* The same look at a UDP socket's rings, before the kernel is asked. */
+bool sock_dgram_at_once(struct sock *s);
 /* Is a call that a signal interrupts to be begun anew, by all handlers? */
 bool sock_restarts(void);
 /* in @events: bytes have moved already, so a signal ends the call */

@@ -118,6 +118,7 @@ answered() { [ "$(wc -l < "$server_log")" -ge "$1" ]; }
 @test "the daemon is restarted meanwhile" {
   need python3
   local before lines
+  start_sapid # one of its own, which it may kill
   serve shm python3 "$top_srcdir/tests/bats/datagrams.py" serve "$port"
   wait_bound "$port"
   before=$(carried)
@@ -135,6 +136,8 @@ answered() { [ "$(wc -l < "$server_log")" -ge "$1" ]; }
   within 20 answered $((lines + 10))
   # every datagram was answered, in order, or it would have said so
   run ! grep -v '^[0-9]* answers$' "$server_log"
+  stop_all
+  stop_sapid
 }
 
 carries_again() { [ "$(carried)" -gt 0 ]; }
