@@ -141,3 +141,40 @@ ssize_t frame_take(struct ring *r, const struct iovec *iov, int n, bool peek)
 		       ? len
 		       : -EPROTO;
 }
+
+/**
+ * frame_unsent() - go through what was put
+ * @r:		the ring
+ * @at:		position of the message; that of the next one then
+ * @view:	its pieces
+ * @n:		so many
+ *
+ * Return: its length, -EAGAIN or -EPROTO.
+ */
+ssize_t frame_unsent(const struct ring *r, uint32_t *at, struct iovec view[2],
+		     int *n)
+{
+	struct wire_frame head;
+	struct place p = { .view = view };
+	ssize_t len = ring_unsent(r, *at, view, n);
+	size_t part;
+
+	if (len < 0)
+		return len;
+	if (unlikely((size_t)len < sizeof(head)))
+		return -EPROTO;
+	move(&p, &head, sizeof(head), false);
+	if (unlikely(head.len > WIRE_FRAME_MAX ||
+		     whole(head.len) > (size_t)len))
+		return -EPROTO;
+	if (p.done == p.view->iov_len && p.view == view) {
+		p.view++;
+		p.done = 0;
+	}
+	part = MIN((size_t)head.len, p.view->iov_len - p.done);
+	view[0] = (struct iovec){ (uint8_t *)p.view->iov_base + p.done, part };
+	view[1] = (struct iovec){ r->data, head.len - part };
+	*n = 1 + (part < head.len);
+	*at += (uint32_t)whole(head.len);
+	return (ssize_t)head.len;
+}

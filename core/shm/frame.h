@@ -23,4 +23,10 @@ ssize_t frame_next(const struct ring *r) MUST_CHECK;
 ssize_t frame_take(struct ring *r, const struct iovec *iov, int n,
 		   bool peek) MUST_CHECK;
 
+/* The producer, of a ring of which nothing was ever taken: the message that
+ * lies @at, which is 0 first, in one or two pieces; @at is behind it then.  As
+ * frame_next(). */
+ssize_t frame_unsent(const struct ring *r, uint32_t *at, struct iovec view[2],
+		     int *n) MUST_CHECK;
+
 #endif /* SHM_FRAME_H */

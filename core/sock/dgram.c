@@ -174,7 +174,7 @@ static void forget_offers(struct dgram *d, struct dgram_way *ways, unsigned n)
 	}
 }
 
-static void leave_tx(struct dgram *d, struct dlink **dead)
+static void leave_tx(struct dgram *d, int fd, struct dlink **dead)
 {
 	unsigned i;
 
@@ -182,7 +182,7 @@ static void leave_tx(struct dgram *d, struct dlink **dead)
 	forget_offers(d, d->dest, DGRAM_DESTS);
 	for (i = 0; i < DGRAM_DESTS; i++)
 		if (d->dest[i].link)
-			dgram_drop_tx(d, &d->dest[i], dead);
+			dgram_drop_tx(d, fd, &d->dest[i], dead);
 	pthread_mutex_unlock(&d->tx_lock);
 }
 
@@ -212,7 +212,7 @@ void dgram_leave(struct sock *s, bool for_good)
 			app_count_kernel(WIRE_WHY_KIND);
 		d->never_tx = d->never_rx = true;
 	}
-	leave_tx(d, &dead);
+	leave_tx(d, s->fd, &dead);
 	leave_rx(d);
 	dgram_bury(dead);
 	dgram_unlisten(d);
@@ -225,7 +225,7 @@ void dgram_stop_sending(struct sock *s)
 	int cancel = cancel_off();
 
 	s->dgram->never_tx = true;
-	leave_tx(s->dgram, &dead);
+	leave_tx(s->dgram, s->fd, &dead);
 	dgram_bury(dead);
 	cancel_back(cancel);
 }
@@ -361,7 +361,7 @@ static void closing(struct dgram *d)
 	if (atomic_exchange(&d->closed, true))
 		return;
 	d->never_tx = d->never_rx = true;
-	leave_tx(d, &dead);
+	leave_tx(d, -1, &dead); /* nothing comes behind what is in the rings */
 	leave_rx(d);
 	pthread_mutex_lock(&d->rx_lock);
 	while (d->n_rx)
@@ -414,6 +414,17 @@ void dgram_release(struct sock *s)
 
 /* --- fork --- */
 
+/* Before the child can send. */
+static void leave_rings(struct dgram *d)
+{
+	unsigned i;
+
+	for (i = 0; i < DGRAM_DESTS; i++)
+		if (d->dest[i].link)
+			dgram_leave_ring(d, d->closed ? -1 : d->sock->fd,
+					 &d->dest[i]);
+}
+
 void dgram_fork_prepare(void)
 {
 	struct dgram *d;
@@ -422,6 +433,7 @@ void dgram_fork_prepare(void)
 	for (d = dgrams; d; d = d->next) {
 		pthread_mutex_lock(&d->tx_lock);
 		pthread_mutex_lock(&d->rx_lock);
+		leave_rings(d);
 	}
 }
 
@@ -445,9 +457,6 @@ static void shared(struct dgram *d)
 	d->never_tx = d->never_rx = true;
 	forget_offers(d, d->dest, DGRAM_DESTS);
 	forget_offers(d, d->source, DGRAM_SOURCES);
-	for (i = 0; i < DGRAM_DESTS; i++)
-		if (d->dest[i].link)
-			link_set_flags(&d->dest[i].link->end, WIRE_LINK_FIN);
 	for (i = 0; i < d->n_rx; i++) {
 		link_set_flags(&d->rx[i]->link->end, WIRE_LINK_CLOSED);
 		if (!d->rx[i]->left_ms)

@@ -18,7 +18,10 @@
  * returns, so whoever sees the first one in the ring reads that queue until it
  * is empty, and then the ring.  A sender that goes back to the kernel leaves
  * the ring first; so before a datagram is taken from the kernel it is looked up
- * whether its sender's ring is empty (dgram_io.c).
+ * whether its sender's ring is empty (dgram_io.c).  And if it leaves before
+ * the receiver has come to the ring, of which each tells the other by a bit in
+ * one word (LEFT and BACK, as in core/shm/link.h), it sends again by the kernel
+ * what is in there, and the receiver does not look at it.
  *
  * A full ring loses what is put, as the kernel does.  Nothing of the kernel
  * tells of the other end's death: the daemon does, and if the daemon is lost
@@ -79,6 +82,7 @@ struct dgram_way {
 	/* receiving */
 	bool ready, seen, by_ring; /* consented; in the ring is something; the
 				    * kernel has no more of before */
+	bool back;		   /* who sends has left before that */
 	uint32_t drain;		   /* datagrams that may still be before it */
 	uint64_t left_ms;	   /* when we said that we leave; 0 */
 };
@@ -175,8 +179,12 @@ struct dgram_way *dgram_way_of(struct dgram *d, uint64_t context);
 int dgram_granted(uint64_t context, const struct offer_grant *g);
 /* Nobody of ours waits in the kernel alone: let the senders know. */
 void dgram_consent(struct sock *s);
-/* With tx_lock: the way has no link any more, which goes to the list. */
-void dgram_drop_tx(struct dgram *d, struct dgram_way *w, struct dlink **dead);
+/* With tx_lock: the way has no link any more, which goes to the list.  @fd: by
+ * which may be sent again; -1: nothing more is sent. */
+void dgram_drop_tx(struct dgram *d, int fd, struct dgram_way *w,
+		   struct dlink **dead);
+/* ... what happens to the link alone */
+void dgram_leave_ring(struct dgram *d, int fd, struct dgram_way *w);
 /* With rx_lock, likewise */
 void dgram_drop_rx(struct dgram *d, struct dgram_way *w, struct dlink **dead);
 /* With neither. */

@@ -141,7 +141,7 @@ static bool by_link(struct sock *s, const struct msghdr *msg, size_t len)
 				break;
 			/* fall through */
 		case OVER:
-			dgram_drop_tx(d, w, &dead);
+			dgram_drop_tx(d, s->fd, w, &dead);
 			break;
 		case NOT_YET:
 			break;
@@ -311,6 +311,14 @@ static void see_first(struct dgram *d)
 	}
 }
 
+static void come_to_ring(struct dgram *d, struct dgram_way *w)
+{
+	if (link_stop_rx(&w->link->end) & WIRE_LINK_BACK)
+		w->back = d->reap = true;
+	else
+		w->by_ring = true;
+}
+
 /* It has been looked at: @emptied, or one datagram has been taken. */
 static void kernel_seen(struct dgram *d, bool emptied)
 {
@@ -321,7 +329,7 @@ static void kernel_seen(struct dgram *d, bool emptied)
 	for (i = 0; i < d->n_rx; i++) {
 		w = d->rx[i];
 		if (w->seen && !w->by_ring && (emptied || !w->drain--))
-			w->by_ring = true;
+			come_to_ring(d, w);
 	}
 }
 

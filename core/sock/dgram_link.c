@@ -2,8 +2,11 @@
 /* dgram_link.c - links of UDP sockets: granted, and given back */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "core/base/kernel.h"
 #include "core/sess/app.h"
+#include "core/shm/frame.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
@@ -58,15 +61,43 @@ static void drop(struct dgram_way *w, struct dlink **dead)
 	*dead = w->link;
 	w->link = NULL;
 	w->state = DGRAM_IDLE;
-	w->switched = w->ready = w->seen = w->by_ring = false;
+	w->switched = w->ready = w->seen = w->by_ring = w->back = false;
 	w->left_ms = 0;
 	w->count = w->bytes = 0;
 	w->serial = 0;
 }
 
-void dgram_drop_tx(struct dgram *d, struct dgram_way *w, struct dlink **dead)
+/* As much as the kernel takes; it is for who has not read a byte of it. */
+static void send_again(struct dgram *d, int fd, struct dgram_way *w)
 {
+	bool to_peer =
+		d->peer.len && !memcmp(&d->peer, &w->name, sizeof(d->peer));
+	struct iovec view[2];
+	struct msghdr msg = { .msg_iov = view };
+	uint32_t at = 0;
+	int n;
+
+	if (!to_peer) {
+		msg.msg_name = &w->name.sa;
+		msg.msg_namelen = w->name.len;
+	}
+	while (frame_unsent(&w->link->end.tx, &at, view, &n) >= 0) {
+		msg.msg_iovlen = (size_t)n;
+		k_sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+void dgram_leave_ring(struct dgram *d, int fd, struct dgram_way *w)
+{
+	if (fd >= 0 && !link_stop_tx(&w->link->end, 0))
+		send_again(d, fd, w);
 	link_set_flags(&w->link->end, WIRE_LINK_FIN);
+}
+
+void dgram_drop_tx(struct dgram *d, int fd, struct dgram_way *w,
+		   struct dlink **dead)
+{
+	dgram_leave_ring(d, fd, w);
 	d->n_tx--;
 	drop(w, dead);
 }
@@ -112,7 +143,7 @@ static bool is_over(const struct dgram *d, struct dgram_way *w)
 	}
 	if (!fin && w->left_ms)
 		fin = d->shut || app_now_ms() - w->left_ms > LEFT_MS;
-	return fin && ring_used(&end->rx) <= 0;
+	return w->back || (fin && ring_used(&end->rx) <= 0);
 }
 
 void dgram_reap(struct dgram *d)

@@ -113,6 +113,19 @@ by_asyncio() { echoes "$1" "$2" asyncio; }
   udp_pairs by_asyncio 5000
 }
 
+crowd() {
+  serve "$1" python3 "$top_srcdir/tests/bats/datagrams.py" asyncio "$port"
+  wait_bound "$port"
+  as "$2" timeout 60 python3 "$top_srcdir/tests/bats/datagrams.py" clients \
+    "$port" 90 40
+  free_port
+}
+
+@test "python: more clients than a socket has links" {
+  need python3
+  udp_pairs crowd 5000
+}
+
 answered() { [ "$(wc -l < "$server_log")" -ge "$1" ]; }
 
 @test "the daemon is restarted meanwhile" {

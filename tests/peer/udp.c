@@ -241,6 +241,110 @@ TOPIC(order)
 		TRY(recv(near_fd, &got, sizeof(got), MSG_DONTWAIT));
 }
 
+/* Some may be lost, none comes before an earlier one: by a link, by the
+ * kernel, and by another link. */
+TOPIC(order_back)
+{
+	uint32_t last = 0, got;
+	long n = 0;
+
+	udp_open(1, 0);
+	far_go(udp_numbers, 80, 0);
+	for (;;) {
+		MUST(recv(near_fd, &got, sizeof(got), 0));
+		if (!got)
+			break;
+		if (got <= last)
+			die("%u comes after %u", got, last);
+		last = got;
+		n++;
+	}
+	TRY(far_end());
+	say("%s arrived", n > 800 ? "most" : "few");
+	while (recv(near_fd, &got, sizeof(got), MSG_DONTWAIT) > 0)
+		if (got)
+			die("%u comes after the end", got);
+}
+
+/* The one that was bound last gets what is sent. */
+TOPIC(taken_over)
+{
+	struct sockaddr_storage addr;
+	socklen_t len;
+	char buf[16];
+	bool warm = mode.warm;
+	int other;
+
+	mode.warm = false;
+	udp_open(1, 0);
+	mode.warm = warm;
+	set_int(near_fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (warm)
+		udp_warm(0);
+	TRY(udp_text("to the first"));
+	udp_get("first", 100, 0);
+	other = (int)MUST(socket(family_server(), SOCK_DGRAM, 0));
+	set_int(other, SOL_SOCKET, SO_REUSEADDR, 1);
+	len = sizeof(addr);
+	MUST(getsockname(near_fd, (void *)&addr, &len));
+	TRY(bind(other, (void *)&addr, len));
+	TRY(udp_text("to the other"));
+	TRY(recv(other, buf, sizeof(buf), 0));
+	TRY(recv(near_fd, buf, sizeof(buf), MSG_DONTWAIT));
+	TRY(close(other));
+	TRY(udp_text("to the first"));
+	udp_get("first", 100, 0);
+}
+
+static int passed(int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} u = { { 0 } };
+	struct iovec iov = { (char[]){ "x" }, 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = u.buf,
+			      .msg_controllen = sizeof(u.buf) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int pair[2], got;
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	MUST(sendmsg(pair[0], &msg, 0));
+	MUST(recvmsg(pair[1], &msg, 0));
+	memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(got));
+	close(pair[0]);
+	close(pair[1]);
+	return got;
+}
+
+/* Who gets it by SCM_RIGHTS may know nothing of rings. */
+TOPIC(given)
+{
+	char buf[32];
+	int other, i;
+
+	udp_open(1, 0);
+	TRY(udp_text("before"));
+	udp_get("before", 100, 0);
+	other = passed(near_fd);
+	for (i = 0; i < 4; i++) {
+		TRY(udp_text("for whoever"));
+		TRY(recv(i % 2 ? near_fd : other, buf, sizeof(buf), 0));
+	}
+	TRY(sendto(other, "by the one", 10, 0, (void *)&far_addr[0],
+		   far_len[0]));
+	TRY(sendto(near_fd, "by the other", 12, 0, (void *)&far_addr[0],
+		   far_len[0]));
+	TRY(far_do(udp_read, 100, 0));
+	TRY(far_do(udp_read, 100, 0));
+}
+
 TOPIC(refused)
 {
 	int i;

@@ -32,8 +32,8 @@ long udp_send(int fd, long text, long i); /* its text to us */
 long udp_send_n(int fd, long n, long i);  /* so many bytes */
 long udp_read(int fd, long n, long i);	  /* up to so many: the length */
 long udp_shut(int fd, long i, long unused);
-long udp_count(int fd, long n, long i);	  /* numbers 0 .. n-1, 4 bytes each */
-long udp_dial(int fd, long port, long i); /* send to there from now on */
+long udp_count(int fd, long n, long i); /* numbers 0 .. n-1, 4 bytes each */
+long udp_numbers(int fd, long rounds, long i); /* leaving its link each time */
 
 /* Receive and say what, and from which of the actor's sockets. */
 void udp_get(const char *what, size_t room, int flags);

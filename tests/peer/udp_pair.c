@@ -43,12 +43,6 @@ static long open_far(int fd, long port, long how)
 	return mine;
 }
 
-long udp_dial(int fd, long port, long i)
-{
-	to_port[i] = (int)port;
-	return 0;
-}
-
 /* By write(2) if it is connected, else by name. */
 static ssize_t say_to(int i, const void *buf, size_t n)
 {
@@ -86,6 +80,31 @@ long udp_count(int fd, long n, long i)
 		if (say_to((int)i, &k, sizeof(k)) != sizeof(k))
 			return -1;
 	return n;
+}
+
+#define NUMBERS 20 /* a round */
+
+/* Each connect(2) ends the link, and the way to it begins anew. */
+long udp_numbers(int fd, long rounds, long i)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = addr_loop(&addr, family_client(), to_port[i]);
+	uint32_t n = 1;
+	long r, k;
+
+	for (r = 0; r < rounds; r++) {
+		MUST(connect(ufd[i], (struct sockaddr *)&addr, len));
+		for (k = 0; k < NUMBERS; k++, n++) {
+			MUST(send(ufd[i], &n, sizeof(n), 0));
+			if (r % 2 && k % 5 == 0)
+				poll(NULL, 0, 1);
+		}
+	}
+	for (k = 0; k < 100; k++) { /* one at least arrives */
+		n = 0;
+		MUST(send(ufd[i], &n, sizeof(n), 0));
+	}
+	return rounds * NUMBERS;
 }
 
 long udp_read(int fd, long n, long i)

@@ -164,3 +164,41 @@ TEST(lies_are_found)
 	CHECK(put(0, 8) == -EPROTO);
 	link_rig_close(&rig);
 }
+
+TEST(the_producer_finds_what_it_has_put)
+{
+	uint64_t state = rnd_seed();
+	struct iovec view[2];
+	size_t len[64], i, n = 0;
+	uint32_t at = 0;
+	int side, k;
+
+	for (side = 0; side < 2; side++) {
+		begin(side, 16384);
+		for (n = 0; n < ARRAY_SIZE(len); n++) {
+			len[n] = rnd(&state) % 700;
+			if (put(n, len[n]))
+				break;
+		}
+		for (at = 0, i = 0; i < n; i++) {
+			CHECK(frame_unsent(tx, &at, view, &k) ==
+			      (ssize_t)len[i]);
+			CHECK(view[0].iov_len + (k > 1 ? view[1].iov_len : 0) ==
+			      len[i]);
+			CHECK(!memcmp(view[0].iov_base, in + i,
+				      view[0].iov_len));
+			CHECK(k < 2 || !memcmp(view[1].iov_base,
+					       in + i + view[0].iov_len,
+					       view[1].iov_len));
+		}
+		CHECK(frame_unsent(tx, &at, view, &k) == -EAGAIN);
+		link_rig_close(&rig);
+	}
+	CHECK(n > 10);
+	begin(0, 16384);
+	CHECK(!put(0, 8));
+	tx->data[tx->home] = 0xff; /* the other end can write there */
+	at = 0;
+	CHECK(frame_unsent(tx, &at, view, &k) == -EPROTO);
+	link_rig_close(&rig);
+}
