@@ -218,7 +218,7 @@ static int disconnect(struct sock *s, int fd)
 {
 	struct sock *entry = table_take(fd);
 
-	s->linger = 0;
+	s->opts->linger = 0;
 	if (entry)
 		sock_put(entry);
 	return 0;
@@ -267,7 +267,7 @@ static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
 
 	if (!err && sa && len >= sizeof(sa->sa_family) &&
 	    sa->sa_family == AF_UNSPEC) {
-		s->linger = 0;
+		s->opts->linger = 0;
 		link_disconnected(s, fd);
 	}
 	return err;

@@ -190,9 +190,9 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 	return again;
 }
 
-static bool may_be_over(struct link *l)
+static bool may_be_over(const struct sock *s, struct link *l)
 {
-	if (unlikely(l->ended || ++l->empties >= EMPTIES_MAX ||
+	if (unlikely(link_has_ended(s, l) || ++l->empties >= EMPTIES_MAX ||
 		     link_peer_flags(&l->end) &
 			     (WIRE_LINK_FIN | WIRE_LINK_CLOSED))) {
 		l->empties = 0;
@@ -220,7 +220,7 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 	}
 	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
 		return behind_ring(s, fd, l, c, want, flags);
-	return may_be_over(l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
+	return may_be_over(s, l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
 }
 
 /* Before the switch, or up to it; or after the way back. */
@@ -328,6 +328,7 @@ struct recv_want {
 	int timeout;
 	uint64_t end;
 	bool nonblock;
+	ssize_t why; /* ... what is said if there is nothing: -EAGAIN */
 };
 
 static void want_init(struct recv_want *w, struct sock *s, size_t total,
@@ -335,15 +336,16 @@ static void want_init(struct recv_want *w, struct sock *s, size_t total,
 {
 	w->total = total;
 	w->nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	w->why = -EAGAIN;
 	w->enough = flags & MSG_WAITALL
 			    ? total
-			    : MIN(total, (size_t)MAX(s->rcvlowat, 1));
-	w->timeout = s->rcvtimeo_ms;
+			    : MIN(total, (size_t)MAX(s->opts->rcvlowat, 1));
+	w->timeout = s->opts->rcvtimeo_ms;
 	w->end = end_of(w->timeout);
 }
 
 static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
-			 const struct recv_want *w)
+			 struct recv_want *w)
 {
 	struct link *l = s->link;
 	size_t done = 0;
@@ -378,12 +380,14 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		}
 		if (back_is_due(l))
 			back_see(s, l);
-		n = w->nonblock
-			    ? -EAGAIN
-			    : sock_wait(s, SOCK_ANY_INPUT | sock_partial(done),
-					w->timeout ? w->timeout : -1);
-		if (n < 0)
-			return done ? (ssize_t)done : n;
+		if (w->nonblock)
+			return done ? (ssize_t)done : w->why;
+		/* what is too little for SO_RCVLOWAT does not wake it, but is
+		 * taken if it is woken */
+		n = sock_wait(s, POLLIN | sock_partial(done),
+			      w->timeout ? w->timeout : -1);
+		w->nonblock = n < 0;
+		w->why = n;
 	}
 }
 
@@ -398,7 +402,7 @@ static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 
 	if (n == -EAGAIN && !(flags & MSG_DONTWAIT) && !sock_nonblock(s)) {
 		sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
-			  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+			  s->opts->rcvtimeo_ms ? s->opts->rcvtimeo_ms : -1);
 		return 0;
 	}
 	return n > 0 ? 0 : n;
@@ -589,7 +593,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), wait;
 	struct link *l = s->link;
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	size_t done = 0;
 	ssize_t n;
 

@@ -415,7 +415,7 @@ ssize_t local_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 		      int flags)
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	struct link *l = s->link;
 	enum link_way way;
 	ssize_t n;

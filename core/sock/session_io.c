@@ -162,9 +162,9 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
 	size_t enough = flags & MSG_WAITALL
 				? want
-				: MIN(want, (size_t)MAX(s->rcvlowat, 1)),
+				: MIN(want, (size_t)MAX(s->opts->rcvlowat, 1)),
 	       done = 0;
-	int timeout = s->rcvtimeo_ms;
+	int timeout = s->opts->rcvtimeo_ms;
 	uint64_t end = timeout ? app_now_ms() + (uint64_t)timeout : UINT64_MAX;
 	ssize_t ret;
 	bool over;
@@ -215,7 +215,7 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 	if (flags & MSG_DONTWAIT || sock_nonblock(s))
 		return -EAGAIN;
 	sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
-		  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+		  s->opts->rcvtimeo_ms ? s->opts->rcvtimeo_ms : -1);
 	return 0;
 }
 
@@ -313,7 +313,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 {
 	struct cursor c = { .iov = iov, .n = n };
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	size_t done = 0;
 	ssize_t ret;
 

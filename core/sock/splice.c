@@ -471,7 +471,7 @@ static ssize_t pipe_to_session(struct sock *s, const struct pipe *p, size_t len,
 static int await_output(struct sock *s, const struct pipe *p, enum why why,
 			bool partial)
 {
-	int timeout = s->sndtimeo_ms, n;
+	int timeout = s->opts->sndtimeo_ms, n;
 
 	if (why == FINAL || (why == NO_BYTES && partial))
 		return -EAGAIN;
