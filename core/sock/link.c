@@ -275,7 +275,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
 	if (want & ~ev & POLLOUT && by_tx && is_doubtful(l) && link_doubt(s, l))
 		return link_ready(s, l, want);
-	if (unlikely(s->error))
+	if (unlikely(s->opts->error))
 		ev |= POLLERR;
 	if (link_is_local(s) && ev & POLLOUT)
 		ev |= POLLWRBAND; /* as the kernel says of those */
@@ -402,7 +402,7 @@ void link_is_dead(struct sock *s, struct link *l)
 		return;
 	link_doubt_over(l);
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		s->error = ECONNRESET;
+		s->opts->error = ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);
 	}
 }

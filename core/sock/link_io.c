@@ -128,7 +128,7 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 /* End of file, but for a peer that died with something unread. */
 static ssize_t end_of_dead(struct sock *s, struct link *l)
 {
-	int err = link_see_death(s, l) ? atomic_exchange(&s->error, 0) : 0;
+	int err = link_see_death(s, l) ? atomic_exchange(&s->opts->error, 0) : 0;
 
 	return -err;
 }
@@ -186,7 +186,7 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		return n ? n : end_of_dead(s, l);
 	/* it was put before the end; an error comes only once */
 	if (n < 0)
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 	return again;
 }
 
@@ -213,8 +213,8 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 	}
 	if (n != -EAGAIN)
 		return n;
-	if (unlikely(s->error)) {
-		err = atomic_exchange(&s->error, 0);
+	if (unlikely(s->opts->error)) {
+		err = atomic_exchange(&s->opts->error, 0);
 		if (err)
 			return -err;
 	}
@@ -237,9 +237,9 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		back_rx(s, fd, l);
 	/* behind the kernel's bytes, which it gives before it tells an error;
 	 * a Unix socket's is behind them, too: end_of_dead() */
-	if (unlikely(s->error) && h->rx_mode != HOLD_RX_DRAIN &&
+	if (unlikely(s->opts->error) && h->rx_mode != HOLD_RX_DRAIN &&
 	    !link_is_local(s))
-		return -atomic_exchange(&s->error, 0);
+		return -atomic_exchange(&s->opts->error, 0);
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
@@ -254,7 +254,7 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	if (h->rx_mode != HOLD_RX_RING)
 		return n ? n : end_of_dead(s, l);
 	if (n < 0)
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 	return from_ring(s, fd, l, c, want, flags);
 }
 
@@ -375,7 +375,7 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		if (n != -EAGAIN && n != -EINTR) {
 			link_told(s, n);
 			if (done && n < 0)
-				s->error = (int)-n; /* for the next call */
+				s->opts->error = (int)-n; /* for the next call */
 			return done ? (ssize_t)done : n;
 		}
 		if (back_is_due(l))
@@ -483,8 +483,8 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			 int flags)
 {
 	/* of a Unix socket that is for who reads; EPIPE for who writes */
-	int err = unlikely(s->error) && !link_is_local(s)
-			  ? atomic_exchange(&s->error, 0)
+	int err = unlikely(s->opts->error) && !link_is_local(s)
+			  ? atomic_exchange(&s->opts->error, 0)
 			  : 0;
 	struct msghdr msg = { .msg_iov = (void *)c->iov,
 			      .msg_iovlen = (size_t)c->n };

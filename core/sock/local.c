@@ -371,7 +371,7 @@ bool local_see_death(struct sock *s, struct link *l)
 		return false;
 	if (link_peer_flags(&l->end) & WIRE_LINK_RESET) {
 		if (!atomic_exchange(&l->dead, true))
-			s->error = ECONNRESET;
+			s->opts->error = ECONNRESET;
 		return true;
 	}
 	if (!has_died(s, l, told))

@@ -31,7 +31,7 @@ static int give_int(int fd, int val, void *out, socklen_t *len)
 /* SO_ERROR: collects what is pending, as the kernel's does. */
 static int pending_error(struct sock *s)
 {
-	int err = atomic_exchange(&s->error, 0);
+	int err = atomic_exchange(&s->opts->error, 0);
 
 	if (err)
 		return err;
@@ -82,7 +82,8 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 
 static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
 {
-	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	int err = unlikely(s->opts->error) ? atomic_exchange(&s->opts->error, 0)
+					   : 0;
 	int ret;
 
 	if (err) {

@@ -89,7 +89,7 @@ static unsigned ready_session(struct sock *s, unsigned want)
 		ev |= POLLOUT | POLLWRNORM;
 	if (rd_end && wr_end)
 		ev |= POLLHUP;
-	if (s->error)
+	if (s->opts->error)
 		ev |= POLLERR;
 	return ev;
 }

@@ -97,7 +97,7 @@ static ssize_t recv_end(struct sock *s)
 	    sock_was_told(s, HOLD_RESET_TOLD))
 		return 0;
 	sock_told(s, HOLD_RESET_TOLD);
-	err = atomic_exchange(&s->error, 0);
+	err = atomic_exchange(&s->opts->error, 0);
 	return err ? -err : -ECONNRESET;
 }
 
@@ -116,10 +116,10 @@ static int not_open(struct sock *s)
 	case SESSION_CONNECTING:
 		return -EAGAIN;
 	case SESSION_FAILED:
-		err = s->error ? atomic_exchange(&s->error, 0)
-			       : (sock_was_told(s, HOLD_RESET_TOLD)
-					  ? 0
-					  : -s->sess->error);
+		err = s->opts->error ? atomic_exchange(&s->opts->error, 0)
+				     : (sock_was_told(s, HOLD_RESET_TOLD)
+						? 0
+						: -s->sess->error);
 		sock_told(s, HOLD_RESET_TOLD);
 		return err ? -err : -ENOTCONN;
 	default:
@@ -255,7 +255,7 @@ ssize_t session_recv(struct sock *s, const struct iovec *iov, int n, int flags)
 
 static ssize_t pipe_error(struct sock *s, int flags)
 {
-	int err = atomic_exchange(&s->error, 0);
+	int err = atomic_exchange(&s->opts->error, 0);
 
 	if (session_flags(s->sess) & SESSION_RESET &&
 	    !sock_was_told(s, HOLD_RESET_TOLD)) {
@@ -296,7 +296,7 @@ static ssize_t send_end(struct sock *s, size_t want, int flags)
 	    f & (SESSION_RESET | SESSION_BROKEN))
 		return pipe_error(s, flags);
 	sock_told(s, HOLD_GONE_TOLD);
-	s->error = EPIPE; /* what the answer, a reset, leaves behind */
+	s->opts->error = EPIPE; /* what the answer, a reset, leaves behind */
 	sock_notify(s);
 	return (ssize_t)want;
 }

@@ -158,10 +158,10 @@ struct sock *sock_new(enum sock_kind kind)
 	s->unclaimed = false;
 	s->watches = NULL;
 	s->fd = -1;
-	s->error = 0;
 	s->connect_told = s->require = false;
 	s->spin_us = 0;
 	s->opts = &s->own_opts;
+	s->opts->error = 0;
 	s->opts->rcvtimeo_ms = s->opts->sndtimeo_ms = 0;
 	s->opts->rcvlowat = 1;
 	s->full = 0;

@@ -75,7 +75,6 @@ struct sock {
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;
 	_Atomic int fd;	   /* all but SESSION: a number for it */
-	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
 			    */
 	bool require;
