@@ -159,18 +159,22 @@ static unsigned moved(struct pollset *set, nfds_t i)
 		       : 0;
 }
 
-/* What a link has for it; @closed: the kernel does not know its number. */
-static unsigned link_part(struct pollset *set, nfds_t i, bool closed)
+/* What a link has for it; @told: by the kernel, of its number. */
+static unsigned link_part(struct pollset *set, nfds_t i, unsigned told)
 {
 	struct sock *s = set->socks[i];
 	unsigned got;
 
-	if (unlikely(closed) && s->fd != set->kfds[i].fd) {
-		set->kfds[i].fd = s->fd;
-		closed = false;
+	/* of another, or of none */
+	if (unlikely(told) && set->waiter && is_moved(set, i) &&
+	    set->kfds[i].fd == set->fds[i].fd) {
+		if (s->fd == set->fds[i].fd)
+			return moved(set, i);
+		set->kfds[i].fd = s->fd; /* link_closing_unless() */
+		told = 0;
 	}
-	got = closed ? POLLNVAL
-		     : sock_ready(s, (unsigned short)set->fds[i].events);
+	link_alive(s, s->link, told);
+	got = sock_ready(s, (unsigned short)set->fds[i].events);
 	if (likely(!got || !set->waiter) || likely(!is_moved(set, i)))
 		return got;
 	return moved(set, i);
@@ -193,8 +197,7 @@ static int set_collect(struct pollset *set, bool kernel)
 			      : 0;
 		want = (unsigned short)p->events;
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK) {
-			link_alive(set->socks[i], set->socks[i]->link, got);
-			got = link_part(set, i, got & POLLNVAL);
+			got = link_part(set, i, got);
 		} else if (set->socks[i]) {
 			got |= sock_ready(set->socks[i], want);
 		}
