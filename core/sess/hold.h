@@ -60,6 +60,14 @@ struct hold_link {
 #define HOLD_TX_FLUSH 1u /* what is in the ring goes by the kernel first */
 #define HOLD_TX_BACK 2u	 /* the kernel's for good */
 
+/* What a connection's processes share because the kernel has it once. */
+struct hold_opts {
+	_Atomic int error; /* SO_ERROR to be collected, positive errno */
+	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
+	_Atomic int rcvlowat;
+	_Atomic int linger; /* -1: off, else seconds */
+};
+
 struct hold {
 	pthread_mutex_t rx_lock;
 	_Atomic uint32_t used;	/* odd: in use; grows, so that two who let go
@@ -70,7 +78,7 @@ struct hold {
 	_Atomic uint64_t marked;    /* when a bit was set last */
 	pthread_mutex_t tx_lock;
 	_Atomic uint32_t ended; /* SESSION_* flags that any holder has seen */
-	uint32_t pad1[5];
+	struct hold_opts opts;	/* of a link */
 	_Atomic uint64_t holders[HOLD_SLOTS / 64];
 	_Atomic uint64_t accepting[HOLD_SLOTS / 64]; /* listeners only */
 	struct hold_link link;

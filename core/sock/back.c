@@ -84,7 +84,7 @@ static void flush(struct sock *s, int fd, struct link *l)
 	if (n >= 0 || is_over(n))
 		flushed(s, fd);
 	if (is_over(n) && n != -EPIPE) /* which comes again by itself */
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 	cancel_back(cancel);
 }
 
@@ -225,7 +225,7 @@ static void skip(struct sock *s, int fd)
 		return;
 	h->rx_skip = 0; /* there is an end instead */
 	if (n < 0)
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 }
 
 /* ... but not for longer than @ms */

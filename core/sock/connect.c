@@ -32,7 +32,7 @@ static int connect_again(struct sock *s)
 		return err ? err : connect_again(s);
 	case SESSION_FAILED:
 		s->connect_told = true;
-		err = atomic_exchange(&s->error, 0);
+		err = atomic_exchange(&s->opts->error, 0);
 		return err ? -err : -ECONNABORTED;
 	default:
 		if (s->connect_told)
@@ -218,7 +218,7 @@ static int disconnect(struct sock *s, int fd)
 {
 	struct sock *entry = table_take(fd);
 
-	s->linger = 0;
+	s->opts->linger = 0;
 	if (entry)
 		sock_put(entry);
 	return 0;
@@ -228,7 +228,7 @@ static int disconnect(struct sock *s, int fd)
 static bool failed_before(struct sock *s)
 {
 	return s->kind == SOCK_SESSION && s->sess->state == SESSION_FAILED &&
-	       s->connect_told && !s->error;
+	       s->connect_told && !s->opts->error;
 }
 
 /* Is it links or sessions that the rules want for there?  The kernel's
@@ -267,7 +267,7 @@ static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
 
 	if (!err && sa && len >= sizeof(sa->sa_family) &&
 	    sa->sa_family == AF_UNSPEC) {
-		s->linger = 0;
+		s->opts->linger = 0;
 		link_disconnected(s, fd);
 	}
 	return err;

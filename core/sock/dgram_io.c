@@ -498,7 +498,7 @@ static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
 	uint64_t end = SOCK_NEVER_NS, now;
-	int timeout = s->rcvtimeo_ms, err;
+	int timeout = s->opts->rcvtimeo_ms, err;
 	ssize_t n;
 
 	if (timeout)

@@ -44,7 +44,7 @@
 static bool hears_arrivals(const struct item *it, unsigned ready)
 {
 	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
-	       (ready & EPOLLIN || it->sock->rcvlowat <= 1);
+	       (ready & EPOLLIN || it->sock->opts->rcvlowat <= 1);
 }
 
 /* Is there anything new about an item since it was last reported? */

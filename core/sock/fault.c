@@ -86,7 +86,7 @@ ssize_t fault_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 ssize_t fault_send(struct sock *s, int fd, const struct iovec *iov, int n,
 		   int flags)
 {
-	int timeout = s->sndtimeo_ms, err;
+	int timeout = s->opts->sndtimeo_ms, err;
 	ssize_t ret;
 
 	if (never(iov, n))

@@ -21,6 +21,7 @@
 
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+#define LOOKS_MAX 256 /* until the kernel is asked */
 #define PEER_OVER (WIRE_LINK_FIN | WIRE_LINK_CLOSED | WIRE_LINK_RESET)
 #define PEER_NEWS (PEER_OVER | WIRE_LINK_BACK)
 #define OUR_NEWS (WIRE_LINK_FIN | WIRE_LINK_LEFT | WIRE_LINK_BACK)
@@ -137,9 +138,9 @@ static bool tx_by_ring(struct sock *s, struct link *l)
 
 /* Something has ended, so that the kernel must be asked what; or it has its
  * say again. */
-bool link_has_news(struct link *l)
+bool link_has_news(const struct sock *s, struct link *l)
 {
-	return unlikely(l->ended) ||
+	return unlikely(link_has_ended(s, l)) ||
 	       unlikely(link_peer_flags(&l->end) & PEER_NEWS) ||
 	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
@@ -152,8 +153,11 @@ static void heard_end(struct sock *s, struct link *l)
 
 	l->ended = true;
 	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
-			 upgrade_received(s->fd, &bytes)))
+			 upgrade_received(s->fd, &bytes))) {
 		l->over = true;
+		if (s->hold->flags & HOLD_RD_SHUT)
+			s->shuts++; /* no bit is new, but it is an edge */
+	}
 }
 
 unsigned link_ask_kernel(struct sock *s, unsigned ask)
@@ -185,7 +189,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
  * there. */
 static uint32_t lowat(const struct sock *s, struct link *l)
 {
-	uint32_t low = (uint32_t)s->rcvlowat;
+	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
 	/* of a Unix socket poll(2) does not ask for it */
 	if (likely(low <= 1) || link_is_local(s) ||
@@ -225,9 +229,20 @@ static bool is_doubtful(struct link *l)
 	       (link_peer_flags(&l->end) & PEER_OVER) == WIRE_LINK_FIN;
 }
 
+/* Who only ever looks, and never sleeps or reads, is to hear of the end, too:
+ * of a peer that was killed perhaps nothing but the kernel tells.  Two who look
+ * at once may count as one. */
+static bool looks_long(struct link *l)
+{
+	unsigned n = atomic_load_explicit(&l->looks, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&l->looks, n % LOOKS_MAX, memory_order_relaxed);
+	return n == LOOKS_MAX;
+}
+
 unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 {
-	bool by_rx, by_tx = true, over = link_has_news(l);
+	bool by_rx, by_tx = true, over = link_has_news(s, l);
 	unsigned ev = 0, ask = over ? POLLIN | POLLRDHUP | POLLOUT : 0;
 	ssize_t used;
 
@@ -243,7 +258,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ev |= SOCK_ANY_INPUT;
 		if ((size_t)used >= lowat(s, l))
 			ev |= POLL_INPUT;
-		if (!by_rx)
+		if (!by_rx || unlikely(looks_long(l)))
 			ask |= POLLIN | POLLRDHUP;
 	}
 	if (unlikely(want & POLLPRI) &&
@@ -260,7 +275,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
 	if (want & ~ev & POLLOUT && by_tx && is_doubtful(l) && link_doubt(s, l))
 		return link_ready(s, l, want);
-	if (unlikely(s->error))
+	if (unlikely(s->opts->error))
 		ev |= POLLERR;
 	if (link_is_local(s) && ev & POLLOUT)
 		ev |= POLLWRBAND; /* as the kernel says of those */
@@ -387,7 +402,7 @@ void link_is_dead(struct sock *s, struct link *l)
 		return;
 	link_doubt_over(l);
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		s->error = ECONNRESET;
+		s->opts->error = ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);
 	}
 }
@@ -447,8 +462,9 @@ bool link_end_is_told(struct sock *s, int fd, struct link *l)
 
 void link_no_reset(struct sock *s, int fd, struct link *l)
 {
-	struct linger lg = { .l_onoff = s->linger >= 0,
-			     .l_linger = s->linger >= 0 ? s->linger : 0 };
+	struct linger lg = { .l_onoff = s->opts->linger >= 0,
+			     .l_linger = s->opts->linger >= 0 ? s->opts->linger
+							      : 0 };
 
 	if (link_is_local(s))
 		return;
@@ -554,7 +570,7 @@ static void link_over(struct sock *s, int fd, struct link *l)
 	if (link_is_local(s)) {
 		if (has_unread(s, l))
 			link_set_flags(&l->end, WIRE_LINK_RESET);
-	} else if (s->linger == 0 || has_unread(s, l)) {
+	} else if (s->opts->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {

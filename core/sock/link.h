@@ -60,7 +60,8 @@ struct link {
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
 	_Atomic uint32_t
-		back_tail; /* at HOLD_RX_BACK, by the ring; 0: unknown */
+		back_tail;	/* at HOLD_RX_BACK, by the ring; 0: unknown */
+	_Atomic unsigned looks; /* since the kernel was asked */
 	unsigned empties;  /* empty reads since the kernel was asked; rx_lock */
 	unsigned failures; /* attempts to leave the kernel */
 	struct link *next, **prev; /* of the process; link.c */
@@ -267,7 +268,13 @@ void link_closing(struct sock *s, int fd);
 /* The same, unless more than @refs refer to it: a call goes on, by s->fd. */
 void link_closing_unless(struct sock *s, int fd, uint32_t refs);
 /* Has something ended, or gone back to the kernel?  Without a system call. */
-bool link_has_news(struct link *l);
+bool link_has_news(const struct sock *s, struct link *l);
+/* The kernel was heard to say so, or this end reads no more: a process that
+ * shares it may have shut that down. */
+static inline bool link_has_ended(const struct sock *s, const struct link *l)
+{
+	return l->ended || s->hold->flags & HOLD_RD_SHUT;
+}
 unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,
 	      const uint32_t *tail);

@@ -12,8 +12,8 @@
 static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 			      size_t len)
 {
-	int err = unlikely(s->error) && !link_is_local(s)
-			  ? atomic_exchange(&s->error, 0)
+	int err = unlikely(s->opts->error) && !link_is_local(s)
+			  ? atomic_exchange(&s->opts->error, 0)
 			  : 0;
 	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
 
@@ -70,7 +70,7 @@ static ssize_t file_once(struct sock *s, int fd, struct link *l, int in,
 
 static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
 {
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	struct link *l = s->link;
 	size_t done = 0;
 	ssize_t n;

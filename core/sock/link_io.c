@@ -128,7 +128,7 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 /* End of file, but for a peer that died with something unread. */
 static ssize_t end_of_dead(struct sock *s, struct link *l)
 {
-	int err = link_see_death(s, l) ? atomic_exchange(&s->error, 0) : 0;
+	int err = link_see_death(s, l) ? atomic_exchange(&s->opts->error, 0) : 0;
 
 	return -err;
 }
@@ -186,13 +186,13 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 		return n ? n : end_of_dead(s, l);
 	/* it was put before the end; an error comes only once */
 	if (n < 0)
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 	return again;
 }
 
-static bool may_be_over(struct link *l)
+static bool may_be_over(const struct sock *s, struct link *l)
 {
-	if (unlikely(l->ended || ++l->empties >= EMPTIES_MAX ||
+	if (unlikely(link_has_ended(s, l) || ++l->empties >= EMPTIES_MAX ||
 		     link_peer_flags(&l->end) &
 			     (WIRE_LINK_FIN | WIRE_LINK_CLOSED))) {
 		l->empties = 0;
@@ -213,14 +213,14 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 	}
 	if (n != -EAGAIN)
 		return n;
-	if (unlikely(s->error)) {
-		err = atomic_exchange(&s->error, 0);
+	if (unlikely(s->opts->error)) {
+		err = atomic_exchange(&s->opts->error, 0);
 		if (err)
 			return -err;
 	}
 	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
 		return behind_ring(s, fd, l, c, want, flags);
-	return may_be_over(l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
+	return may_be_over(s, l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
 }
 
 /* Before the switch, or up to it; or after the way back. */
@@ -237,9 +237,9 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		back_rx(s, fd, l);
 	/* behind the kernel's bytes, which it gives before it tells an error;
 	 * a Unix socket's is behind them, too: end_of_dead() */
-	if (unlikely(s->error) && h->rx_mode != HOLD_RX_DRAIN &&
+	if (unlikely(s->opts->error) && h->rx_mode != HOLD_RX_DRAIN &&
 	    !link_is_local(s))
-		return -atomic_exchange(&s->error, 0);
+		return -atomic_exchange(&s->opts->error, 0);
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
@@ -254,7 +254,7 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	if (h->rx_mode != HOLD_RX_RING)
 		return n ? n : end_of_dead(s, l);
 	if (n < 0)
-		s->error = (int)-n;
+		s->opts->error = (int)-n;
 	return from_ring(s, fd, l, c, want, flags);
 }
 
@@ -328,6 +328,7 @@ struct recv_want {
 	int timeout;
 	uint64_t end;
 	bool nonblock;
+	ssize_t why; /* ... what is said if there is nothing: -EAGAIN */
 };
 
 static void want_init(struct recv_want *w, struct sock *s, size_t total,
@@ -335,15 +336,16 @@ static void want_init(struct recv_want *w, struct sock *s, size_t total,
 {
 	w->total = total;
 	w->nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	w->why = -EAGAIN;
 	w->enough = flags & MSG_WAITALL
 			    ? total
-			    : MIN(total, (size_t)MAX(s->rcvlowat, 1));
-	w->timeout = s->rcvtimeo_ms;
+			    : MIN(total, (size_t)MAX(s->opts->rcvlowat, 1));
+	w->timeout = s->opts->rcvtimeo_ms;
 	w->end = end_of(w->timeout);
 }
 
 static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
-			 const struct recv_want *w)
+			 struct recv_want *w)
 {
 	struct link *l = s->link;
 	size_t done = 0;
@@ -373,17 +375,19 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		if (n != -EAGAIN && n != -EINTR) {
 			link_told(s, n);
 			if (done && n < 0)
-				s->error = (int)-n; /* for the next call */
+				s->opts->error = (int)-n; /* for the next call */
 			return done ? (ssize_t)done : n;
 		}
 		if (back_is_due(l))
 			back_see(s, l);
-		n = w->nonblock
-			    ? -EAGAIN
-			    : sock_wait(s, SOCK_ANY_INPUT | sock_partial(done),
-					w->timeout ? w->timeout : -1);
-		if (n < 0)
-			return done ? (ssize_t)done : n;
+		if (w->nonblock)
+			return done ? (ssize_t)done : w->why;
+		/* what is too little for SO_RCVLOWAT does not wake it, but is
+		 * taken if it is woken */
+		n = sock_wait(s, POLLIN | sock_partial(done),
+			      w->timeout ? w->timeout : -1);
+		w->nonblock = n < 0;
+		w->why = n;
 	}
 }
 
@@ -398,7 +402,7 @@ static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 
 	if (n == -EAGAIN && !(flags & MSG_DONTWAIT) && !sock_nonblock(s)) {
 		sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
-			  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+			  s->opts->rcvtimeo_ms ? s->opts->rcvtimeo_ms : -1);
 		return 0;
 	}
 	return n > 0 ? 0 : n;
@@ -479,8 +483,8 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			 int flags)
 {
 	/* of a Unix socket that is for who reads; EPIPE for who writes */
-	int err = unlikely(s->error) && !link_is_local(s)
-			  ? atomic_exchange(&s->error, 0)
+	int err = unlikely(s->opts->error) && !link_is_local(s)
+			  ? atomic_exchange(&s->opts->error, 0)
 			  : 0;
 	struct msghdr msg = { .msg_iov = (void *)c->iov,
 			      .msg_iovlen = (size_t)c->n };
@@ -589,7 +593,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s), wait;
 	struct link *l = s->link;
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	size_t done = 0;
 	ssize_t n;
 

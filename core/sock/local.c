@@ -371,7 +371,7 @@ bool local_see_death(struct sock *s, struct link *l)
 		return false;
 	if (link_peer_flags(&l->end) & WIRE_LINK_RESET) {
 		if (!atomic_exchange(&l->dead, true))
-			s->error = ECONNRESET;
+			s->opts->error = ECONNRESET;
 		return true;
 	}
 	if (!has_died(s, l, told))
@@ -415,7 +415,7 @@ ssize_t local_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 		      int flags)
 {
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	struct link *l = s->link;
 	enum link_way way;
 	ssize_t n;

@@ -15,10 +15,10 @@
  * none. */
 static bool may_have_failed(struct sock *s)
 {
-	if (s->error || sock_is_kernels(s))
+	if (s->opts->error || sock_is_kernels(s))
 		return true;
 	if (s->kind == SOCK_LINK)
-		return link_has_news(s->link);
+		return link_has_news(s, s->link);
 	return s->kind == SOCK_SESSION &&
 	       session_flags(s->sess) & (SESSION_RESET | SESSION_BROKEN);
 }

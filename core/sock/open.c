@@ -49,15 +49,15 @@ void sock_take_options(int fd, struct sock *s)
 	int lowat;
 
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, &len))
-		s->rcvtimeo_ms = sock_millis(&tv);
+		s->opts->rcvtimeo_ms = sock_millis(&tv);
 	len = sizeof(tv);
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, &len))
-		s->sndtimeo_ms = sock_millis(&tv);
+		s->opts->sndtimeo_ms = sock_millis(&tv);
 	len = sizeof(lg);
 	if (!k_getsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, &len) && lg.l_onoff)
-		s->linger = lg.l_linger;
+		s->opts->linger = lg.l_linger;
 	if (!sock_int_opt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat) && lowat > 0)
-		s->rcvlowat = lowat;
+		s->opts->rcvlowat = lowat;
 }
 
 /**
@@ -255,10 +255,10 @@ static int accept_session(struct sock *l, int flags, struct session **out)
 		err = -EAGAIN;
 	}
 	if (!err) {
-		s->rcvtimeo_ms = (int)l->rcvtimeo_ms;
-		s->sndtimeo_ms = (int)l->sndtimeo_ms;
-		s->rcvlowat = (int)l->rcvlowat;
-		s->linger = (int)l->linger;
+		s->opts->rcvtimeo_ms = (int)l->opts->rcvtimeo_ms;
+		s->opts->sndtimeo_ms = (int)l->opts->sndtimeo_ms;
+		s->opts->rcvlowat = (int)l->opts->rcvlowat;
+		s->opts->linger = (int)l->opts->linger;
 		s->connect_told = true;
 		*out = sess;
 	}
@@ -358,7 +358,7 @@ int sock_accept4(int lfd, struct sockaddr *addr, socklen_t *len, int flags)
 		fd = accept_once(l, lfd, addr, len, flags);
 		if (fd != -EAGAIN || sock_nonblock(l))
 			break;
-		timeout = l->rcvtimeo_ms;
+		timeout = l->opts->rcvtimeo_ms;
 		fd = sock_wait(l, POLLIN, timeout ? timeout : -1);
 		if (fd)
 			break;

@@ -31,7 +31,7 @@ static int give_int(int fd, int val, void *out, socklen_t *len)
 /* SO_ERROR: collects what is pending, as the kernel's does. */
 static int pending_error(struct sock *s)
 {
-	int err = atomic_exchange(&s->error, 0);
+	int err = atomic_exchange(&s->opts->error, 0);
 
 	if (err)
 		return err;
@@ -82,7 +82,8 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 
 static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
 {
-	int err = unlikely(s->error) ? atomic_exchange(&s->error, 0) : 0;
+	int err = unlikely(s->opts->error) ? atomic_exchange(&s->opts->error, 0)
+					   : 0;
 	int ret;
 
 	if (err) {
@@ -100,8 +101,10 @@ static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
 static int link_option(struct sock *s, int fd, int name, void *val,
 		       socklen_t *len)
 {
-	struct linger lg = { .l_onoff = s->linger >= 0,
-			     .l_linger = s->linger >= 0 ? (int)s->linger : 0 };
+	struct linger lg = { .l_onoff = s->opts->linger >= 0,
+			     .l_linger = s->opts->linger >= 0
+						 ? (int)s->opts->linger
+						 : 0 };
 
 	if (name == SO_ERROR && s->link)
 		return link_error(s, fd, val, len);
@@ -156,15 +159,15 @@ static void remember(struct sock *s, int name, const void *val, socklen_t len)
 			return;
 		memcpy(&tv, val, sizeof(tv));
 		if (name == SO_RCVTIMEO)
-			s->rcvtimeo_ms = sock_millis(&tv);
+			s->opts->rcvtimeo_ms = sock_millis(&tv);
 		else
-			s->sndtimeo_ms = sock_millis(&tv);
+			s->opts->sndtimeo_ms = sock_millis(&tv);
 		break;
 	case SO_RCVLOWAT:
 		if (len < sizeof(lowat))
 			return;
 		memcpy(&lowat, val, sizeof(lowat));
-		s->rcvlowat = lowat > 0 ? lowat : 1;
+		s->opts->rcvlowat = lowat > 0 ? lowat : 1;
 		if (s->kind == SOCK_LINK && s->link &&
 		    sock_ready(s, POLLIN) & POLLIN) {
 			s->lowats++;
@@ -175,7 +178,7 @@ static void remember(struct sock *s, int name, const void *val, socklen_t len)
 		if (len < sizeof(lg))
 			return;
 		memcpy(&lg, val, sizeof(lg));
-		s->linger = lg.l_onoff ? lg.l_linger : -1;
+		s->opts->linger = lg.l_onoff ? lg.l_linger : -1;
 		break;
 	default:
 		break;

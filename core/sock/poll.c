@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* poll.c - poll and select over ours and the kernel's descriptors */
+/* poll.c - poll(2) over ours and the kernel's descriptors */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "core/base/kernel.h"
 #include "core/base/user.h"
 #include "core/sock/dgram.h"
+#include "core/sock/poll.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -25,6 +26,8 @@
  * it so, the peer must not leave the kernel's stream (sock.k_rx).  It is kept
  * in watches[].sock, where socks[] has NULL.
  */
+#define KEPT 4
+
 struct pollset {
 	struct pollfd *fds;  /* the program's */
 	struct pollfd *kfds; /* what the kernel is given, and our wake-ups */
@@ -33,7 +36,9 @@ struct pollset {
 	nfds_t n;
 	unsigned n_socks, n_kernel; /* n_kernel: that only the kernel knows */
 	unsigned n_epolls;	    /* instances among n_socks */
-	struct waiter *waiter;
+	struct waiter *waiter;	    /* NULL: has not slept */
+	struct sock *kept[KEPT];    /* closed since, until poll(2) is over */
+	unsigned n_kept;
 	void *heap; /* where the arrays are, if they are large */
 };
 
@@ -46,6 +51,8 @@ static void set_put(struct pollset *set)
 {
 	nfds_t i;
 
+	while (set->n_kept)
+		sock_put(set->kept[--set->n_kept]);
 	for (i = 0; i < set->n; i++) {
 		if (set->socks[i]) {
 			sock_put(set->socks[i]);
@@ -89,6 +96,16 @@ static short liveness(struct pollset *set, nfds_t i)
 				    (unsigned short)set->fds[i].events);
 }
 
+/* A UDP socket with links, which need not ask the kernel if something is in a
+ * ring; beside others it must, or what came there might wait for ever. */
+static bool is_alone(const struct pollset *set, struct sock *s)
+{
+	if (!s || s->kind != SOCK_UDP)
+		return false;
+	dgram_consent(s);
+	return set->n == 1;
+}
+
 static void set_fill(struct pollset *set)
 {
 	nfds_t i;
@@ -107,10 +124,8 @@ static void set_fill(struct pollset *set)
 			set->kfds[i].fd = -1;
 		else if (s && s->kind == SOCK_LINK)
 			set->kfds[i].events = liveness(set, i);
-		else if (s && s->kind == SOCK_UDP)
-			dgram_consent(s);
 		else if (set->fds[i].fd >= 0)
-			set->n_kernel++;
+			set->n_kernel += !is_alone(set, s);
 	}
 }
 
@@ -122,6 +137,61 @@ static void hear(struct pollset *set)
 	for (i = 0; set->n_epolls && i < set->n; i++)
 		if (set->socks[i] && set->socks[i]->kind == SOCK_EPOLL)
 			epoll_hear(set->socks[i]->epoll);
+}
+
+static bool is_moved(const struct pollset *set, nfds_t i)
+{
+	struct sock *s = sock_get(set->fds[i].fd);
+	bool moved = s != set->socks[i];
+
+	if (s)
+		sock_put(s);
+	return moved;
+}
+
+/*
+ * Another thread closed the number, and perhaps opened it again, while we
+ * slept. The kernel goes on waiting for what it was, and looks it up again when
+ * something comes: then it may be ready or closed.  If it is not, here nobody
+ * waits for it any more; but the connection stays until poll(2) is over.
+ */
+static unsigned moved(struct pollset *set, nfds_t i)
+{
+	static const struct timespec zero;
+	struct pollfd now = { .fd = set->fds[i].fd,
+			      .events = set->fds[i].events };
+
+	watch_del(&set->watches[i]);
+	if (set->n_kept < KEPT)
+		set->kept[set->n_kept++] = set->socks[i];
+	else
+		sock_put(set->socks[i]);
+	set->socks[i] = NULL;
+	set->kfds[i].fd = -1;
+	return sock_ppoll(&now, 1, &zero, NULL) > 0
+		       ? (unsigned short)now.revents
+		       : 0;
+}
+
+/* What a link has for it; @told: by the kernel, of its number. */
+static unsigned link_part(struct pollset *set, nfds_t i, unsigned told)
+{
+	struct sock *s = set->socks[i];
+	unsigned got;
+
+	/* of another, or of none */
+	if (unlikely(told) && set->waiter && is_moved(set, i) &&
+	    set->kfds[i].fd == set->fds[i].fd) {
+		if (s->fd == set->fds[i].fd)
+			return moved(set, i);
+		set->kfds[i].fd = s->fd; /* link_closing_unless() */
+		told = 0;
+	}
+	link_alive(s, s->link, told);
+	got = sock_ready(s, (unsigned short)set->fds[i].events);
+	if (likely(!got || !set->waiter) || likely(!is_moved(set, i)))
+		return got;
+	return moved(set, i);
 }
 
 /* Our part of the answer; @kernel: the kernel's part is in kfds. */
@@ -141,11 +211,10 @@ static int set_collect(struct pollset *set, bool kernel)
 			      : 0;
 		want = (unsigned short)p->events;
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK) {
-			link_alive(set->socks[i], set->socks[i]->link, got);
-			got = 0;
-		}
-		if (set->socks[i])
+			got = link_part(set, i, got);
+		} else if (set->socks[i]) {
 			got |= sock_ready(set->socks[i], want);
+		}
 		p->revents = (short)got;
 		ready += got != 0;
 	}
@@ -259,7 +328,7 @@ static int set_spin(struct pollset *set, struct spin *spin)
 	return 0;
 }
 
-static struct timespec *left(uint64_t end, struct timespec *ts)
+struct timespec *poll_left(uint64_t end, struct timespec *ts)
 {
 	uint64_t ns;
 
@@ -283,7 +352,7 @@ static int set_sleep(struct pollset *set, uint64_t end, const sigset_t *mask)
 		ret = listen_to_instances(set);
 		if (ret)
 			return ret;
-		tsp = left(end, &ts);
+		tsp = poll_left(end, &ts);
 		/* what made it ready may be another thread's by now: then
 		 * there is nothing to return yet */
 		ret = set_arm(set) ? ask_kernel(set)
@@ -360,7 +429,7 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 	return ret;
 }
 
-static bool any_ours(const struct pollfd *fds, nfds_t k)
+bool poll_any_ours(const struct pollfd *fds, nfds_t k)
 {
 	nfds_t i;
 
@@ -401,7 +470,7 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 		return k_ppoll(fds, n, timeout, mask);
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
-	if ((!table_entries || !any_ours(fds, n)) && !app_zombies())
+	if ((!table_entries || !poll_any_ours(fds, n)) && !app_zombies())
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
 		set.heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
@@ -422,123 +491,3 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 }
 
 /* --- select --- */
-
-#define SEL_RD (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
-#define SEL_WR (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
-#define SEL_EX POLLPRI
-
-static bool in_set(const fd_set *set, int fd)
-{
-	return set && FD_ISSET(fd, set);
-}
-
-/* FD_SET() of glibc aborts above FD_SETSIZE; programs do pass larger sets. */
-static nfds_t to_poll(int n, const fd_set *rd, const fd_set *wr,
-		      const fd_set *ex, struct pollfd *fds)
-{
-	nfds_t k = 0;
-	short ev;
-	int fd;
-
-	for (fd = 0; fd < n; fd++) {
-		ev = (short)((in_set(rd, fd) ? POLLIN | POLLRDNORM : 0) |
-			     (in_set(wr, fd) ? POLLOUT | POLLWRNORM : 0) |
-			     (in_set(ex, fd) ? POLLPRI : 0));
-		if (ev)
-			fds[k++] = (struct pollfd){ .fd = fd, .events = ev };
-	}
-	return k;
-}
-
-static int put_back(fd_set *set, const struct pollfd *p, short asked, int bits)
-{
-	if (!(p->events & asked))
-		return 0;
-	if (p->revents & bits)
-		return 1;
-	FD_CLR(p->fd, set);
-	return 0;
-}
-
-static int from_poll(const struct pollfd *fds, nfds_t k, fd_set *rd, fd_set *wr,
-		     fd_set *ex)
-{
-	int count = 0;
-	nfds_t i;
-
-	for (i = 0; i < k; i++) {
-		if (fds[i].revents & POLLNVAL)
-			return -EBADF;
-		count += put_back(rd, &fds[i], POLLIN, SEL_RD);
-		count += put_back(wr, &fds[i], POLLOUT, SEL_WR);
-		count += put_back(ex, &fds[i], POLLPRI, SEL_EX);
-	}
-	return count;
-}
-
-/* Is there anything that select(2) shows? */
-static bool shown(const struct pollfd *p)
-{
-	int bits = POLLNVAL;
-
-	bits |= p->events & POLLIN ? SEL_RD : 0;
-	bits |= p->events & POLLOUT ? SEL_WR : 0;
-	bits |= p->events & POLLPRI ? SEL_EX : 0;
-	return p->revents & bits;
-}
-
-/* poll(2) also ends for a hang-up that nobody asked for: that descriptor will
- * show nothing more, so it is left out, under a negative number. */
-static int select_loop(struct pollfd *fds, nfds_t k,
-		       const struct timespec *timeout, const sigset_t *mask)
-{
-	uint64_t end = sock_end_ns(timeout);
-	struct timespec ts;
-	bool any = false;
-	nfds_t i;
-	int ret;
-
-	do {
-		ret = sock_ppoll(fds, k, left(end, &ts), mask);
-		for (i = 0; ret > 0 && i < k; i++) {
-			if (shown(&fds[i]))
-				any = true;
-			else if (fds[i].fd >= 0 && fds[i].revents)
-				fds[i].fd = ~fds[i].fd;
-		}
-	} while (ret > 0 && !any);
-	for (i = 0; i < k; i++)
-		if (fds[i].fd < 0)
-			fds[i].fd = ~fds[i].fd;
-	return ret;
-}
-
-/* glibc's sets, up to the word that has the last descriptor. */
-static bool sets_ok(int n, const fd_set *rd, const fd_set *wr, const fd_set *ex)
-{
-	size_t len =
-		(size_t)(n + __NFDBITS - 1) / __NFDBITS * sizeof(__fd_mask);
-
-	return n <= 0 ||
-	       ((!rd || user_ok(rd, len)) && (!wr || user_ok(wr, len)) &&
-		(!ex || user_ok(ex, len)));
-}
-
-int sock_pselect(int n, fd_set *rd, fd_set *wr, fd_set *ex,
-		 const struct timespec *timeout, const sigset_t *mask)
-{
-	struct pollfd fds[FD_SETSIZE];
-	nfds_t k;
-	int ret;
-
-	if (n > FD_SETSIZE || !sets_ok(n, rd, wr, ex) ||
-	    (timeout && !user_ok(timeout, sizeof(*timeout))))
-		return k_pselect(n, rd, wr, ex, timeout, mask);
-	if (n < 0 || (timeout && !timespec_ok(timeout)))
-		return -EINVAL;
-	k = to_poll(n, rd, wr, ex, fds);
-	if (!any_ours(fds, k) && !app_zombies())
-		return k_pselect(n, rd, wr, ex, timeout, mask);
-	ret = select_loop(fds, k, timeout, mask);
-	return ret < 0 ? ret : from_poll(fds, k, rd, wr, ex);
-}

@@ -55,7 +55,7 @@ static bool writable(const struct fifo *f)
 /* SO_RCVLOWAT, which the kernel caps by the buffer as well. */
 static uint32_t lowat(const struct sock *s)
 {
-	uint32_t low = (uint32_t)s->rcvlowat;
+	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
 	return likely(low <= 1) ? 1
 				: MIN(low, MAX(1u, fifo_size(&s->sess->rx)));
@@ -92,7 +92,7 @@ static unsigned ready_session(struct sock *s, unsigned want)
 		ev |= POLLOUT | POLLWRNORM;
 	if (rd_end && wr_end)
 		ev |= POLLHUP;
-	if (s->error)
+	if (s->opts->error)
 		ev |= POLLERR;
 	return ev;
 }

@@ -97,7 +97,7 @@ static ssize_t recv_end(struct sock *s)
 	    sock_was_told(s, HOLD_RESET_TOLD))
 		return 0;
 	sock_told(s, HOLD_RESET_TOLD);
-	err = atomic_exchange(&s->error, 0);
+	err = atomic_exchange(&s->opts->error, 0);
 	return err ? -err : -ECONNRESET;
 }
 
@@ -116,10 +116,10 @@ static int not_open(struct sock *s)
 	case SESSION_CONNECTING:
 		return -EAGAIN;
 	case SESSION_FAILED:
-		err = s->error ? atomic_exchange(&s->error, 0)
-			       : (sock_was_told(s, HOLD_RESET_TOLD)
-					  ? 0
-					  : -s->sess->error);
+		err = s->opts->error ? atomic_exchange(&s->opts->error, 0)
+				     : (sock_was_told(s, HOLD_RESET_TOLD)
+						? 0
+						: -s->sess->error);
 		sock_told(s, HOLD_RESET_TOLD);
 		return err ? -err : -ENOTCONN;
 	default:
@@ -162,9 +162,9 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
 	size_t enough = flags & MSG_WAITALL
 				? want
-				: MIN(want, (size_t)MAX(s->rcvlowat, 1)),
+				: MIN(want, (size_t)MAX(s->opts->rcvlowat, 1)),
 	       done = 0;
-	int timeout = s->rcvtimeo_ms;
+	int timeout = s->opts->rcvtimeo_ms;
 	uint64_t end = timeout ? app_now_ms() + (uint64_t)timeout : UINT64_MAX;
 	ssize_t ret;
 	bool over;
@@ -215,7 +215,7 @@ static ssize_t recv_nothing(struct sock *s, int flags)
 	if (flags & MSG_DONTWAIT || sock_nonblock(s))
 		return -EAGAIN;
 	sock_wait(s, SOCK_ANY_INPUT | SOCK_NO_RESTART,
-		  s->rcvtimeo_ms ? s->rcvtimeo_ms : -1);
+		  s->opts->rcvtimeo_ms ? s->opts->rcvtimeo_ms : -1);
 	return 0;
 }
 
@@ -255,7 +255,7 @@ ssize_t session_recv(struct sock *s, const struct iovec *iov, int n, int flags)
 
 static ssize_t pipe_error(struct sock *s, int flags)
 {
-	int err = atomic_exchange(&s->error, 0);
+	int err = atomic_exchange(&s->opts->error, 0);
 
 	if (session_flags(s->sess) & SESSION_RESET &&
 	    !sock_was_told(s, HOLD_RESET_TOLD)) {
@@ -296,7 +296,7 @@ static ssize_t send_end(struct sock *s, size_t want, int flags)
 	    f & (SESSION_RESET | SESSION_BROKEN))
 		return pipe_error(s, flags);
 	sock_told(s, HOLD_GONE_TOLD);
-	s->error = EPIPE; /* what the answer, a reset, leaves behind */
+	s->opts->error = EPIPE; /* what the answer, a reset, leaves behind */
 	sock_notify(s);
 	return (ssize_t)want;
 }
@@ -313,7 +313,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 {
 	struct cursor c = { .iov = iov, .n = n };
 	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
-	int timeout = s->sndtimeo_ms;
+	int timeout = s->opts->sndtimeo_ms;
 	size_t done = 0;
 	ssize_t ret;
 

@@ -180,7 +180,7 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
 	if (n < 0 && n != -EAGAIN && n != -EINTR)
-		s->error = (int)-n; /* it is told once, even to who peeks */
+		s->opts->error = (int)-n; /* it is told once, even to who peeks */
 	if (n <= 0)
 		return -EAGAIN; /* the end is for await_input() to find */
 	iov.iov_len = (size_t)n;
@@ -334,8 +334,8 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 	int err = 0;
 	ssize_t n;
 
-	if (unlikely(s->error) && !link_is_local(s) && pipe_has(p, false) > 0)
-		err = atomic_exchange(&s->error, 0);
+	if (unlikely(s->opts->error) && !link_is_local(s) && pipe_has(p, false) > 0)
+		err = atomic_exchange(&s->opts->error, 0);
 	n = err ? -err
 		: k_splice(p->fd, NULL, s->fd, NULL, len,
 			   p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
@@ -471,7 +471,7 @@ static ssize_t pipe_to_session(struct sock *s, const struct pipe *p, size_t len,
 static int await_output(struct sock *s, const struct pipe *p, enum why why,
 			bool partial)
 {
-	int timeout = s->sndtimeo_ms, n;
+	int timeout = s->opts->sndtimeo_ms, n;
 
 	if (why == FINAL || (why == NO_BYTES && partial))
 		return -EAGAIN;

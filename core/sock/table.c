@@ -107,7 +107,7 @@ static void release(struct sock *s)
 		epoll_sock_gone(s);
 		app = s->sess->app;
 		pthread_mutex_lock(&app->lock);
-		session_close(s->sess, s->linger == 0);
+		session_close(s->sess, s->opts->linger == 0);
 		pthread_mutex_unlock(&app->lock);
 	}
 	pthread_mutex_lock(&table_lock);
@@ -161,14 +161,15 @@ struct sock *sock_new(enum sock_kind kind)
 	s->unclaimed = false;
 	s->watches = NULL;
 	s->fd = -1;
-	s->error = 0;
 	s->connect_told = s->require = false;
 	s->spin_us = 0;
-	s->rcvtimeo_ms = s->sndtimeo_ms = 0;
-	s->rcvlowat = 1;
+	s->opts = &s->own_opts;
+	s->opts->error = 0;
+	s->opts->rcvtimeo_ms = s->opts->sndtimeo_ms = 0;
+	s->opts->rcvlowat = 1;
 	s->full = 0;
 	s->shuts = s->errors = s->lowats = 0;
-	s->linger = -1;
+	s->opts->linger = -1;
 	s->entries = 0;
 	s->link = NULL;
 	s->bell = NULL;

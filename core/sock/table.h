@@ -78,14 +78,12 @@ struct sock {
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;
 	_Atomic int fd;	   /* all but SESSION: a number for it */
-	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
 			    */
 	bool require;
 	uint32_t spin_us;
-	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
-	_Atomic int rcvlowat;
-	_Atomic int linger;	  /* -1: off, else seconds */
+	struct hold_opts *_Atomic opts; /* own_opts, or of a link the hold's */
+	struct hold_opts own_opts;
 	_Atomic uint32_t full;	  /* times a send found no room */
 	struct sock *next;	  /* pool */
 	_Atomic uint32_t entries; /* numbers that mean it */

@@ -480,6 +480,11 @@ static void take_over(struct sock *s, int fd)
 		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
 	else
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
+	s->hold->opts.error = s->own_opts.error;
+	s->hold->opts.rcvlowat = 1;
+	s->hold->opts.linger = -1;
+	s->hold->opts.rcvtimeo_ms = s->hold->opts.sndtimeo_ms = 0;
+	s->opts = &s->hold->opts;
 	sock_take_options(fd, s);
 }
 

@@ -13,8 +13,9 @@ teardown() { kill -CONT "$SAPID_PID"; }
 stopped() {
   need "$python"
   before=$(sessions)
-  run -0 as shm timeout 60 "$python" - "$SAPID_PID" << 'END'
-import os, signal, socket, sys, time
+  run -0 as shm timeout 60 "$python" - "$SAPID_PID" "$before" \
+    "$SAPI" status --json --run-dir "$SAPI_DIR/run" << 'END'
+import json, os, signal, socket, subprocess, sys, time
 l = socket.create_server(("127.0.0.1", 0), backlog=500)
 pairs = []
 for i in range(400):
@@ -32,7 +33,15 @@ def talk():
         assert s.recv(5, socket.MSG_WAITALL) == b"there"
         s.sendall(b"back")
         assert c.recv(4, socket.MSG_WAITALL) == b"back"
+bare = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
+def moved():
+    totals = json.loads(subprocess.check_output(sys.argv[3:], env=bare))["totals"]
+    return totals["sessions_total"] + totals["links_total"] - int(sys.argv[2])
 for i in range(4):
+    talk()
+for i in range(100): # a busy machine's daemon has not come to it yet
+    if moved():
+        break
     talk()
 longest = 0
 os.kill(int(sys.argv[1]), signal.SIGSTOP)

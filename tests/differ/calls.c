@@ -44,7 +44,7 @@ const char *bits(unsigned events)
 		      { POLLRDHUP, "R" },   { POLLRDNORM, "i" },
 		      { POLLWRNORM, "o" },  { 1u << 31, "+ET" },
 		      { 1u << 30, "+ONCE" } };
-	static char text[64];
+	static __thread char text[64];
 	size_t i;
 
 	strcpy(text, events ? "" : "-");
@@ -57,17 +57,33 @@ const char *bits(unsigned events)
 void calls_do(const struct order *o, struct answer *a)
 {
 	static call_fn *const fn[CALL_KINDS] = {
-		[CALL_DIAL] = call_dial,	 [CALL_ACCEPT] = call_accept,
-		[CALL_SEND] = call_send,	 [CALL_RECV] = call_recv,
-		[CALL_SHUTDOWN] = call_shutdown, [CALL_CLOSE] = call_close,
-		[CALL_DUP] = call_dup,		 [CALL_DUP2] = call_dup2,
-		[CALL_SET] = call_set,		 [CALL_GET] = call_get,
-		[CALL_FLAGS] = call_flags,	 [CALL_IOCTL] = call_ioctl,
-		[CALL_NAMES] = call_names,	 [CALL_ODD] = call_odd,
-		[CALL_FAULT] = call_fault,	 [CALL_POLL] = call_poll,
-		[CALL_SELECT] = call_select,	 [CALL_EP_NEW] = call_ep_new,
-		[CALL_EP_CTL] = call_ep_ctl,	 [CALL_EP_WAIT] = call_ep_wait,
-		[CALL_LOOK] = call_look,	 [CALL_SETTLE] = call_settle,
+		[CALL_DIAL] = call_dial,
+		[CALL_ACCEPT] = call_accept,
+		[CALL_SEND] = call_send,
+		[CALL_RECV] = call_recv,
+		[CALL_SHUTDOWN] = call_shutdown,
+		[CALL_CLOSE] = call_close,
+		[CALL_DUP] = call_dup,
+		[CALL_DUP2] = call_dup2,
+		[CALL_SET] = call_set,
+		[CALL_GET] = call_get,
+		[CALL_FLAGS] = call_flags,
+		[CALL_IOCTL] = call_ioctl,
+		[CALL_NAMES] = call_names,
+		[CALL_ODD] = call_odd,
+		[CALL_FAULT] = call_fault,
+		[CALL_POLL] = call_poll,
+		[CALL_SELECT] = call_select,
+		[CALL_EP_NEW] = call_ep_new,
+		[CALL_EP_CTL] = call_ep_ctl,
+		[CALL_EP_WAIT] = call_ep_wait,
+		[CALL_LOOK] = call_look,
+		[CALL_SETTLE] = call_settle,
+		[CALL_FORK] = call_fork,
+		[CALL_REAP] = call_reap,
+		[CALL_BLOCK] = call_block,
+		[CALL_UNBLOCK] = call_unblock,
+		[CALL_INTERRUPT] = call_interrupt,
 		[CALL_RESET] = call_reset,
 	};
 	int before = pipes;

@@ -378,6 +378,7 @@ void call_reset(const struct order *o, struct answer *a)
 {
 	int i;
 
+	call_interrupt(o, a);
 	for (i = 0; i < SLOTS; i++) {
 		if (slots[i] >= 0)
 			close(slots[i]);

@@ -194,6 +194,8 @@ void call_recv(const struct order *o, struct answer *a)
 	msg.msg_iovlen = (size_t)cut(iov, o->n, &how);
 	if (way <= 1 && !o->m)
 		way = 11; /* these might block */
+	if (way == 7 && o->other)
+		way = 11; /* nor has splice(2) a flag for that */
 	put(a, "recv/%u %zu flags %x", way, n, flags);
 	switch (way) {
 	case 0:

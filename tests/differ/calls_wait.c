@@ -42,7 +42,7 @@ void call_poll(const struct order *o, struct answer *a)
 		p[i] = (struct pollfd){ .fd = slots[i],
 					.events = some_events(&how),
 					.revents = -1 };
-		if (!take(&how, 3))
+		if (!take(&how, 3) || o->m >> i & 1)
 			p[i].fd = -1;
 		if (i == 5)
 			how = o->how * 0x9e3779b97f4a7c15;
@@ -70,7 +70,8 @@ void call_select(const struct order *o, struct answer *a)
 		FD_ZERO(&set[k]);
 	for (i = 0; i < SLOTS; i++)
 		for (k = 0; k < 3; k++)
-			if (slots[i] >= 0 && take(&how, 2)) {
+			if (slots[i] >= 0 && take(&how, 2) &&
+			    !(o->m >> i & 1)) {
 				FD_SET(slots[i], &set[k]);
 				top = slots[i] >= top ? slots[i] + 1 : top;
 			}
@@ -145,7 +146,7 @@ static int input_of(int fd)
 	return ioctl(fd, FIONREAD, &n) ? -1 : n;
 }
 
-static unsigned ready(int fd)
+unsigned ready(int fd)
 {
 	struct pollfd p = { .fd = fd,
 			    .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP };
@@ -171,7 +172,7 @@ static bool is_ending(int fd)
 	       ti.tcpi_state == TCP_FIN_WAIT1;
 }
 
-static bool settled(const struct order *o)
+bool settled(const struct order *o)
 {
 	unsigned ev = ready(slots[o->slot]);
 

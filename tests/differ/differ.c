@@ -9,14 +9,16 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/differ/differ.h"
 
 #define LIMIT_S 20 /* of one seed */
 
-static int to_child[2], to_parent[2];
-static bool second; /* of the two */
+static int to[PROCESSES][2], from[PROCESSES][2];
+static int me; /* which of the processes */
+static pid_t child;
 
 static void on_pipe(int sig)
 {
@@ -50,7 +52,7 @@ static void whole(int fd, void *buf, size_t len, bool out)
 		ssize_t n = out ? write(fd, at, len) : read(fd, at, len);
 
 		if (n == 0) /* the other one is gone */
-			_exit(second ? 0 : 3);
+			_exit(me ? 0 : 3);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -66,21 +68,58 @@ void have(int who, const struct order *o, struct answer *a)
 		calls_do(o, a);
 		return;
 	}
-	whole(to_child[1], (void *)o, sizeof(*o), true);
-	whole(to_parent[0], a, sizeof(*a), false);
+	whole(to[who][1], (void *)o, sizeof(*o), true);
+	whole(from[who][0], a, sizeof(*a), false);
 }
 
-static void __attribute__((noreturn)) serve(void)
+static void __attribute__((noreturn)) leave(long quickly)
+{
+	if (quickly)
+		_exit(0);
+	exit(0);
+}
+
+static void __attribute__((noreturn)) serve(int who)
 {
 	struct answer a;
 	struct order o;
 
+	me = who;
 	for (;;) {
-		whole(to_child[0], &o, sizeof(o), false);
+		whole(to[who][0], &o, sizeof(o), false);
 		alarm(LIMIT_S);
+		if (o.call == CALL_KINDS)
+			leave(o.n);
 		calls_do(&o, &a);
-		whole(to_parent[1], &a, sizeof(a), true);
+		whole(from[who][1], &a, sizeof(a), true);
 	}
+}
+
+/* --- children --- */
+
+void call_fork(const struct order *o, struct answer *a)
+{
+	put(a, "fork");
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		block_forked();
+		serve(me + 2);
+	}
+	put(a, child > 0 ? " done" : " failed");
+}
+
+void call_reap(const struct order *o, struct answer *a)
+{
+	struct order bye = { .call = CALL_KINDS, .n = o->m };
+
+	put(a, "child %s", o->n ? "killed" : o->m ? "_exits" : "exits");
+	if (o->n)
+		kill(child, SIGKILL);
+	else
+		whole(to[me + 2][1], &bye, sizeof(bye), true);
+	if (waitpid(child, NULL, 0) != child)
+		put(a, " NOT OURS");
 }
 
 static void listen_somewhere(void)
@@ -109,21 +148,23 @@ static void start(void)
 	signal(SIGPIPE, on_pipe);
 	for (i = 0; i < SLOTS; i++)
 		slots[i] = -1;
-	pipe_high(to_child);
-	pipe_high(to_parent);
+	for (i = 1; i < PROCESSES; i++) {
+		pipe_high(to[i]);
+		pipe_high(from[i]);
+	}
+	block_start();
 	if (fork() == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		second = true;
-		close(to_child[1]);
-		close(to_parent[0]);
+		close(to[1][1]);
+		close(from[1][0]);
 		listen_somewhere();
-		swap_ports(to_child[0], to_parent[1]);
-		serve();
+		swap_ports(to[1][0], from[1][1]);
+		serve(1);
 	}
-	close(to_child[0]);
-	close(to_parent[1]);
+	close(to[1][0]);
+	close(from[1][1]);
 	listen_somewhere();
-	swap_ports(to_parent[0], to_child[1]);
+	swap_ports(from[1][0], to[1][1]);
 }
 
 /* One line a seed with a sum of its text, or the text. */

@@ -5,9 +5,12 @@
  * DOC: Two processes with connections between them do what a generator draws
  * from a seed, one call at a time: the first draws, and does it or has the
  * second one do it (play.c); what came of each call is a line (calls_*.c).
+ * Each may have a child, which has its descriptors, too, and a thread that is
+ * blocked in a call while the others go on (calls_block.c).
  * Before the next call, what the kernel does by and by is waited for: bytes and
- * ends that must arrive (settle()).  So for the kernel there is one right text
- * for a seed, and run compares it with the preload's.
+ * ends that must arrive (settle()), and the thread, until it sleeps or is done.
+ * So for the kernel there is one right text for a seed, and run compares it
+ * with the preload's.
  */
 #ifndef TESTS_DIFFER_H
 #define TESTS_DIFFER_H
@@ -20,6 +23,7 @@
 
 #define SLOTS 10 /* places for descriptors, in each process */
 #define CONNS 4
+#define PROCESSES 4 /* two, and a child of each, two further on */
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 enum call {
@@ -45,8 +49,22 @@ enum call {
 	CALL_EP_WAIT,
 	CALL_LOOK,
 	CALL_SETTLE,
-	CALL_RESET, /* close all, and be as new */
+	CALL_FORK,
+	CALL_REAP,	/* the child: killed if @n, else by _exit if @m */
+	CALL_BLOCK,	/* have the thread do what may block, of kind @n */
+	CALL_UNBLOCK,	/* is it done?  @n and @m as CALL_SETTLE, of @other */
+	CALL_INTERRUPT, /* by a signal */
+	CALL_RESET,	/* close all, and be as new */
 	CALL_KINDS,
+};
+
+enum block {
+	BLOCK_RECV,
+	BLOCK_READ,
+	BLOCK_POLL,
+	BLOCK_SELECT,
+	BLOCK_EPOLL, /* @slot is one */
+	BLOCK_KINDS,
 };
 
 /* What to do; what @how, @n and @m mean is the call's affair. */
@@ -94,6 +112,12 @@ void calls_do(const struct order *o, struct answer *a);
 call_fn call_send, call_recv;				  /* calls_io.c */
 call_fn call_poll, call_select, call_ep_new, call_ep_ctl, /* calls_wait.c */
 	call_ep_wait, call_look, call_settle;
+bool settled(const struct order *o);
+unsigned ready(int fd);
+call_fn call_block, call_unblock, call_interrupt; /* calls_block.c */
+void block_start(void);
+void block_forked(void);      /* in a child: it has no thread */
+call_fn call_fork, call_reap; /* differ.c */
 call_fn call_dial, call_accept, call_shutdown, call_close, /* calls_fd.c */
 	call_dup, call_dup2, call_set, call_get, call_flags, call_ioctl,
 	call_names, call_odd, call_fault, call_reset;
@@ -103,7 +127,7 @@ call_fn call_dial, call_accept, call_shutdown, call_close, /* calls_fd.c */
 
 /* play.c */
 void play(uint64_t seed, FILE *out);
-/* differ.c: have process @who do it */
+/* differ.c: have process @who do it. 0 and 1; 2 and 3 are their children. */
 void have(int who, const struct order *o, struct answer *a);
 
 #endif /* TESTS_DIFFER_H */

@@ -16,26 +16,40 @@
 #define MOST 3000
 #define WARM 24
 
-enum what { FREE, END, EPOLL };
+enum what { FREE, END, EPOLL, OTHERS };
 
 struct place {
 	enum what what;
 	int conn;
 };
 
+/* Of the two sides: a process, and its child if it has one. */
 struct conn {
 	bool used;
-	int refs[2];	 /* descriptors of each process that mean it */
-	long sent[2];	 /* by each process, ever */
+	int refs[2];	 /* descriptors of each side that mean it */
+	long sent[2];	 /* by each side, ever */
 	long flying[2];	 /* ... and not read yet */
 	bool fin[2];	 /* each has shut down, or closed */
 	bool rd[2];	 /* each will read no more */
 	bool linger0[2]; /* closing resets */
+	bool endless[2]; /* has had its time-out taken away */
 	bool reset;
 };
 
-static struct place places[2][SLOTS];
+/* What the thread of a process is in, if it is @on.  It holds the connection,
+ * whatever becomes of the descriptor. */
+struct blocked {
+	bool on;
+	enum block kind;
+	struct place place; /* of its slot */
+	int slot;
+};
+
+static struct place places[PROCESSES][SLOTS];
 static struct conn conns[CONNS];
+static struct blocked blocked[2];
+static bool lives[PROCESSES];
+static bool threads, children; /* are there any in this play? */
 static uint64_t state;
 static FILE *out;
 static int step;
@@ -62,6 +76,11 @@ static int pick(int who, enum what what)
 		if (places[who][(from + i) % SLOTS].what == what)
 			return (from + i) % SLOTS;
 	return -1;
+}
+
+static int side_of(int who)
+{
+	return who % 2;
 }
 
 static int place_of(int who, int conn)
@@ -96,15 +115,86 @@ static void await(int who, int conn, long bytes, long m)
 		tell(who, &o, &a);
 }
 
+/* Either of a side's processes sees the same. */
+static void await_side(int side, int conn, long bytes, long m)
+{
+	int who = place_of(side, conn) >= 0 ? side : side + 2;
+
+	await(who, conn, bytes, m);
+}
+
+static void settle(int conn);
+
+static void released(int side, int conn)
+{
+	struct conn *c = &conns[conn];
+
+	if (--c->refs[side])
+		return;
+	if (c->flying[!side] || c->linger0[side])
+		c->reset = true;
+	c->fin[side] = true;
+	if (!c->refs[!side])
+		c->used = false;
+}
+
+static void unblocked(int side, long ret)
+{
+	struct blocked *b = &blocked[side];
+
+	b->on = false;
+	if (b->kind == BLOCK_EPOLL)
+		return;
+	if ((b->kind == BLOCK_RECV || b->kind == BLOCK_READ) && ret > 0)
+		conns[b->place.conn].flying[!side] -= ret;
+	released(side, b->place.conn);
+	settle(b->place.conn);
+}
+
+/* Is its thread done? */
+static void look_at_blocked(int side)
+{
+	struct blocked *b = &blocked[side];
+	struct conn *c = &conns[b->place.conn];
+	struct order o = { .call = CALL_UNBLOCK, .slot = -1, .other = -1 };
+	struct answer a;
+
+	if (!b->on)
+		return;
+	if (b->kind == BLOCK_EPOLL) {
+		o.slot = places[side][b->slot].what == EPOLL ? b->slot : -1;
+	} else {
+		o.other = place_of(side, b->place.conn);
+		o.n = c->flying[!side];
+		o.m = c->reset ? WANT_ERROR : c->fin[!side] ? WANT_END : 0;
+	}
+	have(side, &o, &a);
+	if (!a.text[0])
+		return;
+	tell(side, &o, &a);
+	unblocked(side, a.ret);
+}
+
+static bool has_reader(int side, int conn)
+{
+	const struct blocked *b = &blocked[side];
+
+	return b->on && b->place.conn == conn &&
+	       (b->kind == BLOCK_RECV || b->kind == BLOCK_READ);
+}
+
 static void settle(int conn)
 {
 	struct conn *c = &conns[conn];
 	int i;
 
+	for (i = 0; i < 2; i++)
+		if (has_reader(i, conn))
+			look_at_blocked(i);
 	for (i = 0; i < 2 && !c->reset; i++)
-		await(i, conn, c->flying[!i], c->fin[!i] ? WANT_END : 0);
+		await_side(i, conn, c->flying[!i], c->fin[!i] ? WANT_END : 0);
 	for (i = 0; i < 2 && c->reset; i++)
-		await(i, conn, 0, WANT_ERROR);
+		await_side(i, conn, 0, WANT_ERROR);
 }
 
 /* @who sent to an end that is not there any more, or that has shut down both
@@ -112,27 +202,20 @@ static void settle(int conn)
 static void sent(int who, int conn, long n)
 {
 	struct conn *c = &conns[conn];
+	int side = side_of(who);
 
 	if (n <= 0)
 		return;
-	c->sent[who] += n;
-	if (!c->refs[!who] || (c->fin[!who] && c->rd[!who]))
+	c->sent[side] += n;
+	if (!c->refs[!side] || (c->fin[!side] && c->rd[!side]))
 		c->reset = true;
-	if (c->refs[!who])
-		c->flying[who] += n;
+	if (c->refs[!side])
+		c->flying[side] += n;
 }
 
 static void closed(int who, int conn)
 {
-	struct conn *c = &conns[conn];
-
-	if (--c->refs[who])
-		return;
-	if (c->flying[!who] || c->linger0[who])
-		c->reset = true;
-	c->fin[who] = true;
-	if (!c->refs[!who])
-		c->used = false;
+	released(side_of(who), conn);
 }
 
 /* --- what is drawn --- */
@@ -154,10 +237,10 @@ static void do_send(int who, int slot)
 	struct order o = { .call = CALL_SEND,
 			   .slot = slot,
 			   .n = below(8) ? below(200) : below(MOST),
-			   .m = c->sent[who] };
+			   .m = c->sent[side_of(who)] };
 
 	o.n++;
-	if (c->flying[who] > MOST_FLYING)
+	if (c->flying[side_of(who)] > MOST_FLYING)
 		return;
 	sent(who, conn, run(who, &o).ret);
 	settle(conn);
@@ -165,7 +248,7 @@ static void do_send(int who, int slot)
 
 static void do_recv(int who, int slot)
 {
-	int conn = places[who][slot].conn;
+	int conn = places[who][slot].conn, side = side_of(who);
 	struct conn *c = &conns[conn];
 	struct order o = { .call = CALL_RECV,
 			   .slot = slot,
@@ -173,10 +256,12 @@ static void do_recv(int who, int slot)
 			   .m = !below(40) };
 	long n;
 
-	o.m |= c->flying[!who] > o.n && !below(2);
+	o.m |= c->flying[!side] > o.n && !below(2);
+	o.m &= !c->endless[side];
+	o.other = c->endless[side];
 	n = run(who, &o).ret;
 	if (n > 0)
-		c->flying[!who] -= n;
+		c->flying[!side] -= n;
 	settle(conn);
 }
 
@@ -188,9 +273,9 @@ static void do_shutdown(int who, int slot)
 
 	if (run(who, &o).ret == 0) {
 		if (o.n != SHUT_RD)
-			c->fin[who] = true;
+			c->fin[side_of(who)] = true;
 		if (o.n != SHUT_WR)
-			c->rd[who] = true;
+			c->rd[side_of(who)] = true;
 	}
 	settle(conn);
 }
@@ -219,7 +304,7 @@ static void do_dup(int who, int slot)
 		return;
 	run(who, &o);
 	places[who][o.other] = places[who][slot];
-	conns[places[who][slot].conn].refs[who]++;
+	conns[places[who][slot].conn].refs[side_of(who)]++;
 }
 
 static void do_dup2(int who, int slot)
@@ -234,7 +319,7 @@ static void do_dup2(int who, int slot)
 	run(who, &o);
 	old = places[who][o.other];
 	places[who][o.other] = places[who][slot];
-	conns[places[who][slot].conn].refs[who]++;
+	conns[places[who][slot].conn].refs[side_of(who)]++;
 	if (old.what == END) {
 		closed(who, old.conn);
 		settle(old.conn);
@@ -247,7 +332,7 @@ static void do_set(int who, int slot)
 	struct answer a = run(who, &o);
 
 	if (a.ret == 0 && strstr(a.text, "LINGER"))
-		conns[places[who][slot].conn].linger0[who] =
+		conns[places[who][slot].conn].linger0[side_of(who)] =
 			strstr(a.text, "LINGER 1") != NULL;
 }
 
@@ -351,11 +436,91 @@ static void look(int conn)
 	struct order o = { .call = CALL_LOOK };
 	int i;
 
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < PROCESSES; i++) {
 		o.slot = place_of(i, conn);
 		if (o.slot >= 0)
 			run(i, &o);
 	}
+}
+
+/* --- threads and children --- */
+
+static void do_block(int who, int slot)
+{
+	struct order o = { .call = CALL_BLOCK,
+			   .slot = slot,
+			   .n = below(BLOCK_KINDS),
+			   .m = 1 + below(1000) };
+	struct blocked *b = &blocked[who];
+
+	if (o.n == BLOCK_EPOLL)
+		o.slot = pick(who, EPOLL);
+	if (o.slot < 0)
+		return;
+	*b = (struct blocked){ .on = true,
+			       .kind = (enum block)o.n,
+			       .place = places[who][o.slot],
+			       .slot = o.slot };
+	if (o.n != BLOCK_EPOLL)
+		conns[b->place.conn].refs[who]++;
+	if (o.n == BLOCK_RECV || o.n == BLOCK_READ)
+		conns[b->place.conn].endless[who] = true;
+	run(who, &o);
+	look_at_blocked(who);
+}
+
+static void do_interrupt(int who)
+{
+	struct order o = { .call = CALL_INTERRUPT };
+
+	unblocked(who, run(who, &o).ret);
+}
+
+/* What it inherits of epoll it leaves alone. */
+static void do_fork(int who)
+{
+	struct order o = { .call = CALL_FORK };
+	struct place *p = places[who + 2];
+	int i;
+
+	run(who, &o);
+	lives[who + 2] = true;
+	memcpy(p, places[who], sizeof(places[who]));
+	for (i = 0; i < SLOTS; i++)
+		if (p[i].what == END)
+			conns[p[i].conn].refs[who]++;
+		else if (p[i].what == EPOLL)
+			p[i].what = OTHERS;
+}
+
+static void do_reap(int who, long how)
+{
+	struct order o = { .call = CALL_REAP, .n = how == 0, .m = how == 1 };
+	struct place had[SLOTS];
+	int i;
+
+	run(who, &o);
+	lives[who + 2] = false;
+	memcpy(had, places[who + 2], sizeof(had));
+	memset(places[who + 2], 0, sizeof(had));
+	for (i = 0; i < SLOTS; i++)
+		if (had[i].what == END)
+			closed(who, had[i].conn);
+	for (i = 0; i < SLOTS; i++)
+		if (had[i].what == END && conns[had[i].conn].used)
+			settle(had[i].conn);
+}
+
+static void on_process(int who)
+{
+	if (threads && !blocked[who].on && below(3))
+		do_block(who, pick(who, END));
+	else if (blocked[who].on && !below(3))
+		do_interrupt(who);
+	else if (lives[who + 2])
+		do_reap(who, below(3));
+	else if (children)
+		do_fork(who);
 }
 
 static void on_end(int who, int slot, long what)
@@ -392,9 +557,28 @@ static void on_end(int who, int slot, long what)
 		look(places[who][slot].conn);
 }
 
+/* Bits of slots that are not to be asked. */
+static long others_of(int who)
+{
+	long bits = 0;
+	int i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (places[who][i].what == OTHERS)
+			bits |= 1L << i;
+	return bits;
+}
+
+static int some_process(void)
+{
+	int who = (int)below(PROCESSES);
+
+	return lives[who] ? who : side_of(who);
+}
+
 static void one_step(void)
 {
-	int who = (int)below(2), slot = pick(who, END), conn;
+	int who = some_process(), slot = pick(who, END), conn;
 	long what = below(100);
 	struct order o = { 0 };
 
@@ -402,17 +586,17 @@ static void one_step(void)
 		do_connect();
 		return;
 	}
-	if (what < 6) {
-		o.call = CALL_POLL;
-		run(who, &o);
-	} else if (what < 10) {
-		o.call = CALL_SELECT;
+	if (what < 10) {
+		o.call = what < 6 ? CALL_POLL : CALL_SELECT;
+		o.m = others_of(who);
 		run(who, &o);
 	} else if (what < 12) {
 		do_ep_new(who);
 	} else if (what < 24) {
 		do_ep_wait(who);
-	} else if (what < 25 && pick(who, EPOLL) >= 0 && !below(3)) {
+	} else if (what < 28 && who < 2) {
+		on_process(who);
+	} else if (what < 29 && pick(who, EPOLL) >= 0 && !below(3)) {
 		do_close(who, pick(who, EPOLL));
 	} else {
 		conn = places[who][slot].conn;
@@ -422,22 +606,45 @@ static void one_step(void)
 	}
 }
 
+/* As new: who is blocked, and who was born, goes first. */
+static void over(void)
+{
+	struct order o = { .call = CALL_RESET };
+	struct answer a;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		if (blocked[i].on)
+			do_interrupt(i);
+	for (i = 0; i < 2; i++)
+		if (lives[i + 2])
+			do_reap(i, 0);
+	for (i = 0; i < 2; i++)
+		have(i, &o, &a);
+}
+
 void play(uint64_t seed, FILE *to)
 {
 	struct order o = { .call = CALL_RESET };
 	struct answer a;
 	int i, steps;
 
+	for (i = 0; i < 2; i++)
+		lives[i] = true;
 	state = seed * 0x2545f4914f6cdd1d + 1;
 	out = to;
 	memset(conns, 0, sizeof(conns));
 	memset(places, 0, sizeof(places));
+	threads = below(2);
+	children = below(2);
 	fprintf(out, "seed %llu\n", (unsigned long long)seed);
 	steps = 20 + (int)below(60);
 	for (i = 0; i < 2; i++)
 		have(i, &o, &a);
-	for (step = 1; step <= steps; step++)
+	for (step = 1; step <= steps; step++) {
 		one_step();
-	for (i = 0; i < 2; i++)
-		have(i, &o, &a);
+		for (i = 0; i < 2; i++)
+			look_at_blocked(i);
+	}
+	over();
 }

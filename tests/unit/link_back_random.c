@@ -108,7 +108,7 @@ static void *run(void *arg)
 			moved |= try_receive(e);
 		if (!moved)
 			wait_for_it(e, STUCK_MS);
-		if (e->left && e->stays && next(e) % 64 == 0)
+		if (e->left && e->stays && e->s->hold && next(e) % 64 == 0)
 			e->raw = !e->raw && !e->s->hold->link.rx_skip &&
 				 e->s->hold->link.tx_back == HOLD_TX_BACK;
 	}
