@@ -313,10 +313,10 @@ static void see_first(struct dgram *d)
 
 static void come_to_ring(struct dgram *d, struct dgram_way *w)
 {
-	if (link_stop_rx(&w->link->end) & WIRE_LINK_BACK)
-		w->back = d->reap = true;
-	else
-		w->by_ring = true;
+	w->back = link_stop_rx(&w->link->end) & WIRE_LINK_BACK;
+	w->by_ring = !w->back;
+	if (w->back)
+		d->reap = true;
 }
 
 /* It has been looked at: @emptied, or one datagram has been taken. */
