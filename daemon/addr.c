@@ -32,6 +32,23 @@ void addr_set(struct addr *a, const uint8_t ip[16], bool is_ip4, uint16_t port)
 		memcpy(a->ip, ip, 16);
 }
 
+/** addr_set_inode() - A Unix socket */
+void addr_set_inode(struct addr *a, uint64_t inode)
+{
+	memset(a, 0, sizeof(*a));
+	a->is_unix = true;
+	memcpy(a->ip, &inode, sizeof(inode));
+}
+
+/** addr_inode() - ... and which */
+uint64_t addr_inode(const struct addr *a)
+{
+	uint64_t inode;
+
+	memcpy(&inode, a->ip, sizeof(inode));
+	return inode;
+}
+
 /** addr_is_any() - The wildcard of either family */
 bool addr_is_any(const struct addr *a)
 {
@@ -59,7 +76,8 @@ bool addr_is_link_local(const struct addr *a)
 /** addr_same_ip() - Same family, same address */
 bool addr_same_ip(const struct addr *a, const struct addr *b)
 {
-	return a->is_ip4 == b->is_ip4 && !memcmp(a->ip, b->ip, sizeof(a->ip));
+	return a->is_ip4 == b->is_ip4 && a->is_unix == b->is_unix &&
+	       !memcmp(a->ip, b->ip, sizeof(a->ip));
 }
 
 /** addr_set_loopback() - The loopback address of the family it has */
@@ -109,7 +127,7 @@ void addr_to_ctrl(const struct addr *a, struct ctrl_addr *out)
 }
 
 /**
- * addr_text() - "127.0.0.1:80", "[::1]:80"
+ * addr_text() - "127.0.0.1:80", "[::1]:80", "unix:12345"
  *
  * Return: @buf
  */
@@ -117,6 +135,11 @@ const char *addr_text(const struct addr *a, char buf[ADDR_TEXT])
 {
 	char ip[INET6_ADDRSTRLEN] = "?";
 
+	if (a->is_unix) {
+		snprintf(buf, ADDR_TEXT, "unix:%llu",
+			 (unsigned long long)addr_inode(a));
+		return buf;
+	}
 	inet_ntop(a->is_ip4 ? AF_INET : AF_INET6, a->ip + (a->is_ip4 ? 12 : 0),
 		  ip, sizeof(ip));
 	if (a->is_ip4)

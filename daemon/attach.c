@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/wire/ext.h"
 #include "daemon/client.h"
+#include "daemon/diag.h"
 #include "daemon/ext.h"
 #include "daemon/page.h"
 #include "daemon/worker.h"
@@ -25,6 +26,8 @@ static uint32_t features(const struct conn *conn)
 		return f;
 	return f | WIRE_EXT_LINKS |
 	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG) |
+	       (diag_has_unix() ? WIRE_EXT_UNIX : 0) |
+	       (diag_has_udp() ? WIRE_EXT_UDP : 0) |
 	       (conn->ns->conf.any_netns ? WIRE_EXT_NETWORKS : 0);
 }
 

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * diag.c - asking the kernel whose a TCP socket is
+ * diag.c - asking the kernel whose a socket is
  *
- * DOC: Socket diagnostics by addresses and ports, one socket a question. The
- * kernel answers while we send (inet_diag has no queue for this), so the reply
- * is read at once and nothing is waited for. A question for an IPv4 address
- * finds IPv6 sockets with mapped addresses too; the answer then is AF_INET6.
+ * DOC: Socket diagnostics by addresses and ports, or of a Unix socket by its
+ * inode, one socket a question. The kernel answers while we send (inet_diag has
+ * no queue for this), so the reply is read at once and nothing is waited for. A
+ * question for an IPv4 address finds IPv6 sockets with mapped addresses too;
+ * the answer then is AF_INET6.
+ *
+ * Of UDP the kernel is asked by the look-up that delivers a datagram, from rmt
+ * to lcl, by the loopback device, which all that stays on this host goes by.
+ * It answers with the socket that would get it: so what it says of one that is
+ * connected, of several that share a port, or of one that is bound to an
+ * address and one that is not, is what happens. Who is bound to no address is
+ * asked for by that of the other end: both are this host's.
  *
  * We ask in our own network namespace. A client elsewhere lends a socket that
  * it made there; one is kept for a namespace and a user, the newest, while a
@@ -22,21 +30,30 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/wire/offer.h"
 #include "daemon/sys.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
 #endif
 
+#ifndef UDIAG_SHOW_UID
+#define UDIAG_SHOW_UID 0x40
+#endif
+#define DIAG_UID 7 /* UNIX_DIAG_UID: an enumerator, since Linux 5.3 */
+
+#define LOOPBACK_IF 1	   /* in every network */
 #define READS_MAX 16	   /* replies to others, before we give up */
 #define OVERFLOW_UID 65534 /* whoever has no number where one asks */
 
@@ -50,7 +67,16 @@ struct diag {
 
 struct question {
 	struct nlmsghdr head;
-	struct inet_diag_req_v2 req;
+	union {
+		struct inet_diag_req_v2 req;
+		struct unix_diag_req local;
+	};
+};
+
+/* What the kernel says, of either family. */
+struct told {
+	bool established;
+	uint32_t uid;
 };
 
 union answer {
@@ -63,11 +89,16 @@ union answer {
 		struct nlmsghdr head__;
 		struct inet_diag_msg msg;
 	};
+	struct {
+		struct nlmsghdr head___;
+		struct unix_diag_msg local;
+	};
 	char bytes[2048];
 };
 
 static struct list all = { &all, &all };
 static int own_fd = -1;
+static bool has_unix, has_udp;
 
 static void put_ip(__be32 out[4], const struct addr *a)
 {
@@ -78,13 +109,18 @@ static void put_ip(__be32 out[4], const struct addr *a)
 		memcpy(out, a->ip, 16);
 }
 
-static void question_set(struct question *q, const struct claim *claim)
+static void question_begin(struct question *q, size_t len)
 {
 	memset(q, 0, sizeof(*q));
-	q->head.nlmsg_len = sizeof(*q);
+	q->head.nlmsg_len = (uint32_t)(sizeof(q->head) + len);
 	q->head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	q->head.nlmsg_flags = NLM_F_REQUEST; /* no NLM_F_DUMP: one socket */
 	sys_random(&q->head.nlmsg_seq, sizeof(q->head.nlmsg_seq));
+}
+
+static void question_set(struct question *q, const struct claim *claim)
+{
+	question_begin(q, sizeof(q->req));
 	q->req.sdiag_family = claim->lcl.is_ip4 ? AF_INET : AF_INET6;
 	q->req.sdiag_protocol = IPPROTO_TCP;
 	q->req.idiag_states = ~0u;
@@ -94,6 +130,17 @@ static void question_set(struct question *q, const struct claim *claim)
 	put_ip(q->req.id.idiag_dst, &claim->rmt);
 	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
 	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
+}
+
+static void question_set_unix(struct question *q, const struct claim *claim)
+{
+	question_begin(q, sizeof(q->local));
+	q->local.sdiag_family = AF_UNIX;
+	q->local.udiag_states = ~0u;
+	q->local.udiag_ino = (uint32_t)addr_inode(&claim->lcl);
+	q->local.udiag_show = UDIAG_SHOW_PEER | UDIAG_SHOW_UID;
+	q->local.udiag_cookie[0] = (uint32_t)claim->cookie;
+	q->local.udiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
 }
 
 static bool same_end(const struct inet_diag_msg *m, const __be32 ip[4],
@@ -140,47 +187,165 @@ static int read_one(int fd, uint32_t seq, union answer *a)
 	       a->head.nlmsg_len <= (size_t)n && a->head.nlmsg_seq == seq;
 }
 
-/* What the kernel knows of the claimed socket. */
-static int ask(int fd, const struct claim *claim, struct inet_diag_msg *out)
+/* The kernel's answer, if it is one, of @len bytes at least. */
+static int converse(int fd, const struct question *q, union answer *a,
+		    size_t len)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	unsigned reads = 0;
-	struct question q;
-	union answer a;
 	ssize_t n;
 	int ret;
 
-	question_set(&q, claim);
-	n = k_sendto(fd, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL,
+	n = k_sendto(fd, q, q->head.nlmsg_len, MSG_DONTWAIT | MSG_NOSIGNAL,
 		     (struct sockaddr *)&kernel, sizeof(kernel));
-	if (n != sizeof(q))
+	if (n != (ssize_t)q->head.nlmsg_len)
 		return n < 0 ? (int)n : -EIO;
 	do {
-		ret = read_one(fd, q.head.nlmsg_seq, &a);
+		ret = read_one(fd, q->head.nlmsg_seq, a);
 	} while (!ret && ++reads < READS_MAX);
 	if (ret <= 0)
 		return ret ? ret : -EBUSY;
-	if (a.head.nlmsg_type == NLMSG_ERROR &&
-	    a.head.nlmsg_len >= NLMSG_HDRLEN + sizeof(a.error))
-		return a.error.error < 0 ? a.error.error : -EPROTO;
-	if (a.head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
-	    a.head.nlmsg_len < NLMSG_HDRLEN + sizeof(a.msg) ||
-	    !is_of(&a.msg, claim))
+	if (a->head.nlmsg_type == NLMSG_ERROR &&
+	    a->head.nlmsg_len >= NLMSG_HDRLEN + sizeof(a->error))
+		return a->error.error < 0 ? a->error.error : -EPROTO;
+	if (a->head.nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    a->head.nlmsg_len < NLMSG_HDRLEN + len)
+		return -EPROTO;
+	return 0;
+}
+
+/* What the kernel knows of the claimed socket. */
+static int ask(int fd, const struct claim *claim, struct inet_diag_msg *out)
+{
+	struct question q;
+	union answer a;
+	int ret;
+
+	question_set(&q, claim);
+	ret = converse(fd, &q, &a, sizeof(a.msg));
+	if (ret)
+		return ret;
+	if (!is_of(&a.msg, claim))
 		return -EPROTO;
 	*out = a.msg;
+	return 0;
+}
+
+/* An attribute of @size bytes behind the message. */
+static bool attribute(const union answer *a, unsigned type, void *out,
+		      size_t size)
+{
+	size_t at = NLMSG_LENGTH(sizeof(a->local)), end = a->head.nlmsg_len;
+	struct nlattr attr;
+
+	while (at + sizeof(attr) <= end) {
+		memcpy(&attr, a->bytes + at, sizeof(attr));
+		if (attr.nla_len < sizeof(attr) || attr.nla_len > end - at)
+			return false;
+		if (attr.nla_type == type &&
+		    attr.nla_len == NLA_HDRLEN + size) {
+			memcpy(out, a->bytes + at + NLA_HDRLEN, size);
+			return true;
+		}
+		at += NLA_ALIGN(attr.nla_len);
+	}
+	return false;
+}
+
+static int ask_unix(int fd, struct claim *claim, struct told *told)
+{
+	uint32_t peer = 0;
+	uint8_t shut = 0;
+	struct question q;
+	union answer a;
+	int ret;
+
+	if (addr_inode(&claim->lcl) > UINT32_MAX)
+		return -ENOENT;
+	question_set_unix(&q, claim);
+	ret = converse(fd, &q, &a, sizeof(a.local));
+	if (ret)
+		return ret;
+	if (a.local.udiag_family != AF_UNIX ||
+	    a.local.udiag_type != SOCK_STREAM ||
+	    a.local.udiag_ino != q.local.udiag_ino ||
+	    memcmp(a.local.udiag_cookie, q.local.udiag_cookie,
+		   sizeof(q.local.udiag_cookie)) ||
+	    !attribute(&a, DIAG_UID, &told->uid, sizeof(told->uid)))
+		return -EPROTO;
+	attribute(&a, UNIX_DIAG_PEER, &peer, sizeof(peer));
+	attribute(&a, UNIX_DIAG_SHUTDOWN, &shut, sizeof(shut));
+	addr_set_inode(&claim->rmt, peer);
+	/* a Unix socket stays in that state when it is shut down */
+	told->established = a.local.udiag_state == TCP_ESTABLISHED && !shut;
+	return 0;
+}
+
+/* Source and destination are those of a datagram to it. */
+static void question_set_udp(struct question *q, const struct claim *claim)
+{
+	const struct addr *to =
+		addr_is_any(&claim->lcl) ? &claim->rmt : &claim->lcl;
+
+	question_begin(q, sizeof(q->req));
+	q->req.sdiag_family = claim->rmt.is_ip4 ? AF_INET : AF_INET6;
+	q->req.sdiag_protocol = IPPROTO_UDP;
+	q->req.idiag_states = ~0u;
+	q->req.id.idiag_sport = claim->rmt.port;
+	q->req.id.idiag_dport = claim->lcl.port;
+	put_ip(q->req.id.idiag_src, &claim->rmt);
+	put_ip(q->req.id.idiag_dst, to);
+	q->req.id.idiag_if = LOOPBACK_IF;
+	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
+	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
+}
+
+static int ask_udp(int fd, const struct claim *claim, struct told *told)
+{
+	struct question q;
+	union answer a;
+	int ret;
+
+	question_set_udp(&q, claim);
+	ret = converse(fd, &q, &a, sizeof(a.msg));
+	if (ret)
+		return ret;
+	if (memcmp(a.msg.id.idiag_cookie, q.req.id.idiag_cookie,
+		   sizeof(a.msg.id.idiag_cookie)) ||
+	    a.msg.id.idiag_sport != claim->lcl.port)
+		return -EPROTO;
+	told->established = true;
+	told->uid = a.msg.idiag_uid;
+	return 0;
+}
+
+static int ask_any(int fd, struct claim *claim, struct told *told)
+{
+	struct inet_diag_msg m;
+	int ret;
+
+	if (claim->lcl.is_unix)
+		return ask_unix(fd, claim, told);
+	if (claim->udp)
+		return ask_udp(fd, claim, told);
+	ret = ask(fd, claim, &m);
+	if (ret)
+		return ret;
+	told->established = m.idiag_state == TCP_ESTABLISHED;
+	told->uid = m.idiag_uid;
 	return 0;
 }
 
 /**
  * diag_prove() - Is it as the client says?
  * @conn:	whose claim it is
- * @claim:	checked for form only
+ * @claim:	checked for form only; a Unix socket's peer is set
  *
  * Return: 0, -EPERM if it is another user's, or what the kernel said
  */
-int diag_prove(const struct conn *conn, const struct claim *claim)
+int diag_prove(const struct conn *conn, struct claim *claim)
 {
-	struct inet_diag_msg m;
+	struct told told;
 	int fd, ret;
 
 	if (conn->netns == sapid.netns)
@@ -189,14 +354,14 @@ int diag_prove(const struct conn *conn, const struct claim *claim)
 		fd = conn->diag ? conn->diag->fd : -1;
 	if (fd < 0)
 		return -ENOTCONN;
-	ret = ask(fd, claim, &m);
+	ret = ask_any(fd, claim, &told);
 	if (ret)
 		return ret;
-	if (m.idiag_state != TCP_ESTABLISHED)
+	if (!told.established)
 		return -ENOTCONN;
 	/* A lent socket may have been made where users have other numbers:
 	 * then they differ, but for those who have none. */
-	if (m.idiag_uid != conn->uid ||
+	if (told.uid != conn->uid ||
 	    (fd != own_fd && conn->uid == OVERFLOW_UID))
 		return -EPERM;
 	return 0;
@@ -305,6 +470,73 @@ static int self_test(int fd)
 	return ret;
 }
 
+/* A Unix socket of our own, likewise. */
+static bool unix_works(void)
+{
+	int fd = k_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct claim claim = { 0 };
+	socklen_t len = sizeof(claim.cookie);
+	struct told told;
+	struct stat st;
+	int ret;
+
+	if (fd < 0)
+		return false;
+	ret = k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &claim.cookie, &len);
+	if (!ret)
+		ret = k_fstat(fd, &st);
+	if (!ret) {
+		addr_set_inode(&claim.lcl, st.st_ino);
+		ret = ask_unix(own_fd, &claim, &told);
+	}
+	k_close(fd);
+	return !ret && told.uid == geteuid();
+}
+
+/* A UDP socket of our own, and with another cookie it must not be found. */
+static bool udp_works(void)
+{
+	int fd = k_socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), ret;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct claim claim = { .lcl.is_ip4 = true, .udp = WIRE_UDP_SENDER };
+	socklen_t len = sizeof(claim.cookie);
+	struct told told;
+
+	if (fd < 0)
+		return false;
+	ret = k_bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+	if (!ret)
+		ret = k_getsockopt(fd, SOL_SOCKET, SO_COOKIE, &claim.cookie,
+				   &len);
+	len = sizeof(sin);
+	if (!ret)
+		ret = k_getsockname(fd, (struct sockaddr *)&sin, &len);
+	addr_set_loopback(&claim.lcl);
+	claim.rmt = claim.lcl;
+	claim.lcl.port = sin.sin_port;
+	claim.rmt.port = htons(9);
+	if (!ret)
+		ret = ask_udp(own_fd, &claim, &told);
+	claim.cookie++;
+	if (!ret && (told.uid != geteuid() || !ask_udp(own_fd, &claim, &told)))
+		ret = -EPROTO;
+	k_close(fd);
+	return !ret;
+}
+
+/** diag_has_udp() - Can the kernel be asked for UDP sockets? */
+bool diag_has_udp(void)
+{
+	return has_udp;
+}
+
+/** diag_has_unix() - Can the kernel be asked for Unix sockets? */
+bool diag_has_unix(void)
+{
+	return has_unix;
+}
+
 /**
  * diag_open() - Before the first client
  *
@@ -322,8 +554,12 @@ int diag_open(void)
 	ret = fd < 0 ? fd : self_test(fd);
 	if (fd >= 0)
 		k_close(fd);
-	if (ret)
+	if (ret) {
 		diag_close();
+	} else {
+		has_unix = unix_works();
+		has_udp = udp_works();
+	}
 	return ret;
 }
 

@@ -209,6 +209,8 @@ static void put_link(cJSON *array, const struct half *h, unsigned worker)
 	put_addr(item, "local", &h->lcl);
 	put_addr(item, "remote", &other->lcl);
 	cJSON_AddStringToObject(item, "peer", h->peer_name);
+	if (h->udp)
+		cJSON_AddStringToObject(item, "protocol", "udp");
 	cJSON_AddStringToObject(
 		item, "state",
 		link_state(s->flags, link->side[!side].flags, other->done));
@@ -297,10 +299,17 @@ static const char *kept_reason(const struct wire_kept *k)
 static bool kept_claim(const struct worker *w, const struct wire_kept *k,
 		       struct claim *claim)
 {
+	uint64_t inode;
+
 	if (k->is_ip4 > 1)
 		return false;
-	addr_set(&claim->lcl, k->lcl, k->is_ip4, k->lcl_port);
-	addr_set(&claim->rmt, k->rmt, k->is_ip4, k->rmt_port);
+	if (k->is_unix) {
+		memcpy(&inode, k->lcl, sizeof(inode));
+		addr_set_inode(&claim->lcl, inode);
+	} else {
+		addr_set(&claim->lcl, k->lcl, k->is_ip4, k->lcl_port);
+		addr_set(&claim->rmt, k->rmt, k->is_ip4, k->rmt_port);
+	}
 	claim->cookie = k->cookie;
 	return !diag_prove(w->conn, claim);
 }

@@ -130,6 +130,7 @@ static void half_set(struct grant *g, unsigned side, const struct offer *o,
 	h->peer = o->peer;
 	h->app = o->peer->worker->app;
 	h->lcl = o->claim.lcl;
+	h->udp = o->claim.udp != WIRE_UDP_NONE;
 	memcpy(h->peer_name, other->peer->worker->app->name,
 	       sizeof(h->peer_name));
 	list_add(&o->peer->grants, &h->on_peer);

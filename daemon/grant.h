@@ -25,6 +25,7 @@ struct grant {
 		struct list on_peer;
 		struct grant *grant;
 		struct addr lcl;
+		bool udp;
 		char peer_name[64];
 	} half[2];
 };

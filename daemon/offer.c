@@ -15,6 +15,16 @@
  *
  * Offers wait by the slot of their ports, which is what the page counts too.
  * They wait in the order in which they expire, too.
+ *
+ * Datagrams go one way, and neither end need know its own address: each end
+ * says what it sees of the other (udp_meet()). What is proved in the end is
+ * that a datagram from the one would reach the other, and one back the first.
+ *
+ * Unix sockets have no addresses. The kernel tells of each which inode its peer
+ * has, once that was accepted: two that name each other are the two ends. Their
+ * offers wait by their own inode, and count by the name of the listener as
+ * well, as a hint to accepted ones, for which it is worth asking who their peer
+ * is.
  */
 #include "daemon/offer.h"
 
@@ -46,10 +56,56 @@ void offer_init(void)
 		list_init(&by_slot[i]);
 }
 
+static uint16_t ports_slot(const struct claim *c)
+{
+	return wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port));
+}
+
+static uint16_t udp_slot(const struct claim *c)
+{
+	uint16_t lcl = ntohs(c->lcl.port), rmt = ntohs(c->rmt.port);
+
+	return c->udp == WIRE_UDP_SENDER ? wire_page_slot_udp(lcl, rmt)
+					 : wire_page_slot_udp(rmt, lcl);
+}
+
+static uint16_t own_slot(const struct claim *c)
+{
+	if (c->udp)
+		return udp_slot(c);
+	return c->lcl.is_unix ? wire_page_inode(addr_inode(&c->lcl))
+			      : ports_slot(c);
+}
+
+/* Where offers like this wait, and where the other end's would. */
 static struct list *slot_of(const struct claim *c)
 {
-	return &by_slot[wire_page_slot(ntohs(c->lcl.port), ntohs(c->rmt.port)) %
+	return &by_slot[own_slot(c) % SLOTS];
+}
+
+static struct list *mirror_slot_of(const struct claim *c)
+{
+	return &by_slot[(c->lcl.is_unix ? wire_page_inode(addr_inode(&c->rmt))
+					: own_slot(c)) %
 			SLOTS];
+}
+
+static void show(const struct claim *c)
+{
+	if (c->udp == WIRE_UDP_RECEIVER)
+		return; /* it is an answer, and wants none */
+	page_offer(own_slot(c));
+	if (c->lcl.is_unix)
+		page_offer(c->name);
+}
+
+static void unshow(const struct claim *c)
+{
+	if (c->udp == WIRE_UDP_RECEIVER)
+		return;
+	page_unoffer(own_slot(c));
+	if (c->lcl.is_unix)
+		page_unoffer(c->name);
 }
 
 static const struct conn *conn_of(const struct offer *o)
@@ -96,13 +152,13 @@ static void offer_wait(const struct offer *o)
 	list_add(&o->peer->offers, &copy->on_peer);
 	queue_by_time(copy);
 	o->peer->n_offers++;
-	page_offer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+	show(&o->claim);
 }
 
 /* It waits no more; who hears of that finds the page without it. */
 static void unlink_offer(struct offer *o)
 {
-	page_unoffer(ntohs(o->claim.lcl.port), ntohs(o->claim.rmt.port));
+	unshow(&o->claim);
 	list_del(&o->on_slot);
 	list_del(&o->on_peer);
 	list_del(&o->on_time);
@@ -157,15 +213,18 @@ static bool same_place(const struct offer *a, const struct offer *b)
 
 static bool is_same(const struct offer *a, const struct offer *b)
 {
-	return same_place(a, b) && same_addr(&a->claim.lcl, &b->claim.lcl) &&
-	       same_addr(&a->claim.rmt, &b->claim.rmt);
+	return same_place(a, b) && a->claim.udp == b->claim.udp &&
+	       same_addr(&a->claim.lcl, &b->claim.lcl) &&
+	       (!a->claim.udp || a->claim.cookie == b->claim.cookie) &&
+	       (a->claim.lcl.is_unix ||
+		same_addr(&a->claim.rmt, &b->claim.rmt));
 }
 
 /* Every network has these for itself, or it talks to itself. */
 static bool is_inner(const struct claim *c)
 {
-	return addr_is_loopback(&c->lcl) || addr_is_link_local(&c->lcl) ||
-	       addr_same_ip(&c->lcl, &c->rmt);
+	return c->lcl.is_unix || addr_is_loopback(&c->lcl) ||
+	       addr_is_link_local(&c->lcl) || addr_same_ip(&c->lcl, &c->rmt);
 }
 
 static bool may_meet(const struct offer *a, const struct offer *b)
@@ -175,10 +234,59 @@ static bool may_meet(const struct offer *a, const struct offer *b)
 		conn_of(a)->ns->conf.any_netns && !is_inner(&a->claim));
 }
 
+/* Does the one name the other as its peer?  One that was not accepted when it
+ * was offered names nobody yet. */
+static bool may_name(const struct claim *a, const struct claim *b)
+{
+	return same_addr(&a->rmt, &b->lcl) ||
+	       (a->rmt.is_unix && addr_is_any(&a->rmt));
+}
+
 static bool is_mirror(const struct offer *a, const struct offer *b)
 {
 	return may_meet(a, b) && same_addr(&a->claim.lcl, &b->claim.rmt) &&
-	       same_addr(&a->claim.rmt, &b->claim.lcl);
+	       may_name(&a->claim, &b->claim);
+}
+
+/* What the one says of itself, or leaves open, is what the other sees. */
+static bool udp_seen(const struct addr *lcl, const struct addr *seen)
+{
+	return lcl->port == seen->port &&
+	       (addr_is_any(lcl) || addr_same_ip(lcl, seen));
+}
+
+static bool udp_meet(const struct offer *a, const struct offer *b)
+{
+	return same_place(a, b) && a->claim.udp &&
+	       a->claim.udp != b->claim.udp &&
+	       udp_seen(&a->claim.lcl, &b->claim.rmt) &&
+	       udp_seen(&b->claim.lcl, &a->claim.rmt);
+}
+
+/* Of several that might be meant the kernel knows the one. */
+static struct offer *find_udp(struct offer *o)
+{
+	struct claim mine = o->claim, other;
+	struct offer *w, *next;
+
+	list_each_safe (w, next, slot_of(&o->claim), struct offer, on_slot) {
+		if (!udp_meet(w, o))
+			continue;
+		if (conn_of(w)->doomed) {
+			offer_end(w);
+			continue;
+		}
+		other = w->claim;
+		other.lcl = o->claim.rmt;
+		mine.lcl = w->claim.rmt;
+		if (diag_prove(conn_of(w), &other) ||
+		    diag_prove(conn_of(o), &mine))
+			continue;
+		w->claim.lcl = other.lcl;
+		o->claim.lcl = mine.lcl;
+		return w;
+	}
+	return NULL;
 }
 
 /* The newer replaces the older: of one socket, of sockets that had these
@@ -208,14 +316,16 @@ static struct offer *find_mirror(const struct offer *o)
 	struct offer *other, *next, *found = NULL;
 	unsigned n = 0;
 
-	list_each_safe (other, next, slot_of(&o->claim), struct offer,
+	list_each_safe (other, next, mirror_slot_of(&o->claim), struct offer,
 			on_slot) {
-		if (!is_mirror(other, o))
+		if (other->claim.udp || !is_mirror(other, o))
 			continue;
 		if (conn_of(other)->doomed)
 			offer_end(other);
 		else if (diag_prove(conn_of(other), &other->claim))
 			end_refused(other, WIRE_REFUSED_PROOF);
+		else if (!same_addr(&other->claim.rmt, &o->claim.lcl))
+			continue; /* the kernel has named another */
 		else if (same_place(other, o))
 			return other;
 		else
@@ -262,13 +372,32 @@ static int take_bell(struct peer *p, const struct wire_offer *msg,
 	return fd < 0 ? fd : peer_set_bell(p, msg->bell, fd);
 }
 
+static int take_inode(struct claim *claim, const struct wire_offer *msg)
+{
+	uint64_t inode;
+
+	memcpy(&inode, msg->lcl, sizeof(inode));
+	addr_set_inode(&claim->lcl, inode);
+	addr_set_inode(&claim->rmt, 0);
+	claim->name = ntohs(msg->lcl_port);
+	claim->cookie = msg->cookie;
+	return inode && !msg->is_ip4 ? 0 : -EPROTO;
+}
+
 static int take_claim(struct claim *claim, const struct wire_offer *msg)
 {
-	if (msg->is_ip4 > 1)
+	if (msg->is_ip4 > 1 || msg->is_unix > 1 ||
+	    msg->udp > WIRE_UDP_RECEIVER || (msg->udp && msg->is_unix))
 		return -EPROTO;
+	if (msg->is_unix)
+		return take_inode(claim, msg);
 	addr_set(&claim->lcl, msg->lcl, msg->is_ip4, msg->lcl_port);
 	addr_set(&claim->rmt, msg->rmt, msg->is_ip4, msg->rmt_port);
 	claim->cookie = msg->cookie;
+	claim->udp = msg->udp;
+	if (claim->udp &&
+	    (!claim->lcl.port || !claim->rmt.port || addr_is_any(&claim->rmt)))
+		return -EPROTO;
 	/* mapped ones are to be sent as IPv4, and both or none are */
 	return claim->lcl.is_ip4 == msg->is_ip4 &&
 			       claim->rmt.is_ip4 == msg->is_ip4
@@ -310,7 +439,7 @@ void offer_message(struct worker *w, const struct wire_offer *msg,
 		return;
 	}
 	replace(&o);
-	waiting = find_mirror(&o);
+	waiting = o.claim.udp ? find_udp(&o) : find_mirror(&o);
 	if (waiting)
 		offer_match(waiting, &o);
 	else

@@ -90,19 +90,15 @@ static void show_offers(uint16_t slot)
 }
 
 /** page_offer() - One more offer waits */
-void page_offer(uint16_t a, uint16_t b)
+void page_offer(uint16_t slot)
 {
-	uint16_t slot = wire_page_slot(a, b);
-
 	n_offers[slot]++;
 	show_offers(slot);
 }
 
 /** page_unoffer() - One less */
-void page_unoffer(uint16_t a, uint16_t b)
+void page_unoffer(uint16_t slot)
 {
-	uint16_t slot = wire_page_slot(a, b);
-
 	assert(n_offers[slot]);
 	n_offers[slot]--;
 	show_offers(slot);

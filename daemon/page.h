@@ -16,8 +16,8 @@ int page_fd(void);
 /* One worker more, or less, listens on a port (host order). */
 void page_listen(uint16_t port);
 void page_unlisten(uint16_t port);
-/* One offer more, or less, waits; ports in host order. */
-void page_offer(uint16_t a, uint16_t b);
-void page_unoffer(uint16_t a, uint16_t b);
+/* One offer more, or less, waits in a slot. */
+void page_offer(uint16_t slot);
+void page_unoffer(uint16_t slot);
 
 #endif /* DAEMON_PAGE_H */

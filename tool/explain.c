@@ -13,8 +13,8 @@ static const char help[] =
 	"usage: sapi explain PROGRAM ROLE ADDRESS:PORT [ADDRESS:PORT]\n\n"
 	"Shows which rule decides for a socket of PROGRAM.  ROLE is "
 	"tcp_server,\n"
-	"tcp_client, udp_sender, udp_receiver or udp_connect.  The address is "
-	"a\n"
+	"tcp_client, udp_sender, udp_receiver, udp_connect, unix_server or\n"
+	"unix_client, whose address is *:0.  The address is a\n"
 	"server's own, otherwise the peer's, and then perhaps the client's "
 	"own.\n"
 	"An IPv6 address stands in brackets, and * is any address.\n";

@@ -84,6 +84,8 @@ struct app {
 	struct wire_kept *kept;	  /* WIRE_KEPT_N, or NULL; valid with links */
 	unsigned n_kept;	  /* that were written */
 	bool networks;		  /* ... also to other networks' addresses */
+	bool unixes;		  /* ... to Unix sockets as well */
+	bool udps;		  /* ... for datagrams */
 	unsigned links_epoch;	  /* another number with each attachment */
 	_Atomic(const struct wire_page *) page;
 	_Atomic(const struct wire_mail *) mail; /* never NULL */
@@ -135,6 +137,9 @@ bool app_zombies(void);
 void app_doubt(int by);
 /* Drain what has come, without a syscall if nothing has. */
 void app_poll(void);
+/* Have attachments ended? A system call; for who never sleeps, and has to know.
+ */
+void app_ask_end(void);
 /* The same with the lock held. */
 void app_drain(struct app *app);
 /* Send a control message or event to queue @mq; waits while it is full,

@@ -73,3 +73,20 @@ void app_rest(struct app *app)
 	app_drain(app);
 	cancel_back(cancel);
 }
+
+/* app_serve() asks each which it is. */
+void app_ask_end(void)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .events = 0 };
+	unsigned i;
+
+	for (i = 0; i < APP_N; i++) {
+		if (!app_nth(i)->attached)
+			continue;
+		pfd.fd = app_nth(i)->sock;
+		if (k_ppoll(&pfd, 1, &zero, NULL) > 0 &&
+		    pfd.revents & (POLLHUP | POLLERR))
+			app_serve(true);
+	}
+}

@@ -29,6 +29,8 @@ enum conf_role {
 	CONF_UDP_SENDER,
 	CONF_UDP_RECEIVER,
 	CONF_UDP_CONNECT,
+	CONF_UNIX_SERVER,
+	CONF_UNIX_CLIENT,
 };
 
 /* TLS by VPP, as a rule wants it. */
@@ -119,6 +121,9 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		 const struct sockaddr *addr, const struct sockaddr *local,
 		 struct conf_choice *choice);
 
+/* May any UDP socket be other than the kernel's? */
+bool conf_any_udp(const struct conf *conf);
+
 /* Parse @text as the content of @file into @conf (for tests and tools): the
  * number of wrong lines, each given to @complain. */
 typedef void conf_complain(void *arg, const char *file, unsigned line,
@@ -146,7 +151,7 @@ struct conf_rule_text {
 	unsigned line;
 	bool applies;	  /* its application-id admits this process */
 	char filter[160]; /* "program id [uid=n]"; "" if none */
-	char use[8], role[64], match[256], options[1536];
+	char use[8], role[96], match[256], options[1536];
 };
 /* Rule @index, from 0, the built-in ones last; false: there is none. */
 bool conf_rule_text(const struct conf *conf, unsigned index,

@@ -15,6 +15,9 @@
 	(1u << CONF_UDP_SENDER | 1u << CONF_UDP_RECEIVER | \
 	 1u << CONF_UDP_CONNECT)
 
+#define UNIX_ROLES (1u << CONF_UNIX_SERVER | 1u << CONF_UNIX_CLIENT)
+#define ANY_ROLES (TCP_ROLES | UDP_ROLES | UNIX_ROLES)
+
 /* One end of a rule: an address prefix and ports. */
 struct conf_match {
 	int family; /* AF_INET, AF_INET6, or 0: any */

@@ -16,6 +16,8 @@ static const char *const role_name[] = {
 	[CONF_UDP_SENDER] = "udp_sender",
 	[CONF_UDP_RECEIVER] = "udp_receiver",
 	[CONF_UDP_CONNECT] = "udp_connect",
+	[CONF_UNIX_SERVER] = "unix_server",
+	[CONF_UNIX_CLIENT] = "unix_client",
 };
 
 static const char *const use_name[] = {
@@ -33,9 +35,10 @@ static const char *const use_name[] = {
 		.first = { .port[0] = { from, to }, .ports = (to) != 0 }, \
 	}
 static const struct conf_rule builtin[] = {
-	BUILTIN(TCP_ROLES | UDP_ROLES, 53, 53),
-	BUILTIN(TCP_ROLES | UDP_ROLES, 22, 22),
+	BUILTIN(ANY_ROLES, 53, 53),
+	BUILTIN(ANY_ROLES, 22, 22),
 	BUILTIN(UDP_ROLES, 0, 0),
+	BUILTIN(UNIX_ROLES, 0, 0),
 };
 
 /**
@@ -84,7 +87,7 @@ static int use_of(const char *name)
 	return -EINVAL;
 }
 
-/* Roles with commas in between; "any", "tcp_*" and "udp_*" are several. */
+/* Roles with commas in between; "any", "tcp_*" and so on are several. */
 static int roles_of(const char *list, unsigned *roles)
 {
 	char name[16];
@@ -99,11 +102,13 @@ static int roles_of(const char *list, unsigned *roles)
 		name[len] = '\0';
 		role = conf_role_of(name);
 		if (!strcmp(name, "any") || !strcmp(name, "*"))
-			*roles |= TCP_ROLES | UDP_ROLES;
+			*roles |= ANY_ROLES;
 		else if (!strcmp(name, "tcp_*"))
 			*roles |= TCP_ROLES;
 		else if (!strcmp(name, "udp_*"))
 			*roles |= UDP_ROLES;
+		else if (!strcmp(name, "unix_*"))
+			*roles |= UNIX_ROLES;
 		else if (role >= 0)
 			*roles |= 1u << role;
 		else
@@ -464,6 +469,23 @@ find_rule(const struct conf *conf, enum conf_role role,
 			return &builtin[i];
 	*place = -1;
 	return NULL;
+}
+
+/**
+ * conf_any_udp() - Is there a rule that takes a UDP socket from the kernel?
+ * @conf:	the process's configuration
+ */
+bool conf_any_udp(const struct conf *conf)
+{
+	const struct conf_rule *rule;
+
+	if (conf->disabled)
+		return false;
+	for (rule = conf->rules; rule; rule = rule->next)
+		if (rule->filter.applies && rule->roles & UDP_ROLES &&
+		    rule->use == CONF_AUTO)
+			return true;
+	return false;
 }
 
 /**

@@ -72,13 +72,15 @@ static void show_roles(unsigned roles, char *buf, size_t size)
 {
 	unsigned role;
 
-	if (roles == (TCP_ROLES | UDP_ROLES))
+	if (roles == ANY_ROLES)
 		snprintf(buf, size, "any");
 	else if (roles == TCP_ROLES || roles == UDP_ROLES)
 		snprintf(buf, size, roles == TCP_ROLES ? "tcp_*" : "udp_*");
+	else if (roles == UNIX_ROLES)
+		snprintf(buf, size, "unix_*");
 	if (*buf)
 		return;
-	for (role = 0; role <= CONF_UDP_CONNECT; role++) {
+	for (role = 0; role <= CONF_UNIX_CLIENT; role++) {
 		if (!(roles & 1u << role))
 			continue;
 		if (*buf)

@@ -136,7 +136,7 @@ bool conf_tls_check(struct conf_input *in, const struct conf_rule *rule)
 		what = "options for tls without tls";
 	else if (rule->use != CONF_VPP)
 		what = "tls is for vpp";
-	else if (rule->roles & UDP_ROLES)
+	else if (rule->roles & (UDP_ROLES | UNIX_ROLES))
 		what = "tls is for tcp_*";
 	else if (!tls->cert != !tls->key)
 		what = "tls-cert and tls-key go together";

@@ -64,6 +64,27 @@ bool offer_networks(void)
 	return app && app->networks;
 }
 
+bool offer_unixes(void)
+{
+	struct app *app = able();
+
+	return app && app->unixes;
+}
+
+bool offer_udps(void)
+{
+	struct app *app = able();
+
+	return app && app->udps;
+}
+
+bool offer_is_orphan(const struct offer_grant *g)
+{
+	struct app *app = able();
+
+	return !app || app->links_epoch != g->epoch;
+}
+
 unsigned offer_epoch(void)
 {
 	return app_epoch;
@@ -99,11 +120,26 @@ bool offer_listener_at(uint16_t port)
 	return p && p->listeners[port / 64] >> (port % 64) & 1;
 }
 
-bool offer_waiting(uint16_t a, uint16_t b)
+bool offer_waiting(uint16_t slot)
 {
 	const struct wire_page *p = page();
 
-	return p && p->offers[wire_page_slot(a, b)];
+	return p && p->offers[slot];
+}
+
+uint16_t offer_slot(uint16_t a, uint16_t b)
+{
+	return wire_page_slot(a, b);
+}
+
+uint16_t offer_slot_udp(uint16_t from, uint16_t to)
+{
+	return wire_page_slot_udp(from, to);
+}
+
+uint16_t offer_slot_inode(uint64_t inode)
+{
+	return wire_page_inode(inode);
 }
 
 /* --- sending --- */
@@ -173,6 +209,22 @@ static int send_diag(struct app *app)
 	return err;
 }
 
+static void put_ends(struct wire_offer *w, const struct offer *o)
+{
+	if (o->inode) {
+		memcpy(w->lcl, &o->inode, sizeof(o->inode));
+		w->lcl_port = htons(o->name);
+		w->is_unix = 1;
+		return;
+	}
+	memcpy(w->lcl, o->lcl.ip, sizeof(w->lcl));
+	memcpy(w->rmt, o->rmt.ip, sizeof(w->rmt));
+	w->lcl_port = o->lcl.port;
+	w->rmt_port = o->rmt.port;
+	w->is_ip4 = o->lcl.is_ip4;
+	w->udp = o->udp;
+}
+
 static int send_offer(struct app *app, const struct offer *o)
 {
 	struct wire_sapi_ext msg = { .type = WIRE_SAPI_OFFER };
@@ -182,13 +234,9 @@ static int send_offer(struct app *app, const struct offer *o)
 
 	msg.offer.context = o->context;
 	msg.offer.cookie = o->cookie;
-	memcpy(msg.offer.lcl, o->lcl.ip, sizeof(msg.offer.lcl));
-	memcpy(msg.offer.rmt, o->rmt.ip, sizeof(msg.offer.rmt));
-	msg.offer.lcl_port = o->lcl.port;
-	msg.offer.rmt_port = o->rmt.port;
+	put_ends(&msg.offer, o);
 	msg.offer.ring = o->ring;
 	msg.offer.bell = (uint16_t)bell->number;
-	msg.offer.is_ip4 = o->lcl.is_ip4;
 	fdbox_init(&box);
 	if (bell->given != app->links_epoch) {
 		msg.offer.has_bell = 1;
@@ -284,10 +332,13 @@ void offer_keep(const struct offer *o, enum wire_ext_why why,
 		app->n_kept++;
 		k->cookie = 0; /* nobody reads the half of it */
 		memcpy(k->lcl, o->lcl.ip, sizeof(k->lcl));
+		if (o->inode)
+			memcpy(k->lcl, &o->inode, sizeof(o->inode));
 		memcpy(k->rmt, o->rmt.ip, sizeof(k->rmt));
 		k->lcl_port = o->lcl.port;
 		k->rmt_port = o->rmt.port;
 		k->is_ip4 = o->lcl.is_ip4;
+		k->is_unix = o->inode != 0;
 		k->why = (uint8_t)why;
 		k->refusal = (uint8_t)refusal;
 		k->cookie = o->cookie;

@@ -3,8 +3,9 @@
  * offer.h - how a kernel connection comes by a link: offers and grants
  *
  * DOC: This is the client's half of core/wire/offer.h.  It knows connections
- * by their addresses and links by where they lie; what becomes of the socket
- * is core/sock's, which sets offer_hooks once.  All that is received is
+ * by their addresses (those of Unix sockets by inode, and by a number made of
+ * their listener's name) and links by where they lie; what becomes of the
+ * socket is core/sock's, which sets offer_hooks once.  All that is received is
  * handled by whichever thread looks next (offer_poll()); nothing here waits
  * for the daemon, and a link does not need it any more.
  *
@@ -35,9 +36,15 @@ struct offer {
 	uint64_t context; /* comes back */
 	uint64_t cookie;
 	struct ctrl_addr lcl, rmt;
+	uint64_t inode; /* of a Unix socket, which has no addresses; 0 */
+	uint16_t name;	/* ... and its listener's */
+	uint8_t udp;	/* OFFER_UDP_...; then lcl may be the wildcard */
 	uint32_t ring;
 	struct bell *bell;
 };
+
+#define OFFER_UDP_SENDER 1   /* as enum wire_udp */
+#define OFFER_UDP_RECEIVER 2 /* an answer to a sender's */
 
 struct offer_grant {
 	uint64_t link;
@@ -76,12 +83,21 @@ bool offer_able(void);
 bool offer_attach(void);
 /* ... also for connections to addresses that are not this host's? */
 bool offer_networks(void);
+/* ... for Unix sockets? */
+bool offer_unixes(void);
+/* ... for datagrams? */
+bool offer_udps(void);
 /* Grows when attachments come or go: what was announced is announced again. */
 unsigned offer_epoch(void);
 /* Does a preloaded program listen on this port (host order)?  A hint. */
 bool offer_listener_at(uint16_t port);
-/* Does an end of a connection between these ports wait for the other? */
-bool offer_waiting(uint16_t a, uint16_t b);
+/* Does an end of a connection wait for the other?  A hint: by the slot of its
+ * two ports, or of a Unix socket's inode; or by its name, then it is one of all
+ * that have it. */
+bool offer_waiting(uint16_t slot);
+uint16_t offer_slot(uint16_t a, uint16_t b);
+uint16_t offer_slot_inode(uint64_t inode);
+uint16_t offer_slot_udp(uint16_t from, uint16_t to);
 
 /* Announce, or no more, that this process listens on @port (host order). */
 int offer_listen(uint16_t port, bool on) MUST_CHECK;
@@ -110,6 +126,10 @@ void offer_message(struct app *app, const struct wire_sapi *msg,
 /* Who is told when the granted end is rung; NULL before it is released. */
 void offer_set_user(const struct offer_grant *g, void *user);
 const struct map *offer_map(const struct offer_seg *seg);
+/* Will nobody say any more what becomes of the other end? As the daemon said,
+ * or because it is lost itself: then it is an orphan as well. */
+bool offer_is_gone(const struct offer_grant *g);
+bool offer_is_orphan(const struct offer_grant *g);
 /* This end is done with the link. */
 void offer_release(const struct offer_grant *g);
 /* The attachment has gone, and with it whoever it named. */

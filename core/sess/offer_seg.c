@@ -28,7 +28,7 @@ struct peer {
 	uint32_t id;
 	unsigned epoch;
 	unsigned segs; /* of it */
-	bool gone;
+	_Atomic bool gone;
 	struct offer_bell *bell[WIRE_BELLS_MAX];
 	struct peer *next;
 };
@@ -271,6 +271,11 @@ void offer_set_user(const struct offer_grant *g, void *user)
 const struct map *offer_map(const struct offer_seg *seg)
 {
 	return &seg->map;
+}
+
+bool offer_is_gone(const struct offer_grant *g)
+{
+	return g->seg->peer->gone;
 }
 
 static __thread int rung_from __attribute__((tls_model("initial-exec"))) = -1;

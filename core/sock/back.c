@@ -114,6 +114,10 @@ bool back_tx(struct sock *s, int fd, struct link *l)
 
 	if (!h->tx_back && link_reader_left(&l->end)) {
 		at = h->tx.tail - unread(s, fd, l);
+		/* it left after our FIN, and knew: it reads the ring if it
+		 * can, which local_skips_ring() must not keep it from */
+		if (s->hold->flags & HOLD_WR_SHUT)
+			at = h->tx.tail;
 		link_stop_tx(&l->end, at);
 		stop_tx(h, at);
 	}
@@ -123,13 +127,29 @@ bool back_tx(struct sock *s, int fd, struct link *l)
 }
 
 /* Will the kernel take @n bytes now?  It counts more than the bytes. */
-static bool fits(int fd, uint32_t n)
+static bool fits(const struct sock *s, int fd, uint32_t n)
 {
 	int room, queued;
 
 	return !sock_int_opt(fd, SOL_SOCKET, SO_SNDBUF, &room) &&
 	       !k_ioctl(fd, SIOCOUTQ, &queued) && room > queued &&
-	       n <= (uint32_t)(room - queued) / 2;
+	       n <= (uint32_t)(room - queued) / 8 * (link_is_local(s) ? 6 : 4);
+}
+
+/* Must it all come back, since the peer may read no more of the ring? */
+static bool all_or_nothing(const struct sock *s, uint32_t n)
+{
+	return link_is_local(s) && n == s->hold->link.tx.tail;
+}
+
+/* Who has shut down a Unix socket for reading reads what is in the ring, but
+ * the kernel takes nothing for it.  (Who has left and then closed has handed it
+ * on.) */
+static bool is_refused(const struct sock *s, struct link *l)
+{
+	return link_is_local(s) &&
+	       link_peer_flags(&l->end) & WIRE_LINK_CLOSED &&
+	       !link_reader_left(&l->end);
 }
 
 /* Of our own accord: take back what the peer has not read.  If there is no room
@@ -139,7 +159,8 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint32_t n = unread(s, fd, l), at;
 
-	if (link_flags(&l->end) & WIRE_LINK_FIN || !fits(fd, n))
+	if (link_flags(&l->end) & WIRE_LINK_FIN || is_refused(s, l) ||
+	    (!fits(s, fd, n) && !all_or_nothing(s, n)))
 		n = 0;
 	at = h->tx.tail - n;
 	if (link_stop_tx(&l->end, at))
@@ -161,7 +182,7 @@ bool back_before_fin(struct sock *s, int fd, struct link *l)
 	struct hold_link *h = &s->hold->link;
 	uint32_t n = h->tx_back ? 0 : unread(s, fd, l);
 
-	if (n && fits(fd, n))
+	if (n && fits(s, fd, n))
 		stop_by_ourselves(s, fd, l);
 	return back_tx(s, fd, l);
 }
@@ -185,11 +206,17 @@ static void skip(struct sock *s, int fd)
 {
 	struct hold_link *h = &s->hold->link;
 	int cancel = cancel_off();
+	char bin[4096]; /* Unix sockets know no MSG_TRUNC */
 	ssize_t n = 1;
 
 	while (h->rx_skip && n > 0) {
-		n = k_recvfrom(fd, NULL, h->rx_skip, MSG_TRUNC | MSG_DONTWAIT,
-			       NULL, NULL);
+		if (link_is_local(s))
+			n = k_recvfrom(fd, bin,
+				       MIN(sizeof(bin), (size_t)h->rx_skip),
+				       MSG_DONTWAIT, NULL, NULL);
+		else
+			n = k_recvfrom(fd, NULL, h->rx_skip,
+				       MSG_TRUNC | MSG_DONTWAIT, NULL, NULL);
 		if (n > 0)
 			h->rx_skip -= (uint32_t)n;
 	}
@@ -248,7 +275,7 @@ void back_rx(struct sock *s, int fd, struct link *l)
 		if (!link_peer_back(&l->end, &at))
 			return;
 		link_see_switch(s, l);
-		if (h->rx_mode == HOLD_RX_DRAIN ||
+		if (h->rx_mode == HOLD_RX_BACK || h->rx_mode == HOLD_RX_DRAIN ||
 		    (h->rx_mode == HOLD_RX_RING && ring_used(&l->end.rx)))
 			return;
 		if (h->rx_mode == HOLD_RX_RING)
@@ -333,12 +360,16 @@ void back_at_exit(void)
 
 /* --- leaving --- */
 
-/* Nobody can send it what it has not got: a reset says so. */
-static void lost(int fd)
+/* Nobody can send it what it has not got: a reset says so, or where there is
+ * none, the end. */
+static void lost(const struct sock *s, int fd)
 {
 	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
 
-	k_connect(fd, &none, sizeof(none));
+	if (link_is_local(s))
+		k_shutdown(fd, SHUT_RDWR);
+	else
+		k_connect(fd, &none, sizeof(none));
 	log_warn("connection %d: bytes could not be handed over", fd);
 }
 
@@ -369,7 +400,8 @@ static bool is_stranded(struct sock *s, int fd, struct link *l, uint32_t was)
 		return false;
 	if (was & WIRE_LINK_BACK && link_peer_back(&l->end, &at))
 		return (int32_t)(h->rx.head - at) < 0;
-	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) || upgrade_has_fin(fd);
+	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) ||
+	       upgrade_has_fin(s, fd);
 }
 
 static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
@@ -422,24 +454,49 @@ static bool is_back(struct sock *s)
 	       !h->rx_skip;
 }
 
-void back_leave(struct sock *s, int fd, bool stays)
+/* Its link, or none and never one. */
+static struct link *last_link(struct sock *s)
 {
-	int cancel = cancel_off();
 	struct link *l;
-	bool all;
 
 	upgrade_lock();
 	l = s->link;
 	if (!l)
 		never_link(s);
 	upgrade_unlock();
+	return l;
+}
+
+void back_leave_sending(struct sock *s, int fd)
+{
+	int cancel = cancel_off();
+	struct link *l = last_link(s);
+
+	/* who sends next waits for room, if it may */
+	if (l && !s->hold->link.tx_back) {
+		link_lock_tx(s, l);
+		if (!s->hold->link.tx_back)
+			stop_by_ourselves(s, fd, l);
+		back_tx(s, fd, l);
+		link_unlock_tx(s, l);
+		tell_all(s, l);
+	}
+	cancel_back(cancel);
+}
+
+void back_leave(struct sock *s, int fd, bool stays)
+{
+	int cancel = cancel_off();
+	struct link *l = last_link(s);
+	bool all;
+
 	if (l && !is_back(s)) {
 		stays |= hold_shared(s->hold);
 		all = leave_tx(s, fd, l);
 		all &= leave_rx(s, fd, l, stays);
 		tell_all(s, l);
 		if (!all && !stays)
-			lost(fd);
+			lost(s, fd);
 	}
 	cancel_back(cancel);
 }

@@ -9,7 +9,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -251,11 +251,11 @@ static int connect_kernel(int fd, const struct sockaddr *sa, socklen_t len,
 {
 	int err;
 
-	if (choice->require && !link_likely(sa))
+	if (choice->require && !link_likely(sa, len))
 		return -ENETDOWN;
 	err = k_connect(fd, sa, len);
 	if ((!err || err == -EINPROGRESS) && sock_seems_tcp(fd))
-		link_connected(fd, sa, choice);
+		link_connected(fd, sa, len, choice);
 	return err;
 }
 
@@ -312,6 +312,11 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		sock_put(s);
 		return err;
 	}
+	if (s && s->kind == SOCK_UDP) {
+		err = dgram_connect(s, fd, sa, len);
+		sock_put(s);
+		return err;
+	}
 	if (s && failed_before(s)) {
 		disconnect(s, fd);
 		sock_put(s);
@@ -328,6 +333,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	}
 	if (sock_sandboxed)
 		return connect_plain(fd, sa, len);
+	if (sa && len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNIX)
+		return local_connect(fd, sa, len);
 	if (!conf_get()->disabled && by_links(sa, len, &choice))
 		return connect_kernel(fd, sa, len, &choice);
 	if (conf_get()->disabled ||

@@ -5,17 +5,26 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include "core/base/user.h"
+
+/* Of recvmsg(2): what comes with the bytes. */
+struct beside {
+	struct msghdr *msg; /* msg_control and msg_controllen: what for it */
+	bool got;	    /* ... and then, with msg_flags, what there was */
+};
 
 /* What is left of a vector after some bytes; a small copy, made only when a
  * blocking call has to go on. */
 struct cursor {
 	const struct iovec *iov;
 	int n;
-	size_t skip; /* bytes of iov[0] that are done */
+	size_t skip;	       /* bytes of iov[0] that are done */
+	struct beside *beside; /* or NULL */
 };
 
 static inline void cursor_advance(struct cursor *c, size_t bytes)

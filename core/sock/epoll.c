@@ -204,7 +204,8 @@ static int collect_locked(struct epoll *ep, struct epoll_event *evs, int n)
 		ready = item_ready(it);
 		if (ready)
 			it->idle_ns = 0;
-		else if (it->sock->kind == SOCK_LINK)
+		else if (it->sock->kind == SOCK_LINK ||
+			 it->sock->kind == SOCK_UDP)
 			retire(ep, it);
 		if (ready) {
 			evs[got].events = ready;

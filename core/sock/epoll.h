@@ -35,6 +35,7 @@ struct item {
 	bool gone;	  /* of a link: taken out by the program, kept for the
 			     next time */
 	uint64_t idle_ns; /* since when it is looked at in vain; 0: it is not */
+	bool counted;	  /* in n_items and so on */
 	bool edge;	  /* registered or modified: report what there is */
 	unsigned seen;	  /* edge-triggered: as last reported */
 	uint32_t seen_tail;
@@ -88,6 +89,8 @@ void epoll_heat_all(struct epoll *ep);
 
 /* A link has an item now: the kernel's part of it, and its bell. */
 void epoll_watch_link(struct epoll *ep, struct sock *s, int fd);
+/* ... and its bell alone */
+void epoll_watch_bell(struct epoll *ep, struct bell *bell);
 void epoll_watch_still(struct epoll *ep, struct sock *s, int fd);
 /* A note that the kernel has @fd: it is moved, or kept for a while. */
 void epoll_appear_in(struct epoll *ep, int fd, struct sock *s);
@@ -119,6 +122,8 @@ struct item **item_slot(struct epoll *ep, int fd);
 void item_free(struct epoll *ep, struct item *it);
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);
+/* One more or less that is to be looked at. */
+void item_count(struct epoll *ep, struct item *it, int by);
 /* The first item has come: threads in the kernel's own wait must look. */
 void epoll_kick(struct epoll *ep);
 void epoll_unkick(struct epoll *ep, int fd);

@@ -8,8 +8,8 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/base/user.h"
+#include "core/sock/dgram.h"
 #include "core/sock/epoll.h"
-#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 /*
@@ -111,12 +111,18 @@ static struct item *item_new(struct epoll *ep, int fd)
 	return it;
 }
 
-static void count_sock(struct epoll *ep, const struct sock *s, int by)
+/* A UDP socket that has no links yet is the kernel's alone. */
+void item_count(struct epoll *ep, struct item *it, int by)
 {
+	const struct sock *s = it->sock;
+
+	if (by > 0 ? s->kind == SOCK_UDP && !s->dgram->live : !it->counted)
+		return;
+	it->counted = by > 0;
 	ep->n_items += (unsigned)by;
-	if (s->kind == SOCK_LINK)
+	if (s->kind == SOCK_LINK || s->kind == SOCK_UDP)
 		ep->n_links += (unsigned)by;
-	else if (s->kind != SOCK_SESSION)
+	if (s->kind != SOCK_LINK && s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
 	if (s->kind == SOCK_EPOLL)
 		ep->n_nested += (unsigned)by;
@@ -132,7 +138,7 @@ void item_free(struct epoll *ep, struct item *it)
 	*p = it->next;
 	item_cold(ep, it);
 	if (it->sock)
-		count_sock(ep, it->sock, -1);
+		item_count(ep, it, -1);
 	ep->n_notes--;
 	free(it);
 }
@@ -360,7 +366,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 			it->seen_tail = told->seen_tail;
 			it->last = told->last;
 		}
-		count_sock(ep, s, 1);
+		item_count(ep, it, 1);
 		ep->added++; /* before it is hot: look_both() */
 		ep->spin_us = MAX(ep->spin_us, s->spin_us);
 	}
@@ -506,7 +512,10 @@ static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 		return err;
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)
 		accepts_by(ep, s);
-	return epoll_ctl_sock(ep, op, fd, s, ev);
+	err = epoll_ctl_sock(ep, op, fd, s, ev);
+	if (!err && op == EPOLL_CTL_ADD && unlikely(sock_is_live_dgram(s)))
+		epoll_watch_bell(ep, s->dgram->bell);
+	return err;
 }
 
 static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,

@@ -5,8 +5,8 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/sock/dgram.h"
 #include "core/sock/epoll.h"
-#include "core/sock/link.h"
 #include "core/sock/sock.h"
 
 /*
@@ -57,6 +57,27 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 	if (err < 0 && err != -EEXIST)
 		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
 			 strerrorname_np(-err));
+}
+
+void epoll_watch_bell(struct epoll *ep, struct bell *bell)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	int cancel = cancel_off(), err;
+	bool fresh;
+
+	pthread_mutex_lock(&ep->lock);
+	fresh = ep->inner < 0;
+	if (fresh)
+		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	err = ep->inner;
+	if (ep->inner >= 0)
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &ev);
+	if (err < 0 && err != -EEXIST)
+		ep->blind = true;
+	pthread_mutex_unlock(&ep->lock);
+	if (fresh)
+		sock_notify(ep->sock);
+	cancel_back(cancel);
 }
 
 /* The same, unless another thread has closed @fd: it may mean another
@@ -348,4 +369,68 @@ void epoll_sock_gone(struct sock *s)
 		if (!w)
 			return;
 	}
+}
+
+/* --- UDP sockets, which are members of the kernel's instance as well --- */
+
+static bool has_item_of(struct epoll *ep, const struct sock *s)
+{
+	struct item *it;
+	bool found = false;
+	unsigned i;
+
+	pthread_mutex_lock(&ep->lock);
+	for (i = 0; i < ep->n_buckets && !found; i++)
+		for (it = ep->bucket[i]; it && !found; it = it->next)
+			found = it->sock == s;
+	pthread_mutex_unlock(&ep->lock);
+	return found;
+}
+
+static void count_items(struct sock *s)
+{
+	struct watch *w;
+	struct item *it;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		pthread_mutex_lock(&it->ep->lock);
+		if (!it->counted)
+			item_count(it->ep, it, 1);
+		pthread_mutex_unlock(&it->ep->lock);
+		epoll_kick(it->ep);
+	}
+	pthread_mutex_unlock(&watch_lock);
+}
+
+/* With table_lock, which keeps the instances. */
+void epoll_dgram_lives(struct sock *s)
+{
+	struct epoll *ep;
+
+	pthread_mutex_lock(&table_lock);
+	for (ep = epoll_instances; ep; ep = ep->next)
+		if (has_item_of(ep, s))
+			epoll_watch_bell(ep, s->dgram->bell);
+	count_items(s);
+	pthread_mutex_unlock(&table_lock);
+}
+
+void epoll_sock_closed(struct sock *s, int fd)
+{
+	struct watch *w;
+	struct item *it;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
+	}
+	pthread_mutex_unlock(&watch_lock);
+	epoll_sock_gone(s);
 }

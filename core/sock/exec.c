@@ -8,7 +8,7 @@
 #include "core/base/fdbox.h"
 #include "core/base/kernel.h"
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/spawn.h"
 #include "core/sock/table.h"
@@ -33,6 +33,8 @@ static void leave(struct sock *s, int fd, bool stays)
 {
 	if (s->kind == SOCK_LINK)
 		back_leave(s, fd, stays);
+	else if (s->kind == SOCK_UDP)
+		dgram_leave(s, true);
 }
 
 /* Peers that have to send something back are given a moment, all of them
@@ -67,7 +69,8 @@ static void leave_if(bool (*inherited)(int fd, const void *arg),
 
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
 		s = sock_get(fd);
-		if (s && s->kind == SOCK_LINK && inherited(fd, arg))
+		if (s && (s->kind == SOCK_LINK || s->kind == SOCK_UDP) &&
+		    inherited(fd, arg))
 			leave(s, fd, stays);
 		if (s)
 			sock_put(s);
@@ -101,7 +104,8 @@ static struct sock *find(is_it *is, uint64_t cookie, int fd)
 
 	for (nr = table_next(0); nr >= 0; nr = table_next(nr + 1)) {
 		s = sock_get(nr);
-		if (s && s->kind == SOCK_LINK && is(s, cookie, fd))
+		if (s && (s->kind == SOCK_LINK || s->kind == SOCK_UDP) &&
+		    is(s, cookie, fd))
 			return s;
 		if (s)
 			sock_put(s);

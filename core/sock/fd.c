@@ -9,7 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -31,6 +31,8 @@ static void before_close(struct sock *s, int fd)
 	table_renumber(s, fd); /* who sleeps on the sock uses the number */
 	if (s->kind == SOCK_LINK && !s->entries)
 		link_closing_unless(s, fd, 1);
+	else if (s->kind == SOCK_UDP && !s->entries)
+		dgram_closing_unless(s, fd, 1);
 }
 
 int sock_close(int fd)
@@ -88,6 +90,9 @@ static void before_dup(int fd, int to)
 	if (s != other && s->kind == SOCK_LINK && s->entries == 1 &&
 	    k_fcntl(fd, F_GETFD, 0) >= 0)
 		link_closing_unless(s, to, 2);
+	if (s != other && s->kind == SOCK_UDP && s->entries == 1 &&
+	    k_fcntl(fd, F_GETFD, 0) >= 0)
+		dgram_closing_unless(s, to, 2);
 	if (other)
 		sock_put(other);
 	sock_put(s);
@@ -184,6 +189,8 @@ static void set_nonblock(struct sock *s, bool on)
  * it; one that comes after the lock was ours sees it: take_over(). */
 static void flag_changed(struct sock *s, bool on)
 {
+	if (s->kind == SOCK_UDP)
+		dgram_set_nonblock(s, on);
 	if (s->kind != SOCK_LINK)
 		return;
 	upgrade_lock();
@@ -226,8 +233,10 @@ int sock_fcntl(int fd, int cmd, long arg)
 	s = sock_get(fd);
 	if (!s)
 		return k_fcntl(fd, cmd, arg);
-	if (cmd == F_SETFL && unlikely(arg & O_ASYNC))
+	if (cmd == F_SETFL && unlikely(arg & O_ASYNC)) {
 		stay_for_good(s, fd);
+		dgram_odd(fd);
+	}
 	if ((cmd == F_GETFL || cmd == F_SETFL) && s->hold)
 		ret = status_flags(s, fd, cmd, arg);
 	else
@@ -260,8 +269,10 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 
 	if (!s)
 		return k_ioctl(fd, req, arg);
-	if (unlikely(req == FIOASYNC))
+	if (unlikely(req == FIOASYNC)) {
 		stay_for_good(s, fd);
+		dgram_odd(fd);
+	}
 	/* the kernel tells, once what comes twice is skipped */
 	if (unlikely(req == SIOCATMARK) && s->kind == SOCK_LINK && s->link)
 		back_see(s, s->link);
@@ -280,6 +291,9 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		if (!ret)
 			*(int *)arg =
 				link_count(s, fd, s->link, req != FIONREAD);
+	} else if (req == FIONREAD && sock_is_live_dgram(s)) {
+		ret = user_ok(arg, sizeof(int)) ? dgram_next_len(s, fd, arg)
+						: -EFAULT;
 	} else if ((req == FIONREAD || req == SIOCOUTQ || req == SIOCOUTQNSD) &&
 		   s->kind == SOCK_SESSION) {
 		ret = count_of(s, fd, req, arg);

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -74,10 +74,12 @@ static void prepare(void)
 	link_fork_prepare();
 	if (!hold_fork_prepare())
 		each_sock(add_child);
+	dgram_fork_prepare();
 }
 
 static void in_parent(void)
 {
+	dgram_fork_parent();
 	hold_fork_parent();
 	link_fork_parent();
 	epoll_fork_parent();
@@ -97,6 +99,7 @@ static void in_child(void)
 	pthread_mutex_unlock(&watch_lock);
 	pthread_mutex_unlock(&table_lock);
 	app_fork_child();
+	dgram_fork_child(); /* it gives segments back, which has locks */
 	upgrade_unlock();
 }
 

@@ -7,7 +7,7 @@
 #include "core/base/kernel.h"
 #include "core/base/user.h"
 #include "core/sock/cursor.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -16,7 +16,8 @@ static struct sock *stream_of(int fd)
 {
 	struct sock *s = sock_get_claimed(fd);
 
-	if (s && s->kind != SOCK_SESSION && s->kind != SOCK_LINK) {
+	if (s && s->kind != SOCK_LINK && s->kind != SOCK_SESSION &&
+	    s->kind != SOCK_UDP) {
 		sock_put(s);
 		return NULL;
 	}
@@ -35,15 +36,25 @@ static struct sock *stream_of(int fd)
 ssize_t stream_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		    int flags)
 {
-	return s->kind == SOCK_LINK ? link_recv(s, fd, iov, n, flags)
-				    : session_recv(s, iov, n, flags);
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+			      .msg_iovlen = (size_t)n };
+
+	if (likely(s->kind == SOCK_LINK))
+		return link_recv(s, fd, iov, n, flags);
+	return s->kind == SOCK_UDP ? dgram_recvmsg(s, fd, &msg, flags)
+				   : session_recv(s, iov, n, flags);
 }
 
 ssize_t stream_send(struct sock *s, int fd, const struct iovec *iov, int n,
 		    int flags)
 {
-	return s->kind == SOCK_LINK ? link_send(s, fd, iov, n, flags)
-				    : session_send(s, iov, n, flags);
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov,
+			      .msg_iovlen = (size_t)n };
+
+	if (likely(s->kind == SOCK_LINK))
+		return link_send(s, fd, iov, n, flags);
+	return s->kind == SOCK_UDP ? dgram_sendmsg(s, fd, &msg, flags)
+				   : session_send(s, iov, n, flags);
 }
 
 /* readv(2) of nothing does not wait */
@@ -126,10 +137,18 @@ ssize_t sock_recvfrom(int fd, void *buf, size_t len, int flags,
 		return k_recvfrom(fd, buf, len, flags, addr, alen);
 	if (!RX_BY_KERNEL(s, fd, &ret,
 			  k_recvfrom(fd, buf, len, flags, addr, alen))) {
-		ret = stream_recv(s, fd, &iov, 1, flags);
+		if (link_is_local(s))
+			flags &= ~MSG_TRUNC; /* which TCP alone knows */
+		if (unlikely(s->kind == SOCK_UDP))
+			ret = dgram_recvfrom(s, fd, buf, len, flags, addr,
+					     alen);
+		else
+			ret = stream_recv(s, fd, &iov, 1, flags);
 		/* a stream has no sender's address */
-		if (ret >= 0 && addr)
-			ret = no_name(alen, ret);
+		if (ret >= 0 && addr && s->kind != SOCK_UDP)
+			ret = link_is_local(s)
+				      ? local_sender(fd, addr, alen, ret)
+				      : no_name(alen, ret);
 	}
 	sock_put(s);
 	return ret;
@@ -141,6 +160,15 @@ static ssize_t recv_msg(struct sock *s, int fd, struct msghdr *msg, int flags)
 
 	if (msg->msg_iovlen > IOV_MAX)
 		return -EMSGSIZE;
+	if (unlikely(s->kind == SOCK_UDP))
+		return dgram_recvmsg(s, fd, msg, flags);
+	if (link_is_local(s) && s->kind == SOCK_LINK) {
+		ret = link_recvmsg(s, fd, msg, flags & ~MSG_TRUNC);
+		return ret >= 0 && msg->msg_name
+			       ? local_sender(fd, msg->msg_name,
+					      &msg->msg_namelen, ret)
+			       : ret;
+	}
 	ret = stream_recv(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags);
 	if (ret >= 0) {
 		msg->msg_namelen = 0;
@@ -166,6 +194,15 @@ ssize_t sock_recvmsg(int fd, struct msghdr *msg, int flags)
 	return ret;
 }
 
+/* Of nothing: write(2) sends an empty datagram, writev(2) none. */
+static ssize_t send_vector(struct sock *s, int fd, const struct iovec *iov,
+			   int n, int flags)
+{
+	return s->kind == SOCK_UDP && !cursor_total(iov, n)
+		       ? 0
+		       : stream_send(s, fd, iov, n, flags);
+}
+
 ssize_t sock_writev(int fd, const struct iovec *iov, int n)
 {
 	struct sock *s = stream_of(fd);
@@ -174,7 +211,7 @@ ssize_t sock_writev(int fd, const struct iovec *iov, int n)
 	if (!s)
 		return k_writev(fd, iov, n);
 	if (!TX_BY_KERNEL(s, fd, &ret, k_writev(fd, iov, n)))
-		ret = stream_send(s, fd, iov, n, 0);
+		ret = send_vector(s, fd, iov, n, 0);
 	sock_put(s);
 	return ret;
 }
@@ -188,7 +225,7 @@ ssize_t sock_pwritev2(int fd, const struct iovec *iov, int n, off_t off,
 	if (!s)
 		return k_pwritev2(fd, iov, n, off, flags);
 	if (!TX_BY_KERNEL(s, fd, &ret, k_pwritev2(fd, iov, n, off, flags)))
-		ret = stream_send(s, fd, iov, n, heeded(flags));
+		ret = send_vector(s, fd, iov, n, heeded(flags));
 	sock_put(s);
 	return ret;
 }
@@ -229,9 +266,18 @@ ssize_t sock_sendto(int fd, const void *buf, size_t len, int flags,
 		return k_sendto(fd, buf, len, flags, addr, alen);
 	if (unlikely(flags & MSG_OOB))
 		stay_for_good(s, fd);
-	if (!TX_BY_KERNEL(s, fd, &ret,
-			  k_sendto(fd, buf, len, flags, addr, alen))) {
+	if (unlikely(s->kind == SOCK_UDP)) {
+		ret = dgram_sendmsg(s, fd,
+				    &(struct msghdr){ .msg_name = (void *)addr,
+						      .msg_namelen = alen,
+						      .msg_iov = &iov,
+						      .msg_iovlen = 1 },
+				    flags);
+	} else if (!TX_BY_KERNEL(s, fd, &ret,
+				 k_sendto(fd, buf, len, flags, addr, alen))) {
 		ret = ignored(addr, alen);
+		if (!ret && link_is_local(s) && addr && alen)
+			ret = -EISCONN;
 		if (!ret)
 			ret = stream_send(s, fd, &iov, 1, flags);
 	}
@@ -251,8 +297,15 @@ ssize_t sock_sendmsg(int fd, const struct msghdr *msg, int flags)
 	}
 	if (unlikely(flags & MSG_OOB))
 		stay_for_good(s, fd);
+	else if (link_is_local(s) && unlikely(msg->msg_controllen))
+		stay_sending(s, fd);
 	if (TX_BY_KERNEL(s, fd, &ret, k_sendmsg(fd, msg, flags)))
 		;
+	else if (unlikely(s->kind == SOCK_UDP))
+		ret = dgram_sendmsg(s, fd, msg, flags);
+	else if (link_is_local(s) &&
+		 unlikely(msg->msg_controllen || msg->msg_namelen))
+		ret = local_sendmsg(s, fd, msg, flags);
 	else if (msg->msg_iovlen > IOV_MAX)
 		ret = -EMSGSIZE;
 	else

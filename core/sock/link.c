@@ -12,6 +12,13 @@
 #include "core/sess/app.h"
 #include "core/sock/sock.h"
 
+/*
+ * DOC: What a call has to know of a link and can't do to it: how far each
+ * direction is, what is ready, what to wait for, and what the kernel says of
+ * the end.  It is long since these look at the same few words, and one that
+ * changed without the others would be a lost wake-up.
+ */
+
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
 #define LOOKS_MAX 256 /* until the kernel is asked */
@@ -20,6 +27,44 @@
 #define OUR_NEWS (WIRE_LINK_FIN | WIRE_LINK_LEFT | WIRE_LINK_BACK)
 
 /* --- receiving side --- */
+
+uint64_t link_kernel_left(struct sock *s)
+{
+	struct hold_link *h = &s->hold->link;
+
+	if (link_is_local(s))
+		return local_queued(s->fd);
+	return h->rx_switch - MIN(h->rx_switch, h->rx_kernel);
+}
+
+static void see_drained(struct sock *s, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	bool drained = !link_kernel_left(s);
+
+	/* after the look at what is left: see there */
+	if (link_is_local(s) && local_skips_ring(l)) {
+		h->rx_mode = HOLD_RX_BACK;
+		return;
+	}
+	if (!drained)
+		return;
+	if (link_is_local(s)) /* nobody counted: it is when all is read */
+		h->rx_switch = h->rx_kernel;
+	h->rx_mode = HOLD_RX_RING;
+}
+
+/* Counted where the kernel does not: before the link these were not. */
+void link_read_late(struct sock *s, size_t n)
+{
+	struct link *l = s->link;
+
+	if (!link_is_local(s))
+		return;
+	link_lock_rx(s, l);
+	s->hold->link.rx_kernel += n;
+	link_unlock_rx(s, l);
+}
 
 void link_see_switch(struct sock *s, struct link *l)
 {
@@ -31,8 +76,8 @@ void link_see_switch(struct sock *s, struct link *l)
 		h->rx_mode = HOLD_RX_DRAIN;
 		back_overtaken(s, l);
 	}
-	if (h->rx_mode == HOLD_RX_DRAIN && h->rx_kernel >= h->rx_switch)
-		h->rx_mode = HOLD_RX_RING;
+	if (h->rx_mode == HOLD_RX_DRAIN)
+		see_drained(s, l);
 }
 
 /* Does all that comes from now on come by the ring? */
@@ -126,7 +171,7 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	/* a reset sets the error first, and then the hang-up, with the socket's
 	 * lock: which is waited for here */
 	if (n > 0 && (pfd.revents & (POLLERR | POLLHUP)) == POLLERR) {
-		upgrade_has_fin(s->fd);
+		upgrade_has_fin(s, s->fd);
 		n = k_ppoll(&pfd, 1, &zero, NULL);
 	}
 	cancel_back(cancel);
@@ -134,7 +179,9 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 		return 0;
 	if (pfd.revents & (POLLRDHUP | POLLHUP | POLLERR))
 		heard_end(s, s->link);
-	if (pfd.revents & POLLRDHUP && !s->link->dead)
+	if (pfd.revents &
+		    (link_is_local(s) ? POLLRDHUP | POLLHUP : POLLRDHUP) &&
+	    !s->link->dead)
 		link_see_death(s, s->link);
 	return (unsigned short)pfd.revents;
 }
@@ -145,7 +192,9 @@ static uint32_t lowat(const struct sock *s, struct link *l)
 {
 	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
-	if (likely(low <= 1) || link_peer_flags(&l->end) & WIRE_LINK_BACK)
+	/* of a Unix socket poll(2) does not ask for it */
+	if (likely(low <= 1) || link_is_local(s) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
 		return 1;
 	return MIN(low, l->end.rx.size);
 }
@@ -229,6 +278,8 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		return link_ready(s, l, want);
 	if (unlikely(s->opts->error))
 		ev |= POLLERR;
+	if (link_is_local(s) && ev & POLLOUT)
+		ev |= POLLWRBAND; /* as the kernel says of those */
 	return ev;
 }
 
@@ -251,6 +302,12 @@ static uint32_t from_kernel_so_far(struct sock *s, struct link *l)
 	uint64_t bytes, at;
 	bool over = l->over; /* before the bytes, for its FIN is one of them */
 
+	if (link_is_local(s)) {
+		bytes = local_so_far(s, l);
+		return h->rx_mode == HOLD_RX_BACK
+			       ? not_before(l, (uint32_t)bytes)
+			       : (uint32_t)bytes;
+	}
 	if (upgrade_received(s->fd, &bytes)) {
 		heard_end(s, l);
 		over = true;
@@ -359,13 +416,15 @@ void link_is_dead(struct sock *s, struct link *l)
  */
 bool link_see_death(struct sock *s, struct link *l)
 {
+	if (link_is_local(s))
+		return local_see_death(s, l);
 	/* who has left the link says it in the kernel alone */
 	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN ||
 		   link_reader_left(&l->end)))
 		return false;
 	/* the kernel's word before the flag: they were given in the other
 	 * order */
-	if (!upgrade_has_fin(s->fd) ||
+	if (!upgrade_has_fin(s, s->fd) ||
 	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
 	    link_reader_left(&l->end))
 		return l->dead;
@@ -385,6 +444,8 @@ static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 	struct hold_link *h = &s->hold->link;
 	int queued;
 
+	if (link_is_local(s))
+		return true; /* that is always told */
 	l->resets =
 		h->rx_mode != HOLD_RX_KERNEL && h->rx_mode != HOLD_RX_BACK &&
 		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
@@ -406,6 +467,8 @@ void link_no_reset(struct sock *s, int fd, struct link *l)
 			     .l_linger = s->opts->linger >= 0 ? s->opts->linger
 							      : 0 };
 
+	if (link_is_local(s))
+		return;
 	l->resets = false;
 	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
 }
@@ -427,6 +490,8 @@ static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
 	}
 	err = k_shutdown(fd, how);
+	if (link_is_local(s))
+		atomic_fetch_or(&s->hold->flags, HOLD_WR_SHUT);
 	if (err)
 		link_no_reset(s, fd, l);
 	else if (!link_end_is_told(s, fd, l))
@@ -449,6 +514,8 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
 	int err;
 
+	if (how != SHUT_WR && link_is_local(s))
+		local_stops_reading(l);
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
@@ -501,7 +568,10 @@ static void link_over(struct sock *s, int fd, struct link *l)
 		finish_sending(s, fd, l); /* as shut_sending() */
 	link_ring(l, link_wake_writer(&l->end));
 	back_before_close(s, fd, l); /* after the fence in there */
-	if (s->opts->linger == 0 || has_unread(s, l)) {
+	if (link_is_local(s)) {
+		if (has_unread(s, l))
+			link_set_flags(&l->end, WIRE_LINK_RESET);
+	} else if (s->opts->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
 		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	} else if (shut) {

@@ -71,20 +71,64 @@ struct link {
 
 /* --- port.c: listeners and what they accept --- */
 /* @fd listens in the kernel: it may get links.  */
-void port_listens(int fd, int domain, const struct sockaddr *sa,
+void port_listens(int fd, int domain, const struct sockaddr *sa, socklen_t len,
 		  const struct conf_choice *choice);
 int port_accept(struct sock *port, int fd, struct sockaddr *addr,
 		socklen_t *len, int flags);
 void port_release(struct sock *s);
 /* Is there a daemon, and a program of ours that listens on the port of @sa?
  * Then a connection will get a link, but for limits. */
-bool link_likely(const struct sockaddr *sa);
+bool link_likely(const struct sockaddr *sa, socklen_t len);
 /* @fd was connected, or is being connected, to @sa by the kernel. */
-void link_connected(int fd, const struct sockaddr *sa,
+void link_connected(int fd, const struct sockaddr *sa, socklen_t len,
 		    const struct conf_choice *choice);
 
 /* It is not connected any more: connect(2) to nothing. */
 void link_disconnected(struct sock *s, int fd);
+
+/* --- local.c: Unix sockets --- */
+static inline bool link_is_local(const struct sock *s)
+{
+	return unlikely(s->domain == AF_UNIX);
+}
+/* What is in a ring is to fit into the kernel's queue, of 208 KiB by default
+ * and empty since the switch: so it can always be sent again (back.c). */
+#define LOCAL_RING_MAX 131072u
+/* A stream socket?  Asks the kernel. */
+bool local_is_stream(int fd);
+/* Does the option, set to that, keep a connection in the kernel? */
+bool local_is_kernels(int name, int val);
+/* The number of a name, never 0: where TCP has a port. */
+uint16_t local_name(const struct sockaddr *sa, socklen_t len);
+int local_inode(int fd, uint64_t *inode);
+/* Does the other end know of links, as far as the page says? */
+bool local_is_awaited(struct sock *s, int fd);
+/* What an offer says of it; -EOPNOTSUPP: it must stay with the kernel. */
+int local_identify(struct sock *s, int fd, struct offer *o);
+int local_connect(int fd, const struct sockaddr *sa, socklen_t len);
+/* It listens: true if by port_listens(), and then @choice is set. */
+bool local_listens(int fd, struct conf_choice *choice);
+/* Bytes that can be read from the kernel. */
+uint32_t local_queued(int fd);
+/* Better not to switch yet: what was sent was not read. */
+bool local_lies_there(int fd);
+/* Has nobody shut down anything?  Or no more bytes come? */
+bool local_is_open(int fd);
+bool local_has_end(int fd);
+/* as link.c's from_kernel_so_far() and link_see_death() */
+uint32_t local_so_far(struct sock *s, struct link *l);
+bool local_see_death(struct sock *s, struct link *l);
+/* DRAIN: the kernel has all that was in the ring. */
+bool local_skips_ring(struct link *l);
+/* shutdown(2) for reading */
+void local_stops_reading(struct link *l);
+/* recvfrom(2) has read @ret bytes: from whom?  Returns what it returns. */
+ssize_t local_sender(int fd, struct sockaddr *addr, socklen_t *alen,
+		     ssize_t ret);
+/* Of a connection that has been left (stay_for_good()), if there is control
+ * data: as sendmsg(2). */
+ssize_t local_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
+		      int flags);
 
 /* --- upgrade.c: from the kernel to the link --- */
 extern const struct offer_hooks upgrade_hooks;
@@ -101,8 +145,10 @@ void upgrade_learned(struct sock *s, struct link *l);
 /* Grants do not happen meanwhile.  Before all other locks. */
 void upgrade_lock(void);
 void upgrade_unlock(void);
+/* For an offer of @fd: the one that who waits for it listens to; referenced. */
+struct bell *upgrade_bell(int fd);
 /* Has the kernel had the peer's FIN? */
-bool upgrade_has_fin(int fd);
+bool upgrade_has_fin(const struct sock *s, int fd);
 /* Bytes that it has received, a FIN counts as one; true if no more can come.
  * Whoever waits for them has been woken: this waits for the socket's lock. */
 bool upgrade_received(int fd, uint64_t *bytes);
@@ -132,6 +178,8 @@ static inline bool back_is_due(struct link *l)
 /* Somebody who knows of no link is to have @fd, which is @s, and perhaps
  * nobody else (@stays: this process goes on with it). */
 void back_leave(struct sock *s, int fd, bool stays);
+/* What this process sends is to go by the kernel; what it reads need not. */
+void back_leave_sending(struct sock *s, int fd);
 /* The peer may still have to take back what we did not read: give it a moment,
  * until @end_ns. */
 void back_await(struct sock *s, uint64_t end_ns);
@@ -150,6 +198,8 @@ void stay_over(struct sock *s);
 /* The program wants what only the kernel can do, as urgent data: no link, and
  * the way back from one. */
 void stay_for_good(struct sock *s, int fd);
+/* The same, of what is sent alone. */
+void stay_sending(struct sock *s, int fd);
 
 static inline bool link_work_due(struct sock *s)
 {
@@ -184,13 +234,18 @@ static inline bool link_enter_kernel(struct sock *s, int fd, _Atomic int *count)
 	return false;
 }
 
+/* The link came while it was in there. */
+void link_read_late(struct sock *s, size_t n);
+
 static inline ssize_t link_leave_rx(struct sock *s, ssize_t n)
 {
-	--s->k_rx;
 	if (n > 0) {
+		if (unlikely(s->link))
+			link_read_late(s, (size_t)n);
 		s->sent_last = false;
 		s->moved += (uint64_t)n;
 	}
+	--s->k_rx;
 	return n;
 }
 
@@ -261,6 +316,8 @@ void link_unlock(struct link_lock *lock, pthread_mutex_t *family);
 #define link_unlock_tx(s, l) link_unlock(&(l)->tx_lock, &(s)->hold->tx_lock)
 /* DRAIN or RING if the peer has switched; rx_lock held */
 void link_see_switch(struct sock *s, struct link *l);
+/* DRAIN: bytes that the kernel has before the ring's first; likewise. */
+uint64_t link_kernel_left(struct sock *s);
 /* A burst has gone by the ring; threads that are about to sleep give back what
  * it left; and the link is about to go. */
 void link_spread(struct link *l);
@@ -280,6 +337,9 @@ void link_fork_child(void);
 void link_told(struct sock *s, ssize_t ret);
 ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
+/* ... with what comes beside the bytes, of which msg_control, msg_controllen
+ * and msg_flags are set */
+ssize_t link_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags);
 ssize_t link_send(struct sock *s, int fd, const struct iovec *iov, int n,
 		  int flags);
 /* What lies in the ring, without copy: bytes, 0 if there are none,

@@ -40,6 +40,9 @@ int link_count(struct sock *s, int fd, struct link *l, bool sent)
 	 * would have acknowledged it */
 	if (!sent && h->rx_mode >= HOLD_RX_DRAIN && h->rx_mode != HOLD_RX_BACK)
 		ring = ring_used(&l->end.rx);
+	/* ... but of a Unix socket that is the sender's until it is read */
+	if (sent && link_is_local(s) && h->tx_ring)
+		ring = ring_unread(&l->end.tx);
 	if (!sent && ring > 0 && link_peer_back(&l->end, &at))
 		twice = MIN(ring_tail(&l->end.rx) - at,
 			    behind_switch(h, (uint32_t)kernel));

@@ -89,6 +89,16 @@ static int clip(const struct cursor *c, uint64_t max, struct iovec *iov)
 	return n;
 }
 
+/* Once: the read ends with it, as in the kernel. */
+static void take_beside(struct beside *b, const struct msghdr *msg)
+{
+	if (!msg->msg_controllen && !(msg->msg_flags & MSG_CTRUNC))
+		return;
+	b->got = true;
+	b->msg->msg_controllen = msg->msg_controllen;
+	b->msg->msg_flags = msg->msg_flags;
+}
+
 /* Not beyond @max bytes, which is what the kernel still has to give. */
 static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 			  uint64_t max, int flags)
@@ -99,12 +109,19 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 	struct msghdr msg = { .msg_iov = iov };
 	ssize_t n;
 
-	flags = (flags & (MSG_PEEK | MSG_TRUNC)) | MSG_DONTWAIT;
+	flags = (flags & (MSG_PEEK | MSG_TRUNC | MSG_CMSG_CLOEXEC)) |
+		MSG_DONTWAIT;
 	msg.msg_iovlen = (size_t)clip(c, max, iov);
+	if (unlikely(c->beside != NULL)) {
+		msg.msg_control = c->beside->msg->msg_control;
+		msg.msg_controllen = c->beside->msg->msg_controllen;
+	}
 	n = k_recvmsg(fd, &msg, flags);
 	cancel_back(cancel);
 	if (n > 0 && !(flags & MSG_PEEK))
 		h->rx_kernel += (uint64_t)n;
+	if (n > 0 && unlikely(c->beside != NULL))
+		take_beside(c->beside, &msg);
 	return n;
 }
 
@@ -134,6 +151,20 @@ static ssize_t behind_ring(struct sock *s, int fd, struct link *l,
 		       : -EAGAIN;
 }
 
+/* Who shuts down reading, of a Unix socket, may find there what the peer wrote
+ * in that moment; nobody else may. */
+static ssize_t too_late(struct sock *s, int fd, struct link *l,
+			const struct cursor *c, size_t want, int flags)
+{
+	ssize_t n = ring_get(&l->end.rx, c, want, flags);
+
+	if (n != -EAGAIN)
+		return n;
+	return link_is_local(s) && s->hold->flags & HOLD_RD_SHUT
+		       ? kernel_get(s, fd, c, UINT64_MAX, flags)
+		       : -EPROTO;
+}
+
 /* The ring is empty; has the kernel anything to say?  As from recv(2).  Bytes
  * it has only from a peer that has come back in this moment. */
 static ssize_t ask_end(struct sock *s, int fd, struct link *l,
@@ -150,7 +181,7 @@ static ssize_t ask_end(struct sock *s, int fd, struct link *l,
 	if (n > 0)
 		return link_peer_flags(&l->end) & WIRE_LINK_BACK
 			       ? behind_ring(s, fd, l, c, want, flags)
-			       : -EPROTO;
+			       : too_late(s, fd, l, c, want, flags);
 	again = ring_get(&l->end.rx, c, want, flags);
 	if (again == -EAGAIN)
 		return n ? n : end_of_dead(s, l);
@@ -202,15 +233,20 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	ssize_t n;
 
 	if (h->rx_mode == HOLD_RX_DRAIN)
-		max = h->rx_switch - h->rx_kernel;
+		max = link_kernel_left(s);
 	if (unlikely(h->rx_skip))
 		back_rx(s, fd, l);
-	/* behind the kernel's bytes, which it gives before it tells an error */
-	if (unlikely(s->opts->error) && h->rx_mode != HOLD_RX_DRAIN)
+	/* behind the kernel's bytes, which it gives before it tells an error;
+	 * a Unix socket's is behind them, too: end_of_dead() */
+	if (unlikely(s->opts->error) && h->rx_mode != HOLD_RX_DRAIN &&
+	    !link_is_local(s))
 		return -atomic_exchange(&s->opts->error, 0);
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
+	if (n == 0 && link_is_local(s) &&
+	    (h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK))
+		return end_of_dead(s, l);
 	if (n > 0 || n == -EAGAIN || n == -EINTR ||
 	    h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK)
 		return n;
@@ -233,11 +269,10 @@ static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
 	ssize_t more;
 
 	link_see_switch(s, l);
-	if ((size_t)n >= want ||
-	    (flags & MSG_PEEK
-		     ? h->rx_mode != HOLD_RX_DRAIN ||
-			       (uint64_t)n != h->rx_switch - h->rx_kernel
-		     : h->rx_mode != HOLD_RX_RING))
+	if ((size_t)n >= want || (c->beside && c->beside->got) ||
+	    (flags & MSG_PEEK ? h->rx_mode != HOLD_RX_DRAIN ||
+					(uint64_t)n != link_kernel_left(s)
+			      : h->rx_mode != HOLD_RX_RING))
 		return n;
 	cursor_advance(&rest, (size_t)n);
 	more = ring_get(&l->end.rx, &rest, want - (size_t)n, flags);
@@ -330,7 +365,8 @@ static ssize_t recv_loop(struct sock *s, int fd, struct cursor *c, int flags,
 		}
 		if (n > 0) {
 			done += (size_t)n;
-			if (done >= w->enough)
+			if (done >= w->enough ||
+			    (unlikely(c->beside != NULL) && c->beside->got))
 				return (ssize_t)done;
 			cursor_advance(c, (size_t)n);
 			continue;
@@ -374,12 +410,12 @@ static ssize_t recv_nothing(struct sock *s, int fd, int flags)
 	return n > 0 ? 0 : n;
 }
 
-ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
-		  int flags)
+static ssize_t recv_with(struct sock *s, int fd, const struct iovec *iov, int n,
+			 int flags, struct beside *beside)
 {
 	struct msghdr aside = { .msg_iov = (struct iovec *)iov,
 				.msg_iovlen = (size_t)n };
-	struct cursor c = { .iov = iov, .n = n };
+	struct cursor c = { .iov = iov, .n = n, .beside = beside };
 	struct recv_want w;
 	ssize_t total = cursor_total(iov, n);
 
@@ -393,6 +429,29 @@ ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
 	cursor_advance(&c, 0); /* past empty pieces */
 	want_init(&w, s, (size_t)total, flags);
 	return recv_loop(s, fd, &c, flags, &w);
+}
+
+ssize_t link_recv(struct sock *s, int fd, const struct iovec *iov, int n,
+		  int flags)
+{
+	return recv_with(s, fd, iov, n, flags, NULL);
+}
+
+ssize_t link_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
+{
+	struct beside beside = { .msg = msg };
+	ssize_t n;
+
+	n = recv_with(s, fd, msg->msg_iov, (int)msg->msg_iovlen, flags,
+		      &beside);
+	if (n < 0)
+		return n;
+	if (!beside.got) {
+		msg->msg_controllen = 0;
+		msg->msg_flags = 0;
+	}
+	msg->msg_flags |= flags & MSG_CMSG_CLOEXEC; /* as Linux */
+	return n;
 }
 
 ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
@@ -425,8 +484,10 @@ ssize_t link_view(struct sock *s, int fd, struct link *l, struct iovec *iov,
 static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 			 int flags)
 {
-	int err = unlikely(s->opts->error) ? atomic_exchange(&s->opts->error, 0)
-					   : 0;
+	/* of a Unix socket that is for who reads; EPIPE for who writes */
+	int err = unlikely(s->opts->error) && !link_is_local(s)
+			  ? atomic_exchange(&s->opts->error, 0)
+			  : 0;
 	struct msghdr msg = { .msg_iov = (void *)c->iov,
 			      .msg_iovlen = (size_t)c->n };
 	struct iovec iov;

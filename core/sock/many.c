@@ -5,7 +5,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -39,6 +39,23 @@ static int pending(int fd)
 	return err;
 }
 
+/* UDP: by one call of the kernel's, while there are no links. */
+static bool by_dgram(int fd, struct mmsghdr *msgs, unsigned n, int flags,
+		     struct timespec *timeout, bool send, int *ret)
+{
+	struct sock *s = sock_get(fd);
+	bool done = false;
+
+	if (!s)
+		return false;
+	if (s->kind == SOCK_UDP)
+		done = send ? dgram_sendmmsg(s, fd, msgs, n, flags, ret)
+			    : dgram_recvmmsg(s, fd, msgs, n, flags, timeout,
+					     ret);
+	sock_put(s);
+	return done;
+}
+
 /* As the kernel: the time-out is looked at between messages only, and an
  * error after the first message is left for the next call. */
 int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
@@ -54,6 +71,8 @@ int sock_recvmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags,
 		return k_recvmmsg(fd, msgs, n, flags, timeout);
 	if (timeout && !timespec_ok(timeout))
 		return -EINVAL;
+	if (by_dgram(fd, msgs, n, flags, timeout, false, &err))
+		return err;
 	if (timeout)
 		end = app_now_ms() + (uint64_t)timeout->tv_sec * 1000 +
 		      (uint64_t)timeout->tv_nsec / 1000000;
@@ -78,9 +97,12 @@ int sock_sendmmsg(int fd, struct mmsghdr *msgs, unsigned n, int flags)
 {
 	unsigned i;
 	ssize_t ret;
+	int err;
 
 	if (!table_peek(fd) || unlikely(!user_ok(msgs, n * sizeof(*msgs))))
 		return k_sendmmsg(fd, msgs, n, flags);
+	if (by_dgram(fd, msgs, n, flags, NULL, true, &err))
+		return err;
 	for (i = 0; i < n; i++) {
 		ret = sock_sendmsg(fd, &msgs[i].msg_hdr, flags);
 		if (ret < 0)
@@ -121,6 +143,21 @@ static bool file_to_link(int out, int in, off_t *off, size_t len, ssize_t *ret)
 	return mine;
 }
 
+/* As many datagrams as the kernel makes of it. */
+static bool file_to_dgram(int out, int in, off_t *off, size_t len, ssize_t *ret)
+{
+	struct sock *s = sock_get(out);
+	bool mine = s && s->kind == SOCK_UDP;
+
+	if (mine) {
+		dgram_stop_sending(s);
+		*ret = k_sendfile(out, in, off, len);
+	}
+	if (s)
+		sock_put(s);
+	return mine;
+}
+
 ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
 {
 	off_t pos;
@@ -130,6 +167,8 @@ ssize_t sock_sendfile(int out, int in, off_t *off, size_t len)
 	if (!table_peek(out) || unlikely(off && !user_ok(off, sizeof(*off))))
 		return k_sendfile(out, in, off, len);
 	if (file_to_link(out, in, off, len, &ret))
+		return ret;
+	if (file_to_dgram(out, in, off, len, &ret))
 		return ret;
 	pos = off ? *off : k_lseek(in, 0, SEEK_CUR);
 	if (pos < 0)

@@ -10,7 +10,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -194,15 +194,19 @@ static int listens(int fd, const struct sockaddr *sa, socklen_t len)
 	struct conf_choice choice;
 	int domain = sock_tcp_domain(fd), err;
 
-	if (sock_sandboxed || domain < 0)
+	if (sock_sandboxed)
 		return 0;
+	if (domain < 0) {
+		local_listens(fd, &choice);
+		return 0;
+	}
 	conf_choose(conf_get(), CONF_TCP_SERVER, sa, NULL, &choice);
 	if (choice.use == CONF_OS) {
 		app_count_kernel(WIRE_WHY_RULE);
 		return 0;
 	}
 	if (sock_upgrades(&choice)) {
-		port_listens(fd, domain, sa, &choice);
+		port_listens(fd, domain, sa, len, &choice);
 		return choice.require && !offer_able() ? -ENETDOWN : 0;
 	}
 	err = listen_session(fd, domain, sa, len, &choice);
@@ -366,10 +370,12 @@ static struct sock *inherited(int fd)
 
 	if (conf_get()->disabled)
 		return NULL;
+	if (sock_int_opt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) || !listens)
+		return NULL;
 	domain = sock_tcp_domain(fd);
-	if (domain < 0 ||
-	    sock_int_opt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens) || !listens ||
-	    k_getsockname(fd, (struct sockaddr *)&ss, &len))
+	if (domain < 0 && local_listens(fd, &choice))
+		return sock_get(fd);
+	if (domain < 0 || k_getsockname(fd, (struct sockaddr *)&ss, &len))
 		return NULL;
 	conf_choose(conf_get(), CONF_TCP_SERVER, (struct sockaddr *)&ss, NULL,
 		    &choice);
@@ -379,7 +385,7 @@ static struct sock *inherited(int fd)
 			       : sock_get(fd);
 	if (choice.use == CONF_OS || !sock_upgrades(&choice))
 		return NULL;
-	port_listens(fd, domain, (struct sockaddr *)&ss, &choice);
+	port_listens(fd, domain, (struct sockaddr *)&ss, len, &choice);
 	return sock_get(fd);
 }
 
@@ -466,7 +472,7 @@ static int shutdown_link(struct sock *s, int fd, int how)
 
 	if (!link_enter_kernel(s, fd, &s->k_tx))
 		return link_shutdown(s, fd, s->link, how);
-	if (how != SHUT_WR)
+	if (how != SHUT_WR || link_is_local(s))
 		s->rd_shut = true;
 	err = k_shutdown(fd, how);
 	--s->k_tx;
@@ -486,6 +492,8 @@ int sock_shutdown(int fd, int how)
 		err = shutdown_session(s, how);
 	else if (s->kind == SOCK_LINK)
 		err = shutdown_link(s, fd, how);
+	else if (s->kind == SOCK_UDP)
+		err = dgram_shutdown(s, fd, how);
 	else
 		err = k_shutdown(fd, how);
 	sock_put(s);

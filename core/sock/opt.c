@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -194,6 +194,11 @@ int sock_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 		return err;
 	if (!err && level == SOL_SOCKET)
 		remember(s, name, val, len);
+	if (!err && link_is_local(s) && level == SOL_SOCKET &&
+	    len >= sizeof(int) && local_is_kernels(name, *(const int *)val))
+		stay_for_good(s, fd);
+	if (!err && s->kind == SOCK_UDP)
+		dgram_option(s, level, name, val, len);
 	sock_put(s);
 	return err;
 }

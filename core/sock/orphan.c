@@ -131,6 +131,8 @@ bool link_doubt(struct sock *s, struct link *l)
 {
 	uint64_t now = sock_now_ns();
 
+	if (link_is_local(s))
+		return false; /* that is always told */
 	if (!atomic_exchange(&l->doubted, true))
 		app_doubt(1);
 	if (now - atomic_load(&l->asked_ns) < ASK_NS)

@@ -7,7 +7,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/user.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/poll.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
@@ -68,6 +68,10 @@ static struct sock *part_of(struct pollset *set, nfds_t i)
 {
 	struct sock *s = sock_get_claimed(set->fds[i].fd);
 
+	if (s && s->kind == SOCK_UDP && dgram_enter_kernel(s)) {
+		set->watches[i].sock = s;
+		return NULL;
+	}
 	if (!s || (s->kind != SOCK_PORT && s->kind != SOCK_LINK) ||
 	    sock_is_stream(s))
 		return s;
@@ -92,6 +96,16 @@ static short liveness(struct pollset *set, nfds_t i)
 				    (unsigned short)set->fds[i].events);
 }
 
+/* A UDP socket with links, which need not ask the kernel if something is in a
+ * ring; beside others it must, or what came there might wait for ever. */
+static bool is_alone(const struct pollset *set, struct sock *s)
+{
+	if (!s || s->kind != SOCK_UDP)
+		return false;
+	dgram_consent(s);
+	return set->n == 1;
+}
+
 static void set_fill(struct pollset *set)
 {
 	nfds_t i;
@@ -111,7 +125,7 @@ static void set_fill(struct pollset *set)
 		else if (s && s->kind == SOCK_LINK)
 			set->kfds[i].events = liveness(set, i);
 		else if (set->fds[i].fd >= 0)
-			set->n_kernel++;
+			set->n_kernel += !is_alone(set, s);
 	}
 }
 
@@ -266,10 +280,15 @@ static int listen_to_bells(struct pollset *set)
 	int err = 0;
 	nfds_t i;
 
-	for (i = 0; i < set->n && !err; i++)
+	for (i = 0; i < set->n && !err; i++) {
 		if (set->socks[i] && set->socks[i]->kind == SOCK_LINK)
 			err = waiter_listen(set->waiter,
 					    set->socks[i]->link->bell);
+		else if (set->socks[i] && sock_is_live_dgram(set->socks[i]) &&
+			 set->socks[i]->dgram->bell)
+			err = waiter_listen(set->waiter,
+					    set->socks[i]->dgram->bell);
+	}
 	return err;
 }
 

@@ -12,9 +12,14 @@
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
-static uint16_t port_of(const struct sockaddr *sa)
+/* A Unix socket's name counts as a port: no port has to be known exactly, for
+ * it is only a hint. */
+static uint16_t port_of(const struct sockaddr *sa, socklen_t len)
 {
 	in_port_t port = 0;
+
+	if (sa->sa_family == AF_UNIX)
+		return local_name(sa, len);
 
 	if (sa->sa_family == AF_INET)
 		port = ((const struct sockaddr_in *)(const void *)sa)->sin_port;
@@ -40,7 +45,7 @@ static void announce(struct sock *port)
 			  strerrorname_np(-err));
 }
 
-void port_listens(int fd, int domain, const struct sockaddr *sa,
+void port_listens(int fd, int domain, const struct sockaddr *sa, socklen_t len,
 		  const struct conf_choice *choice)
 {
 	struct sock *s;
@@ -53,7 +58,7 @@ void port_listens(int fd, int domain, const struct sockaddr *sa,
 		return;
 	s->domain = domain;
 	s->fd = fd;
-	s->lcl_port = port_of(sa);
+	s->lcl_port = port_of(sa, len);
 	s->spin_us = choice->spin_us;
 	s->ring = choice->fifo_size;
 	if (!table_add(fd, s))
@@ -69,7 +74,7 @@ void port_release(struct sock *s)
 
 /* --- connections --- */
 
-static struct sock *candidate(int fd, const struct sockaddr *sa,
+static struct sock *candidate(int fd, int domain, uint16_t rmt_port,
 			      uint32_t spin_us, uint32_t ring)
 {
 	struct sock *s = sock_new(SOCK_LINK);
@@ -77,28 +82,32 @@ static struct sock *candidate(int fd, const struct sockaddr *sa,
 	if (!s)
 		return NULL;
 	s->fd = fd;
-	s->domain = sa->sa_family;
-	s->rmt_port = port_of(sa);
+	s->domain = domain;
+	s->rmt_port = rmt_port;
 	s->spin_us = spin_us;
-	s->ring = ring;
+	s->ring = domain == AF_UNIX ? MIN(ring, LOCAL_RING_MAX) : ring;
 	s->since_us = sock_now_ns() / 1000;
 	return s;
 }
 
-/* An accepted connection: the client's offer will show in the page.  It makes
- * one only while the port is announced, which it is as long as a connection
- * from there is open: many a server closes its listener after one. */
+/* An accepted connection: the client's offer will show in the page, at a slot
+ * that both know (local.c for what has no ports).  It makes one only while the
+ * port is announced, which it is as long as a connection from there is open:
+ * many a server closes its listener after one. */
 static void accepted(struct sock *port, int fd, const struct sockaddr *sa)
 {
+	bool local = port->domain == AF_UNIX;
 	struct sock *s;
 
-	if (sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
+	if (!local && sa->sa_family != AF_INET && sa->sa_family != AF_INET6)
 		return;
-	s = candidate(fd, sa, port->spin_us, port->ring);
+	s = candidate(fd, local ? AF_UNIX : sa->sa_family,
+		      local ? 0 : port_of(sa, 0), port->spin_us, port->ring);
 	if (!s)
 		return;
 	s->client = false;
 	s->lcl_port = port->lcl_port;
+	s->slot = local ? s->lcl_port : offer_slot(s->lcl_port, s->rmt_port);
 	upgrade_learn(s);
 	sock_hold(port);
 	s->port = port;
@@ -123,7 +132,8 @@ int port_accept(struct sock *port, int lfd, struct sockaddr *addr,
 		if (fd < 0)
 			return fd;
 		sock_fresh(fd);
-		if (room >= sizeof(struct sockaddr_in))
+		if (room >= sizeof(struct sockaddr_in) ||
+		    port->domain == AF_UNIX)
 			accepted(port, fd, addr);
 		return fd;
 	}
@@ -136,9 +146,9 @@ int port_accept(struct sock *port, int lfd, struct sockaddr *addr,
 	return fd;
 }
 
-bool link_likely(const struct sockaddr *sa)
+bool link_likely(const struct sockaddr *sa, socklen_t len)
 {
-	return offer_attach() && offer_listener_at(port_of(sa));
+	return offer_attach() && offer_listener_at(port_of(sa, len));
 }
 
 /* The entry goes; the descriptor stays. */
@@ -155,13 +165,14 @@ void link_disconnected(struct sock *s, int fd)
 	sock_put(entry);
 }
 
-void link_connected(int fd, const struct sockaddr *sa,
+void link_connected(int fd, const struct sockaddr *sa, socklen_t len,
 		    const struct conf_choice *choice)
 {
 	struct sock *s;
 
 	sock_init();
-	s = candidate(fd, sa, choice->spin_us, choice->fifo_size);
+	s = candidate(fd, sa->sa_family, port_of(sa, len), choice->spin_us,
+		      choice->fifo_size);
 	if (!s)
 		return;
 	s->client = true;

@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/table.h"
 
 #define FIRST_LIBC_SIGNAL 32 /* up to SIGRTMIN are glibc's own */
@@ -14,6 +14,7 @@
 #define SPIN_WAKE_NS 50000  /* what waking a thread takes, on a bad day */
 #define SPIN_SHARED_NS 1000 /* a yield that takes longer: others ran */
 #define SPIN_SLOW_NS 4000   /* one that surely is, on the slowest machine */
+#define DGRAM_SPIN_LOOK 64  /* spins between two looks at the kernel */
 #define SPIN_ALONE 256	    /* waits between two looks for somebody else */
 
 uint64_t sock_now_ns(void)
@@ -37,6 +38,8 @@ uint64_t sock_end_ns(const struct timespec *timeout)
 
 bool sock_nonblock(struct sock *s)
 {
+	if (unlikely(s->kind == SOCK_UDP))
+		return dgram_nonblock(s);
 	return s->hold && s->hold->flags & HOLD_NONBLOCK;
 }
 
@@ -107,6 +110,8 @@ unsigned sock_ready(struct sock *s, unsigned want)
 		ready = s->sess->n_pending ? POLLIN | POLLRDNORM : 0;
 	else if (s->kind == SOCK_EPOLL)
 		ready = epoll_ready(s->epoll);
+	else if (s->kind == SOCK_UDP)
+		ready = dgram_ready(s, want);
 	return ready & want;
 }
 
@@ -116,6 +121,8 @@ uint32_t sock_tail(struct sock *s)
 		return s->link ? link_rx_tail(s, s->link) + s->lowats : 0;
 	if (s->kind == SOCK_LISTENER)
 		return s->sess->arrived;
+	if (s->kind == SOCK_UDP)
+		return dgram_tail(s);
 	if (s->kind != SOCK_SESSION || s->sess->state != SESSION_OPEN ||
 	    s->sess->flags & SESSION_BROKEN)
 		return 0;
@@ -149,6 +156,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail)
 		return s->link && link_arm(s, s->link, events, tail);
 	if (s->kind == SOCK_EPOLL)
 		return epoll_arm(s->epoll);
+	if (s->kind == SOCK_UDP)
+		return dgram_arm(s, events, tail);
 	if (s->kind != SOCK_SESSION)
 		return sock_ready(s, events);
 	if (sess->state == SESSION_CONNECTING)
@@ -326,6 +335,8 @@ static void count_sleep(struct sock *s)
 {
 	if (s->kind == SOCK_LINK)
 		link_tally(&s->link->end.mine->sleeps, 1);
+	else if (s->kind == SOCK_UDP)
+		dgram_count(s, true, false);
 	else
 		app_count(s->sess->app, sleeps, 1);
 }
@@ -338,6 +349,8 @@ static void count_spin(struct sock *s, bool won)
 		link_tally(won ? &l->end.mine->spins_won
 			       : &l->end.mine->spins_lost,
 			   1);
+	else if (s->kind == SOCK_UDP)
+		dgram_count(s, false, won);
 	else if (won)
 		app_count(s->sess->app, spins_won, 1);
 }
@@ -374,6 +387,8 @@ static int listen_to(struct sock *s, unsigned events, struct waiter *w)
 {
 	int err;
 
+	if (s->kind == SOCK_UDP)
+		return dgram_listen(s, w);
 	if (s->kind != SOCK_LINK)
 		return 0;
 	err = waiter_listen(w, s->link->bell);
@@ -396,7 +411,7 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 		app_poll();
 		if (sock_ready(s, events))
 			return 0;
-		if (woken && s->kind == SOCK_LINK)
+		if (woken && (s->kind == SOCK_LINK || s->kind == SOCK_UDP))
 			offer_look(false); /* for another connection */
 		if (sock_arm(s, events, NULL))
 			return 0;
@@ -413,6 +428,8 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 			return 0; /* the kernel's part of a listener */
 		if (s->kind == SOCK_LINK)
 			link_alive(s, s->link, w->revents);
+		else if (s->kind == SOCK_UDP && w->revents)
+			return 0;
 		if (ret == -EINTR &&
 		    (end_ns != SOCK_NEVER_NS || events & SOCK_NO_RESTART ||
 		     !sock_restarts()))
@@ -427,7 +444,11 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
 static void stop_ringing(struct sock *s, const struct watch *mine)
 {
 	pthread_mutex_lock(&watch_lock);
-	if (s->watches == mine && !mine->next && !hold_others(s->hold))
+	if (s->watches != mine || mine->next)
+		;
+	else if (s->kind == SOCK_UDP)
+		dgram_disarm(s);
+	else if (!hold_others(s->hold))
 		link_disarm(&s->link->end);
 	pthread_mutex_unlock(&watch_lock);
 }
@@ -447,7 +468,7 @@ static int sleep_watching(struct sock *s, unsigned events, uint64_t end_ns)
 	pthread_cleanup_push(cancelled, &ws);
 	err = sleep_on(s, events, end_ns, ws.watch.waiter);
 	pthread_cleanup_pop(0);
-	if (s->kind == SOCK_LINK)
+	if (s->kind == SOCK_LINK || s->kind == SOCK_UDP)
 		stop_ringing(s, &ws.watch);
 	watch_del(&ws.watch);
 	return err;
@@ -467,6 +488,21 @@ static bool input_at_once(struct sock *s, unsigned events)
 	for (i = 0; i < TIGHT_LOOKS; i++) {
 		if (ring_used(&l->end.rx))
 			return s->hold->link.rx_mode == HOLD_RX_RING;
+		cpu_relax();
+	}
+	return false;
+}
+
+bool sock_dgram_at_once(struct sock *s)
+{
+	int i;
+
+	if (!s->spin_us || crowded)
+		return false;
+	yield_seldom();
+	for (i = 0; i < TIGHT_LOOKS; i++) {
+		if (dgram_any(s))
+			return true;
 		cpu_relax();
 	}
 	return false;
@@ -498,7 +534,8 @@ static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
 {
 	int err;
 
-	while (!sock_ready(s, events)) {
+	while (!sock_ready(s, events) &&
+	       !(s->kind == SOCK_UDP && dgram_kernel_ready(s))) {
 		app_poll();
 		err = sock_nap(end_ns, NULL);
 		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
@@ -519,7 +556,10 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 	spin_start(&spin, s->spin_us);
 	while (err && spin_again(&spin)) {
 		app_poll();
-		if (sock_ready(s, events))
+		if (sock_ready(s, events) ||
+		    (s->kind == SOCK_UDP &&
+		     spin.rounds % DGRAM_SPIN_LOOK == 0 &&
+		     dgram_kernel_ready(s)))
 			err = 0;
 	}
 	count_spin(s, !err);

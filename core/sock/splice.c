@@ -9,7 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
@@ -175,7 +175,7 @@ static ssize_t kernel_to_pipe(struct sock *s, struct pipe *p, size_t len)
 
 	len = MIN(len, sizeof(buf));
 	if (h->rx_mode == HOLD_RX_DRAIN)
-		len = (size_t)MIN((uint64_t)len, h->rx_switch - h->rx_kernel);
+		len = (size_t)MIN((uint64_t)len, link_kernel_left(s));
 	if (h->rx_skip) /* await_input() does */
 		return -EAGAIN;
 	n = k_recvfrom(s->fd, buf, len, MSG_PEEK | MSG_DONTWAIT, NULL, NULL);
@@ -301,6 +301,8 @@ static bool link_by_kernel(struct sock *s, struct pipe *p, size_t len,
 	if (!kernel)
 		return false;
 	*ret = k_splice(s->fd, NULL, p->fd, NULL, len, p->flags);
+	if (*ret > 0)
+		link_read_late(s, (size_t)*ret);
 	--s->k_rx;
 	return true;
 }
@@ -333,7 +335,8 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 	int err = 0;
 	ssize_t n;
 
-	if (unlikely(s->opts->error) && pipe_has(p, false) > 0)
+	if (unlikely(s->opts->error) && !link_is_local(s) &&
+	    pipe_has(p, false) > 0)
 		err = atomic_exchange(&s->opts->error, 0);
 	n = err ? -err
 		: k_splice(p->fd, NULL, s->fd, NULL, len,
@@ -553,6 +556,8 @@ ssize_t sock_splice(int in, off_t *in_off, int out, off_t *out_off, size_t len,
 	ssize_t ret;
 
 	len = MIN(len, (size_t)0x7ffff000); /* as the kernel's limit */
+	dgram_odd(in);
+	dgram_odd(out);
 	if (plain && pipe_init(&p, out, O_WRONLY, flags) && (s = stream_of(in)))
 		ret = from_sock(s, in, &p, len);
 	else if (plain && pipe_init(&p, in, O_RDONLY, flags) &&

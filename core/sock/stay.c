@@ -34,6 +34,8 @@ int stay_addresses(int fd, struct offer *o)
 	int err;
 
 	err = k_getsockname(fd, (struct sockaddr *)&ss, &len);
+	if (!err && ss.ss_family == AF_UNIX)
+		return local_inode(fd, &o->inode);
 	if (!err)
 		err = addr_to_ctrl((struct sockaddr *)&ss, len, &o->lcl);
 	if (err)
@@ -45,7 +47,8 @@ int stay_addresses(int fd, struct offer *o)
 
 bool stay_same_host(const struct offer *o)
 {
-	return (o->lcl.is_ip4 == o->rmt.is_ip4 &&
+	return o->inode ||
+	       (o->lcl.is_ip4 == o->rmt.is_ip4 &&
 		!memcmp(o->lcl.ip, o->rmt.ip, sizeof(o->lcl.ip))) ||
 	       addr_is_local(&o->rmt);
 }
@@ -97,11 +100,24 @@ void stay_over(struct sock *s)
 }
 
 /* A link that comes at this moment takes the note back. */
+static void note_kind(struct sock *s, int fd)
+{
+	if (!s->link && s->upgrade != UPGRADE_NEVER)
+		stay(s, fd, WIRE_WHY_KIND);
+}
+
 void stay_for_good(struct sock *s, int fd)
 {
 	if (s->kind != SOCK_LINK)
 		return;
-	if (!s->link && s->upgrade != UPGRADE_NEVER)
-		stay(s, fd, WIRE_WHY_KIND);
+	note_kind(s, fd);
 	back_leave(s, fd, true);
+}
+
+void stay_sending(struct sock *s, int fd)
+{
+	if (s->kind != SOCK_LINK)
+		return;
+	note_kind(s, fd);
+	back_leave_sending(s, fd);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
 #define POOL_BLOCK 64
@@ -101,6 +101,8 @@ static void release(struct sock *s)
 		port_release(s);
 	} else if (s->kind == SOCK_LINK) {
 		link_release(s);
+	} else if (s->kind == SOCK_UDP) {
+		dgram_release(s);
 	} else {
 		epoll_sock_gone(s);
 		app = s->sess->app;
@@ -155,6 +157,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->sess = NULL;
 	s->hold = NULL;
 	s->epoll = NULL;
+	s->dgram = NULL;
 	s->unclaimed = false;
 	s->watches = NULL;
 	s->fd = -1;
@@ -183,6 +186,8 @@ struct sock *sock_new(enum sock_kind kind)
 	s->hold_left = false;
 	s->rd_shut = false;
 	s->lcl_port = s->rmt_port = 0;
+	s->named = false;
+	s->slot = 0;
 	s->refs = 1;
 	return s;
 }

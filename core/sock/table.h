@@ -42,11 +42,13 @@ enum sock_kind {
 	SOCK_PORT,     /* listens in the kernel; what it accepts may become a
 			  link */
 	SOCK_LINK,     /* a kernel connection that has a link or may get one */
+	SOCK_UDP,      /* a UDP socket of the kernel's that may have links */
 };
 
 struct epoll;
 struct sock;
 struct link;
+struct dgram;
 
 /* How far a kernel connection has come on its way to a link. */
 enum sock_upgrade {
@@ -71,6 +73,7 @@ struct sock {
 	struct session *sess;	/* LISTENER, SESSION */
 	struct hold *hold;	/* LISTENER, SESSION: = sess->hold */
 	struct epoll *epoll;	/* EPOLL */
+	struct dgram *dgram;	/* DGRAM */
 	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;
@@ -99,12 +102,15 @@ struct sock {
 	struct bell *bell; /* OFFERED: the one that was; referenced */
 	struct sock *port; /* LINK, accepted: by which PORT; referenced */
 	bool client, sent_last;
-	bool unheard; /* nobody was there when it was worth an offer */
+	bool named; /* Unix: the kernel was asked who is at the other end */
+	_Atomic uint16_t slot; /* accepted: where the client's offer shows */
+	bool unheard;	       /* nobody was there when it was worth an offer */
 	_Atomic uint64_t noted; /* the cookie by which stay.c noted it; 0 */
 	_Atomic bool hold_left; /* this process let go */
 	bool hold_shared;	/* ... and others hold it */
 	_Atomic bool rd_shut;	/* by shutdown(2), before there was a link */
-	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet */
+	uint16_t lcl_port, rmt_port; /* host order; lcl_port 0: not known yet;
+					Unix: numbers of names */
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
 	/* edges that readiness does not show: it was shut down here; an error
@@ -214,6 +220,8 @@ bool sock_arm(struct sock *s, unsigned events, const uint32_t *tail);
 /* Wait until ready for one of @events; @timeout_ms < 0: for ever.
  * 0, -EAGAIN when the time is up, -EINTR. */
 int sock_wait(struct sock *s, unsigned events, int timeout_ms);
+/* The same look at a UDP socket's rings, before the kernel is asked. */
+bool sock_dgram_at_once(struct sock *s);
 /* Is a call that a signal interrupts to be begun anew, by all handlers? */
 bool sock_restarts(void);
 /* in @events: bytes have moved already, so a signal ends the call */
@@ -289,6 +297,7 @@ void sock_take_options(int fd, struct sock *s);
 
 /* kind.c */
 bool sock_seems_tcp(int fd);
+bool sock_seems_local(int fd); /* a Unix stream socket */
 bool sock_kind_is_new(int fd);
 void sock_kind_copied(int from, int to);
 
@@ -305,6 +314,10 @@ void epoll_sock_appears(int fd, struct sock *s);
 void epoll_sock_gone(struct sock *s);
 /* @fd of @s is closed here, but lives on in another process. */
 void epoll_sock_leaves(struct sock *s, int fd);
+/* @s, a UDP socket, gets links: its items are to be looked at. */
+void epoll_dgram_lives(struct sock *s);
+/* @fd of @s is closed, but what it means stays open. */
+void epoll_sock_closed(struct sock *s, int fd);
 /* The bell of an instance that has @fd, referenced; NULL. */
 struct bell *epoll_bell(int fd);
 void epoll_free(struct epoll *ep);

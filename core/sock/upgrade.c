@@ -12,7 +12,7 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 #include "core/sess/app.h"
-#include "core/sock/link.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
 /*
@@ -22,12 +22,17 @@
  * kernel's counters, bytes_acked includes the SYN of an active open and
  * bytes_received the peer's FIN: so none is read after a FIN, and what was
  * sent is taken from two of them that must agree.
+ *
+ * Of a Unix socket nobody counts, and nobody has to (local.c): it is left at a
+ * position that is never reached, and what was read counts from the link's
+ * beginning, for the sake of edges.
  */
 
 #define RETRY_FACTOR 4	 /* after an offer that came to nothing */
 #define TURNS_MAX 100000 /* ... and then never */
 #define FAILURES_MAX 16
 #define TRIES 4 /* for a stable reading of a moving counter */
+#define NEVER_REACHED INT64_MAX
 
 /* --- is it worth it? --- */
 
@@ -73,8 +78,7 @@ static bool is_worth(const struct sock *s)
 bool upgrade_due_offer(struct sock *s)
 {
 	if (!s->client && likely(offer_able()))
-		return (!s->unheard && is_worth(s)) ||
-		       offer_waiting(s->lcl_port, s->rmt_port);
+		return (!s->unheard && is_worth(s)) || offer_waiting(s->slot);
 	return is_worth(s);
 }
 
@@ -126,32 +130,48 @@ static bool is_still(const struct sock *s, int fd)
 
 /* Whoever waits for the socket in an epoll instance listens to that one's
  * bell; else this thread will be the one that waits. */
-static struct bell *bell_for(int fd)
+struct bell *upgrade_bell(int fd)
 {
 	struct bell *b = epoll_bell(fd);
 
 	return b ? b : bell_hold(waiter_bell());
 }
 
+/* -EOPNOTSUPP: it is no socket for a link */
+static int identify(struct sock *s, int fd, struct offer *o)
+{
+	int err;
+
+	if (link_is_local(s))
+		err = local_identify(s, fd, o);
+	else if (sock_tcp_domain(fd) < 0)
+		err = -EOPNOTSUPP;
+	else
+		err = stay_addresses(fd, o);
+	if (!err)
+		err = stay_cookie(fd, &s->cookie);
+	o->cookie = s->cookie;
+	return err;
+}
+
 static void offer_it(struct sock *s, int fd)
 {
 	struct offer o = { .context = context_of(s, fd), .ring = s->ring };
-	int err;
+	int err = identify(s, fd, &o);
 
-	if (sock_tcp_domain(fd) < 0) {
+	if (err == -EOPNOTSUPP) {
 		never(s, fd, WIRE_WHY_KIND);
 		return;
 	}
-	if (stay_addresses(fd, &o) || stay_cookie(fd, &s->cookie)) {
+	if (err) {
 		later(s); /* not connected yet, or not any more */
 		return;
 	}
-	o.cookie = s->cookie;
 	if (s->client && !offer_networks() && !stay_same_host(&o)) {
 		never(s, fd, WIRE_WHY_REMOTE);
 		return;
 	}
-	o.bell = bell_for(fd);
+	o.bell = upgrade_bell(fd);
 	if (!o.bell) {
 		later(s);
 		return;
@@ -183,14 +203,22 @@ static void unheard(struct sock *s, int fd)
 		soon(s);
 }
 
+/* Is one of ours at the other end, as far as the page says? */
+static bool is_awaited(struct sock *s, int fd)
+{
+	if (link_is_local(s))
+		return local_is_awaited(s, fd);
+	return s->client ? offer_listener_at(s->rmt_port)
+			 : offer_waiting(s->slot);
+}
+
 static void try_offer(struct sock *s, int fd)
 {
 	if (!offer_attach()) {
 		later(s);
 		return;
 	}
-	if (s->client ? !offer_listener_at(s->rmt_port)
-		      : !offer_waiting(s->lcl_port, s->rmt_port)) {
+	if (!is_awaited(s, fd)) {
 		unheard(s, fd);
 		return;
 	}
@@ -224,10 +252,12 @@ static int info_of(int fd, struct tcp_info *ti)
 #define TCP_IS_LAST_ACK 9
 #define TCP_IS_CLOSING 11
 
-bool upgrade_has_fin(int fd)
+bool upgrade_has_fin(const struct sock *s, int fd)
 {
 	struct tcp_info ti;
 
+	if (link_is_local(s))
+		return local_has_end(fd);
 	if (info_of(fd, &ti))
 		return false;
 	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
@@ -249,12 +279,23 @@ bool upgrade_received(int fd, uint64_t *bytes)
 	       ti.tcpi_state != TCP_IS_FIN_WAIT2;
 }
 
+static int position_local(const struct sock *s, int fd)
+{
+	if (!local_is_open(fd))
+		return -ENOTCONN;
+	return is_still(s, fd) ? 0 : -EAGAIN;
+}
+
 /* What has been read from the kernel; no thread of ours may be reading. */
 static int position_read(const struct sock *s, int fd, uint64_t *at)
 {
 	struct tcp_info ti;
 	int i, before, after, err;
 
+	if (link_is_local(s)) {
+		*at = s->hold->link.rx_kernel;
+		return position_local(s, fd);
+	}
 	for (i = 0; i < TRIES; i++) {
 		err = k_ioctl(fd, SIOCINQ, &before);
 		if (!err)
@@ -280,6 +321,10 @@ static int position_written(const struct sock *s, int fd, uint64_t *at)
 	uint64_t sent, acked;
 	int i, err, queued;
 
+	if (link_is_local(s)) {
+		*at = NEVER_REACHED;
+		return position_local(s, fd);
+	}
 	for (i = 0; i < TRIES; i++) {
 		err = info_of(fd, &ti);
 		if (!err)
@@ -343,6 +388,8 @@ bool upgrade_switch(struct sock *s, int fd, struct link *l)
 	if (!(link_peer_flags(&l->end) & WIRE_LINK_RX_READY) || s->k_tx ||
 	    h->tx_back || hold_others(s->hold) ||
 	    link_flags(&l->end) & (WIRE_LINK_FIN | WIRE_LINK_LEFT))
+		return false;
+	if (link_is_local(s) && local_lies_there(fd))
 		return false;
 	if (position_written(s, fd, &at)) {
 		l->failures++;
@@ -522,7 +569,11 @@ static struct sock *answered(uint64_t context, int *fd)
 static int granted(uint64_t context, const struct offer_grant *g)
 {
 	int fd, err;
-	struct sock *s = answered(context, &fd);
+	struct sock *s;
+
+	if (dgram_is_context(context))
+		return dgram_granted(context, g);
+	s = answered(context, &fd);
 
 	if (!s)
 		return -ENOENT;
@@ -537,9 +588,14 @@ static int granted(uint64_t context, const struct offer_grant *g)
 
 static void refused(uint64_t context, enum offer_refusal why)
 {
+	struct sock *s;
 	int fd;
-	struct sock *s = answered(context, &fd);
 
+	if (dgram_is_context(context)) {
+		dgram_refused(context, why);
+		return;
+	}
+	s = answered(context, &fd);
 	if (!s)
 		return;
 	if (why == OFFER_LIMIT)

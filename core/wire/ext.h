@@ -38,6 +38,8 @@
 	(1u << 3) /* ... between networks, too: the other end may \
 		     have an address that is not this host's */
 #define WIRE_EXT_KEPT (1u << 4) /* kept_off is valid */
+#define WIRE_EXT_UNIX (1u << 5) /* links are granted to Unix sockets, too */
+#define WIRE_EXT_UDP (1u << 6)	/* ... and for datagrams of UDP */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */
@@ -122,7 +124,8 @@ WIRE_SIZE(struct wire_stats, 256);
 /*
  * A connection of this worker that stays with the kernel, and why; likewise
  * written by the client alone and only shown, and only if the kernel knows
- * such a socket. Addresses as in wire_offer.
+ * such a socket. Addresses as in wire_offer; an older sapid ignores is_unix,
+ * and finds no such socket.
  */
 #define WIRE_KEPT_N 64
 struct wire_kept {
@@ -132,7 +135,7 @@ struct wire_kept {
 	uint8_t is_ip4;
 	uint8_t why;	 /* enum wire_ext_why */
 	uint8_t refusal; /* WIRE_WHY_REFUSED: enum wire_refusal */
-	uint8_t pad;
+	uint8_t is_unix;
 };
 WIRE_SIZE(struct wire_kept, 48);
 WIRE_AT(struct wire_kept, lcl, 8);

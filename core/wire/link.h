@@ -94,6 +94,18 @@ WIRE_SIZE(struct wire_link, 512);
 static_assert(2 * WIRE_LINK_EDGE + sizeof(struct wire_link) == WIRE_LINK_PAGE,
 	      "the header's page");
 
+/* --- datagrams --- */
+
+/* In the ring of one that carries datagrams, before each; the next one begins
+ * at a multiple of WIRE_FRAME_ALIGN. */
+struct wire_frame {
+	uint32_t len; /* at most WIRE_FRAME_MAX; 0 is a datagram as well */
+	uint32_t pad;
+};
+WIRE_SIZE(struct wire_frame, 8);
+#define WIRE_FRAME_ALIGN 8u
+#define WIRE_FRAME_MAX 65527u /* what IPv6 takes; IPv4: 65507 */
+
 /* --- a segment of links --- */
 
 #define WIRE_LINK_MAGIC 0x316b6e696c415300ull /* "\0SAlink1" */
@@ -128,10 +140,14 @@ struct wire_page {
 	uint64_t magic;
 	uint32_t size;
 	uint8_t pad[4096 - 12];
-	/* bit p: a preloaded program listens on TCP port p somewhere */
+	/* bit p: a preloaded program listens on TCP port p somewhere, receives
+	 * datagrams at UDP port p, or listens on a Unix socket whose name has
+	 * that number */
 	_Atomic uint64_t listeners[65536 / 64];
-	/* offers that wait for their other end, by wire_page_slot(); stays at
-	 * 255 once there */
+	/* offers that wait for their other end, by wire_page_slot(); those of
+	 * Unix sockets by wire_page_inode(), and by the number of the name;
+	 * those for datagrams by wire_page_slot_udp(); stays at 255 once
+	 * there */
 	_Atomic uint8_t offers[65536];
 };
 WIRE_SIZE(struct wire_page, 4096 + 8192 + 65536);
@@ -145,6 +161,18 @@ static inline uint16_t wire_page_slot(uint16_t a, uint16_t b)
 	uint32_t lo = a < b ? a : b, hi = a < b ? b : a;
 
 	return (uint16_t)(lo * 0x9e37u + hi);
+}
+
+/* Where datagrams from one port to another do: not where the answers do. */
+static inline uint16_t wire_page_slot_udp(uint16_t from, uint16_t to)
+{
+	return (uint16_t)(from * 0x9e37u + to * 0x79b9u + 0x3c6eu);
+}
+
+/* Where a Unix socket counts, by its own inode: the other end knows it. */
+static inline uint16_t wire_page_inode(uint64_t inode)
+{
+	return (uint16_t)(inode * 0x9e3779b97f4a7c15ull >> 48);
 }
 
 #endif /* WIRE_LINK_H */

@@ -7,13 +7,23 @@
  * where the socket is IPv6 and the address mapped.
  *
  *	client					daemon
- *	LISTEN (a port)			->	sets or clears the page's bit
+ *	LISTEN (a port, or a name's)	->	sets or clears the page's bit
  *	OFFER (4-tuple, cookie, bell)	->	asks the kernel; counts in the
  *page
  *					<-	REFUSE (why), or when both ends
  *					<-	GRANT (where) to each
  *	DONE (link)			->	frees it when both have said so
  *					<-	PEER_GONE
+ *
+ * A Unix socket has no address of its own: it goes by its inode, in lcl, and
+ *the kernel tells the daemon that of its peer.  What its listener is bound to
+ *is hashed into a number, which is announced, and waited by, as if it were a
+ *port.
+ *
+ * UDP has no connections: a link goes one way, from a socket that sends to one
+ * address to the socket that is bound there.  Who receives knows the sender's
+ * address, who sends the receiver's; the kernel says which socket a datagram
+ * would reach, either way.
  *
  * A bell is an eventfd of a client that its peers write to wake it; it has a
  * number from 0 that is the client's choice.  A descriptor travels once: to
@@ -52,8 +62,18 @@ struct wire_offer {
 	uint16_t bell; /* that this end's waiters listen to */
 	uint8_t is_ip4;
 	uint8_t has_bell; /* its descriptor follows */
+	uint8_t is_unix;  /* inode in lcl, number of the name in lcl_port */
+	uint8_t udp;	  /* enum wire_udp */
 } WIRE_PACKED;
-WIRE_SIZE(struct wire_offer, 60);
+WIRE_SIZE(struct wire_offer, 62);
+
+/* Datagrams: which way they go, as seen from who offers.  lcl may be the
+ * wildcard, for then its end does not know what the other one sees. */
+enum wire_udp {
+	WIRE_UDP_NONE,
+	WIRE_UDP_SENDER,   /* to rmt; counts in the page */
+	WIRE_UDP_RECEIVER, /* from rmt; the answer to one that counts there */
+};
 
 /* Nothing of this is hostile: the daemon says it.  It is checked all the same.
  */

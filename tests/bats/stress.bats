@@ -39,3 +39,11 @@ stress() {
 @test "stress: links, while the daemon is stopped" {
   stress --stop daemon
 }
+
+@test "stress: links of Unix sockets" {
+  stress --unix
+}
+
+@test "stress: links of Unix sockets whose peers are killed" {
+  stress --unix --kill peer
+}

@@ -2,9 +2,10 @@
 # run runs them bare and preloaded
 check_LTLIBRARIES = %D%/libpeer.la
 %C%_libpeer_la_SOURCES = %D%/child.c %D%/epoll.h %D%/epoll_say.c \
-	%D%/peer.h %D%/peer.c %D%/sock.c
+	%D%/peer.h %D%/peer.c %D%/sock.c %D%/udp.h %D%/udp_pair.c
 
 peer_programs = %D%/accept \
+	%D%/beside \
 	%D%/close \
 	%D%/connect \
 	%D%/data \
@@ -27,9 +28,12 @@ peer_programs = %D%/accept \
 	%D%/signal \
 	%D%/splice \
 	%D%/syscall \
-	%D%/thread
+	%D%/thread \
+	%D%/udp \
+	%D%/udp_wait
 check_PROGRAMS += $(peer_programs)
 peer_tests = %D%/accept.peer \
+	%D%/beside.peer \
 	%D%/close.peer \
 	%D%/connect.peer \
 	%D%/data.peer \
@@ -52,12 +56,16 @@ peer_tests = %D%/accept.peer \
 	%D%/signal.peer \
 	%D%/splice.peer \
 	%D%/syscall.peer \
-	%D%/thread.peer
+	%D%/thread.peer \
+	%D%/udp.peer \
+	%D%/udp_wait.peer
 TESTS += $(peer_tests)
 EXTRA_DIST += %D%/run $(peer_tests)
 
 %C%_accept_SOURCES = %D%/accept.c
 %C%_accept_LDADD = %D%/libpeer.la
+%C%_beside_SOURCES = %D%/beside.c
+%C%_beside_LDADD = %D%/libpeer.la
 %C%_close_SOURCES = %D%/close.c
 %C%_close_LDADD = %D%/libpeer.la
 %C%_connect_SOURCES = %D%/connect.c
@@ -104,3 +112,7 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_syscall_LDADD = %D%/libpeer.la
 %C%_thread_SOURCES = %D%/thread.c
 %C%_thread_LDADD = %D%/libpeer.la
+%C%_udp_SOURCES = %D%/udp.c
+%C%_udp_LDADD = %D%/libpeer.la
+%C%_udp_wait_SOURCES = %D%/udp_wait.c
+%C%_udp_wait_LDADD = %D%/libpeer.la

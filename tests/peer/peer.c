@@ -260,6 +260,8 @@ static void set_mode(const char *word)
 		mode.v6 = true;
 	else if (!strcmp(word, "dual"))
 		mode.dual = true;
+	else if (!strcmp(word, "unix"))
+		mode.local = true;
 	else if (!strcmp(word, "warm"))
 		mode.warm = true;
 	else if (!strcmp(word, "thread"))

@@ -16,9 +16,9 @@
  * What the kernel does by and by (the arrival of data, of a FIN) is waited for
  * with until_*(), which end the program when their time is up; never by sleep.
  *
- * Modes: v4 v6 dual; cold warm (a warm connection has exchanged enough to have
- * left the kernel); child thread plain (the actor, plain is a child without the
- * library); client server (what we are).
+ * Modes: v4 v6 dual unix; cold warm (a warm connection has exchanged enough to
+ * have left the kernel); child thread plain (the actor, plain is a child
+ * without the library); client server (what we are).
  */
 #ifndef TESTS_PEER_H
 #define TESTS_PEER_H
@@ -39,6 +39,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,7 +61,7 @@ extern void *volatile nowhere;
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 struct mode {
-	bool v6, dual, warm, thread, plain, server;
+	bool v6, dual, local, warm, thread, plain, server;
 };
 extern struct mode mode;
 

@@ -30,11 +30,15 @@ static uint64_t last_sum;
 
 int family_server(void)
 {
+	if (mode.local)
+		return AF_UNIX;
 	return mode.v6 || mode.dual ? AF_INET6 : AF_INET;
 }
 
 int family_client(void)
 {
+	if (mode.local)
+		return AF_UNIX;
 	return mode.v6 ? AF_INET6 : AF_INET;
 }
 
@@ -42,6 +46,8 @@ socklen_t addr_any(struct sockaddr_storage *addr, int family)
 {
 	memset(addr, 0, sizeof(*addr));
 	addr->ss_family = (sa_family_t)family;
+	if (family == AF_UNIX)
+		return sizeof(sa_family_t); /* the kernel's choice */
 	return family == AF_INET ? sizeof(struct sockaddr_in)
 				 : sizeof(struct sockaddr_in6);
 }
@@ -50,8 +56,14 @@ socklen_t addr_loop(struct sockaddr_storage *addr, int family, int port)
 {
 	struct sockaddr_in6 *in6 = (void *)addr;
 	struct sockaddr_in *in = (void *)addr;
+	struct sockaddr_un *un = (void *)addr;
 	socklen_t len = addr_any(addr, family);
 
+	if (family == AF_UNIX) /* abstract, five digits: unix(7) */
+		return port ? len + 1 +
+				       (socklen_t)sprintf(un->sun_path + 1,
+							  "%05x", port)
+			    : len;
 	if (family == AF_INET) {
 		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 		in->sin_port = htons((uint16_t)port);
@@ -64,6 +76,13 @@ socklen_t addr_loop(struct sockaddr_storage *addr, int family, int port)
 
 int addr_port(const struct sockaddr_storage *addr)
 {
+	const struct sockaddr_un *un = (const void *)addr;
+	unsigned number;
+
+	if (addr->ss_family == AF_UNIX)
+		return sscanf(un->sun_path + 1, "%5x", &number) == 1
+			       ? (int)number
+			       : 0;
 	if (addr->ss_family == AF_INET)
 		return ntohs(((const struct sockaddr_in *)addr)->sin_port);
 	if (addr->ss_family == AF_INET6)
@@ -299,10 +318,13 @@ static void *actor(void *unused)
 
 void far_plain(const char *fds)
 {
+	int local;
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	alarm(20);
-	if (sscanf(fds, "%d,%d", &orders[0], &answers[1]) != 2)
+	if (sscanf(fds, "%d,%d,%d", &orders[0], &answers[1], &local) != 3)
 		die("actor %s", fds);
+	mode.local = local;
 	fcntl(orders[0], F_SETFD, FD_CLOEXEC);
 	fcntl(answers[1], F_SETFD, FD_CLOEXEC);
 	serve();
@@ -310,9 +332,10 @@ void far_plain(const char *fds)
 
 static void __attribute__((noreturn)) become_plain(void)
 {
-	char fds[32];
+	char fds[48];
 
-	snprintf(fds, sizeof(fds), "%d,%d", orders[0], answers[1]);
+	snprintf(fds, sizeof(fds), "%d,%d,%d", orders[0], answers[1],
+		 mode.local);
 	fcntl(orders[0], F_SETFD, 0);
 	fcntl(answers[1], F_SETFD, 0);
 	unsetenv("LD_PRELOAD");

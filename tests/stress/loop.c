@@ -117,8 +117,7 @@ static void take_more(struct loop *l)
 	struct ep *ep;
 	int fd;
 
-	fd = accept4(l->listener, NULL, NULL,
-		     one_in(&luck, 2) ? SOCK_NONBLOCK : 0);
+	fd = accept_one(one_in(&luck, 2) ? SOCK_NONBLOCK : 0);
 	if (fd >= 0) {
 		ep = ep_new(l->seed, 0, SERVER, fd);
 		loop_add(l, ep);

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,41 @@ static void reap_all(void)
 
 /* --- server --- */
 
+/* By a Unix socket: at an abstract name of five hexadecimal digits, unix(7). */
+static bool by_unix(void)
+{
+	return getenv("STRESS_UNIX");
+}
+
+static int listen_unix(int *port)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(un);
+	unsigned name;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&un, sizeof(un.sun_family)) ||
+	    listen(fd, 128) || getsockname(fd, (struct sockaddr *)&un, &len) ||
+	    sscanf(un.sun_path + 1, "%5x", &name) != 1)
+		die(NULL, "listen: %s", strerror(errno));
+	*port = (int)name;
+	return fd;
+}
+
+static int connect_unix(int port)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+	    n = sprintf(un.sun_path + 1, "%05x", (unsigned)port);
+	socklen_t len = (socklen_t)sizeof(un.sun_family) + 1 + (socklen_t)n;
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&un, len)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 /* 127.0.0.1, ::1, or IPv4 by a socket of IPv6 */
 static int listen_somewhere(struct rng *r, int *port)
 {
@@ -87,12 +124,48 @@ static int listen_somewhere(struct rng *r, int *port)
 	struct sockaddr *sa = six ? (void *)&any : (void *)&sin;
 	int fd;
 
+	if (by_unix())
+		return listen_unix(port);
 	fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, sa, len) || listen(fd, 128) ||
 	    getsockname(fd, sa, &len))
 		die(NULL, "listen: %s", strerror(errno));
 	*port = ntohs(six ? any.sin6_port : sin.sin_port);
 	return fd;
+}
+
+/* shutdown(2) of a Unix socket that listens wakes nobody: so each who accepts
+ * gets a connection that tells it to stop. */
+#define ACCEPTORS_MAX 32
+static _Atomic bool *stopping; /* shared with children */
+
+static void wake_acceptors(void)
+{
+	struct sockaddr_un un;
+	socklen_t len = sizeof(un);
+	int i, fd;
+
+	*stopping = true;
+	if (getsockname(listener, (struct sockaddr *)&un, &len))
+		die(NULL, "getsockname: %s", strerror(errno));
+	for (i = 0; i < ACCEPTORS_MAX; i++) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			    0);
+		if (fd >= 0)
+			connect(fd, (struct sockaddr *)&un, len);
+		close(fd);
+	}
+}
+
+int accept_one(int flags)
+{
+	int fd = accept4(listener, NULL, NULL, flags);
+
+	if (fd < 0 || !*stopping)
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
 }
 
 /* The listener's end is the server's. */
@@ -106,6 +179,8 @@ static void *stopper(void *arg)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigwait(&set, &sig);
+	if (by_unix())
+		wake_acceptors();
 	shutdown(listener, SHUT_RD);
 	return NULL;
 }
@@ -115,7 +190,7 @@ static int take_one(void)
 	int fd;
 
 	do {
-		fd = accept(listener, NULL, NULL);
+		fd = accept_one(0);
 	} while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
 	if (fd < 0 && errno != EINVAL)
 		die(NULL, "accept: %s", strerror(errno));
@@ -189,6 +264,10 @@ int serve(uint64_t seed, int report_fd)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	stopping = mmap(NULL, sizeof(*stopping), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stopping == MAP_FAILED)
+		die(NULL, "no memory");
 	listener = listen_somewhere(&r, &port);
 	sem_init(&runs, 0, 0);
 	if (pthread_create(&t, NULL, stopper, &runs))
@@ -226,14 +305,25 @@ static unsigned my_number;
 static int to_port;
 static pthread_mutex_t next_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct ep *connect_one(uint64_t id)
+static int connect_tcp(int port)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
-				   .sin_port = htons((uint16_t)to_port),
+				   .sin_port = htons((uint16_t)port),
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin))) {
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sin, sizeof(sin))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static struct ep *connect_one(uint64_t id)
+{
+	int fd = by_unix() ? connect_unix(to_port) : connect_tcp(to_port);
+
+	if (fd < 0) {
 		if (tolerant)
 			_exit(0);
 		die(NULL, "connect: %s", strerror(errno));

@@ -2,7 +2,7 @@
 /*
  * stress.c - rounds of a server and some clients, until the time is over
  *
- *	stress [--seconds N] [--seed S] [--rounds N] [--kill]
+ *	stress [--seconds N] [--seed S] [--rounds N] [--kill] [--unix]
  *
  * --kill: in every round a server or a client is killed; what the others see
  * must be the truth as far as it goes, and then the end.
@@ -237,8 +237,9 @@ static int rounds(uint64_t seed, unsigned long seconds, unsigned long max)
 			continue;
 		fprintf(stderr,
 			"stress: round %lu failed; again: --seed %llu"
-			" --rounds 1%s\n",
-			i, (unsigned long long)s, tolerant ? " --kill" : "");
+			" --rounds 1%s%s\n",
+			i, (unsigned long long)s, tolerant ? " --kill" : "",
+			getenv("STRESS_UNIX") ? " --unix" : "");
 		return 1;
 	}
 	printf("stress: %lu rounds, seed %llu%s\n", i, (unsigned long long)seed,
@@ -253,6 +254,7 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 'r' },
 		{ "rounds", required_argument, NULL, 'n' },
 		{ "kill", no_argument, NULL, 'k' },
+		{ "unix", no_argument, NULL, 'u' },
 		{ NULL, 0, NULL, 0 }
 	};
 	unsigned long seconds = 10, max = ~0ul;
@@ -274,6 +276,8 @@ int main(int argc, char **argv)
 			max = strtoul(optarg, NULL, 10), seconds = 1000000;
 		else if (o == 'k')
 			tolerant = true;
+		else if (o == 'u')
+			setenv("STRESS_UNIX", "1", 1); /* for all roles */
 		else
 			return 2;
 	}

@@ -141,6 +141,8 @@ void loop_free(struct loop *l);
 
 /* --- roles.c --- */
 int serve(uint64_t seed, int report_fd);
+/* From the server's listener; EINVAL: it is to stop. */
+int accept_one(int flags);
 int client(uint64_t seed, unsigned number, int port);
 
 #endif /* STRESS_H */

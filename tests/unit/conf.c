@@ -154,6 +154,31 @@ TEST(io_uring_is_refused_but_for_a_program_that_a_line_is_for)
 	conf_free(&conf);
 }
 
+static bool any_udp(const char *text)
+{
+	struct seen seen = { 0 };
+	struct conf conf;
+	bool any;
+
+	conf_init(&conf);
+	CHECK(!conf_parse(&conf, "t", text, note, &seen));
+	any = conf_any_udp(&conf);
+	conf_free(&conf);
+	return any;
+}
+
+TEST(udp_sockets_are_looked_at_only_where_a_rule_may_want_them)
+{
+	CHECK(!any_udp("sapi { }"));
+	CHECK(!any_udp("sapi { default shm }"));
+	CHECK(!any_udp("sapi { use auto tcp_* *:* }"));
+	CHECK(!any_udp("sapi { use shm udp_* *:*; use vpp udp_* *:* }"));
+	CHECK(!any_udp("sapi { application-id nobody *\n use auto any *:* }"));
+	CHECK(any_udp("sapi { use auto udp_* *:* }"));
+	CHECK(any_udp("sapi { use auto any *:* }"));
+	CHECK(any_udp("sapi { use os udp_* *:1; use auto udp_sender *:2 }"));
+}
+
 TEST(options_of_a_rule_beat_those_of_the_process)
 {
 	struct conf_choice c;
@@ -316,7 +341,8 @@ TEST(rules_are_shown_as_they_are_written)
 	CHECK(conf_rule_text(&conf, 3, &t) && !strcmp(t.file, "default"));
 	CHECK(!strcmp(t.match, "*:53") && !strcmp(t.role, "any"));
 	CHECK(conf_rule_text(&conf, 5, &t) && !strcmp(t.role, "udp_*"));
-	CHECK(!conf_rule_text(&conf, 6, &t));
+	CHECK(conf_rule_text(&conf, 6, &t) && !strcmp(t.role, "unix_*"));
+	CHECK(!conf_rule_text(&conf, 7, &t));
 	conf_free(&conf);
 }
 

@@ -64,6 +64,7 @@ EXTRA_DIST += tests/data/live-26.06 \
 sapid_raw = %D%/rawclient.c %D%/rawclient.h
 unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 	%D%/sapid_link %D%/sapid_link_kill %D%/sapid_netns %D%/sapid_offer \
+	%D%/sapid_unix %D%/sapid_udp \
 	%D%/sapid_offer_evil \
 	%D%/sapid_match %D%/sapid_session %D%/sapid_trust %D%/sapid_worker
 %C%_sapid_trust_SOURCES = %D%/sapid_trust.c $(sapid_raw)
@@ -80,6 +81,12 @@ unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 %C%_sapid_link_SOURCES = %D%/sapid_link.c %D%/rawlink.c %D%/rawlink.h \
 	$(sapid_raw)
 %C%_sapid_link_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_udp_SOURCES = %D%/sapid_udp.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_udp_LDADD = core/libshm.la core/libkernel.la
+%C%_sapid_unix_SOURCES = %D%/sapid_unix.c %D%/rawlink.c %D%/rawlink.h \
+	$(sapid_raw)
+%C%_sapid_unix_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_offer_SOURCES = %D%/sapid_offer.c %D%/rawlink.c %D%/rawlink.h \
 	$(sapid_raw)
 %C%_sapid_offer_LDADD = core/libshm.la core/libkernel.la
@@ -175,6 +182,9 @@ unit_tests += %D%/preload
 # links
 EXTRA_DIST += %D%/link_rig.h
 unit_tests += %D%/ring
+unit_tests += %D%/frame
+%C%_frame_SOURCES = %D%/frame.c
+%C%_frame_LDADD = core/libshm.la core/libkernel.la
 %C%_ring_SOURCES = %D%/ring.c
 %C%_ring_LDADD = core/libshm.la core/libkernel.la
 unit_tests += %D%/link

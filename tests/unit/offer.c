@@ -160,12 +160,14 @@ TEST(offers_say_what_they_are_for)
 TEST(the_page_tells_who_listens_and_who_waits)
 {
 	start();
-	CHECK(!offer_listener_at(777) && !offer_waiting(777, 40000));
+	CHECK(!offer_listener_at(777) &&
+	      !offer_waiting(offer_slot(777, 40000)));
 	pl.page->listeners[777 / 64] |= 1ull << (777 % 64);
 	pl.page->offers[wire_page_slot(40000, 777)] = 1;
-	CHECK(offer_listener_at(777) && offer_waiting(777, 40000));
+	CHECK(offer_listener_at(777) && offer_waiting(offer_slot(777, 40000)));
 	stop();
-	CHECK(!offer_listener_at(777) && !offer_waiting(777, 40000));
+	CHECK(!offer_listener_at(777) &&
+	      !offer_waiting(offer_slot(777, 40000)));
 }
 
 TEST(diag_goes_first_where_it_is_asked_for)

@@ -1,0 +1,627 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dgram_io.c - datagrams, by the kernel or by a ring */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "core/base/kernel.h"
+#include "core/base/user.h"
+#include "core/sess/app.h"
+#include "core/shm/frame.h"
+#include "core/sock/cursor.h"
+#include "core/sock/dgram.h"
+#include "core/sock/sock.h"
+
+/*
+ * DOC: A socket that is not live receives by the kernel's own call, and all
+ * that is added is to look at who sent.  A live one looks at its rings and at
+ * the kernel in turns, never blocking in either, and sleeps on both.
+ *
+ * What comes next is decided with rx_lock, and taken with it.  Peeking, or
+ * asking how long the next one is, decides too: that one is taken next.
+ */
+
+#define MAX_IP4 65507
+#define BY_RINGS_MAX 63 /* datagrams, and then the kernel is looked at */
+#define ASK_SENDS 64	/* ... whether the daemon is still there */
+#define FULL_TRIES 50	/* for room, before what is sent is lost */
+
+/* Answers and news of deaths; what a call begins with if there may be any. */
+static void work(struct sock *s)
+{
+	struct dgram *d = s->dgram;
+	int cancel;
+
+	if (unlikely(offer_mail())) {
+		cancel = cancel_off();
+		offer_poll();
+		cancel_back(cancel);
+	}
+	if (unlikely(d->reap))
+		dgram_reap(d);
+}
+
+/* --- sending --- */
+
+#define PLAIN_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM)
+
+static bool is_plain(const struct msghdr *msg, int flags)
+{
+	return !(flags & ~PLAIN_FLAGS) && !msg->msg_controllen;
+}
+
+/* Whom it is for, if that can have a link: with tx_lock. */
+static bool name_of(struct dgram *d, const struct msghdr *msg,
+		    struct dgram_name *name)
+{
+	if (!msg->msg_name || !msg->msg_namelen) {
+		*name = d->peer;
+		return name->len;
+	}
+	return user_ok(msg->msg_name, msg->msg_namelen) &&
+	       dgram_name_set(name, msg->msg_name, msg->msg_namelen);
+}
+
+/* May it be sent by the link, or is that over? */
+enum usable { USE, NOT_YET, OVER };
+
+static enum usable usable(struct dgram *d, struct dgram_way *w)
+{
+	uint32_t flags = link_peer_flags(&w->link->end);
+
+	if (unlikely(flags & (WIRE_LINK_CLOSED | WIRE_LINK_FIN) ||
+		     offer_is_gone(&w->link->grant)))
+		return OVER;
+	return likely(flags & WIRE_LINK_RX_READY) ? USE : NOT_YET;
+}
+
+/* A moment for who reads: it may be about to. */
+static int put(struct dlink *l, const struct msghdr *msg, size_t len)
+{
+	int i, err;
+
+	for (i = 0; i < FULL_TRIES; i++) {
+		err = frame_put(&l->end.tx, msg->msg_iov, (int)msg->msg_iovlen,
+				len);
+		if (likely(err != -EAGAIN))
+			return err;
+		sched_yield();
+	}
+	return err;
+}
+
+/* With tx_lock.  False: the kernel is to do it. */
+static bool by_ring(struct dgram *d, struct dgram_way *w,
+		    const struct msghdr *msg, size_t len, int *bell)
+{
+	struct dlink *l = w->link;
+	int err;
+
+	if (unlikely(!w->switched)) {
+		link_switch(&l->end, 0);
+		w->switched = true;
+	}
+	err = put(l, msg, len);
+	if (unlikely(err == -EPROTO))
+		return false;
+	if (unlikely(err)) {
+		d->lost++;
+		*bell = link_wake_reader(&l->end);
+		return true;
+	}
+	*bell = link_wake_reader(&l->end);
+	link_tally(&l->end.mine->tx_msgs, 1);
+	link_tally(&l->end.mine->tx_bytes, len);
+	return true;
+}
+
+/* Look for a link and send by it: false if the kernel is to. */
+static bool by_link(struct sock *s, const struct msghdr *msg, size_t len)
+{
+	struct dgram *d = s->dgram;
+	struct dlink *dead = NULL;
+	struct dgram_name name;
+	struct dgram_way *w;
+	int bell = -1, bell_fd = -1, cancel;
+	bool done = false;
+
+	pthread_mutex_lock(&d->tx_lock);
+	w = name_of(d, msg, &name) ? dgram_find(d->dest, DGRAM_DESTS, &name)
+				   : NULL;
+	if (w && w->link) {
+		switch (usable(d, w)) {
+		case USE:
+			/* IPv6 may take more, or not: the kernel knows */
+			if (likely(len <= MAX_IP4))
+				done = by_ring(d, w, msg, len, &bell);
+			bell_fd = w->link->grant.bell_fd;
+			if (likely(done))
+				break;
+			/* fall through */
+		case OVER:
+			dgram_drop_tx(d, s->fd, w, &dead);
+			break;
+		case NOT_YET:
+			break;
+		}
+		if (unlikely(bell >= 0))
+			bell_ring(bell_fd);
+	}
+	pthread_mutex_unlock(&d->tx_lock);
+	if (unlikely(dead != NULL)) {
+		cancel = cancel_off();
+		dgram_bury(dead);
+		cancel_back(cancel);
+	}
+	return done;
+}
+
+static bool try_link(struct sock *s, const struct msghdr *msg, int flags,
+		     ssize_t *ret)
+{
+	struct dgram *d = s->dgram;
+	ssize_t len;
+	int cancel;
+
+	work(s);
+	if (!d->n_tx)
+		return false;
+	if (unlikely(!is_plain(msg, flags) || d->never_tx)) {
+		dgram_stop_sending(s);
+		return false;
+	}
+	if (unlikely(++d->sends % ASK_SENDS == 0)) {
+		cancel = cancel_off();
+		app_ask_end();
+		cancel_back(cancel);
+	}
+	len = msg->msg_iovlen > IOV_MAX
+		      ? -EMSGSIZE
+		      : cursor_total(msg->msg_iov, (int)msg->msg_iovlen);
+	/* what is wrong, or too long, the kernel refuses */
+	if (len < 0 || (len > MAX_IP4 && s->domain == AF_INET))
+		return false;
+	*ret = len;
+	return by_link(s, msg, (size_t)len);
+}
+
+static void count_sent(struct sock *s, int fd, const struct msghdr *msg,
+		       uint64_t n, uint64_t bytes)
+{
+	struct dgram *d = s->dgram;
+	struct dgram_name name;
+	bool named;
+
+	pthread_mutex_lock(&d->tx_lock);
+	named = name_of(d, msg, &name);
+	pthread_mutex_unlock(&d->tx_lock);
+	if (!named || d->never_tx)
+		return;
+	dgram_sent(s, fd, &name, n, bytes);
+}
+
+ssize_t dgram_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
+		      int flags)
+{
+	struct dgram *d = s->dgram;
+	ssize_t ret;
+
+	if ((d->n_tx || d->n_offered) && try_link(s, msg, flags, &ret))
+		return ret;
+	ret = k_sendmsg(fd, msg, flags);
+	if (ret < 0 || d->never_tx)
+		return ret;
+	if (unlikely(!is_plain(msg, flags)))
+		dgram_stop_sending(s);
+	else
+		count_sent(s, fd, msg, 1, (uint64_t)ret);
+	return ret;
+}
+
+bool dgram_sendmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
+		    int flags, int *ret)
+{
+	uint64_t bytes = 0;
+	int i;
+
+	if (s->dgram->n_tx || s->dgram->n_offered || !n)
+		return false;
+	*ret = k_sendmmsg(fd, msgs, n, flags);
+	if (*ret <= 0 || s->dgram->never_tx)
+		return true;
+	for (i = 0; i < *ret; i++)
+		bytes += msgs[i].msg_len;
+	if (unlikely(!is_plain(&msgs[0].msg_hdr, flags)))
+		dgram_stop_sending(s);
+	else
+		count_sent(s, fd, &msgs[0].msg_hdr, (uint64_t)*ret, bytes);
+	return true;
+}
+
+/* --- receiving --- */
+
+/* The sender's name to the program, as recvmsg(2). */
+static void give_name(struct msghdr *msg, const void *name, socklen_t len)
+{
+	if (!msg->msg_name)
+		return;
+	memcpy(msg->msg_name, name, MIN(len, msg->msg_namelen));
+	msg->msg_namelen = len;
+}
+
+static bool name_ok(const struct msghdr *msg)
+{
+	return !msg->msg_name ||
+	       ((int)msg->msg_namelen >= 0 &&
+		user_ok(msg->msg_name,
+			MIN(msg->msg_namelen, sizeof(struct sockaddr_in6))));
+}
+
+/* Who sent what the kernel gave; looked at when no lock is held. */
+struct from {
+	struct sockaddr_storage ss;
+	socklen_t len; /* 0: nobody */
+};
+
+static ssize_t from_kernel(struct sock *s, int fd, struct msghdr *msg,
+			   int flags, struct from *from)
+{
+	struct msghdr m = *msg;
+	ssize_t n;
+
+	from->len = 0;
+	if (s->dgram->never_rx || !name_ok(msg))
+		return k_recvmsg(fd, msg, flags);
+	m.msg_name = &from->ss;
+	m.msg_namelen = sizeof(from->ss);
+	n = k_recvmsg(fd, &m, flags);
+	if (n < 0)
+		return n;
+	msg->msg_controllen = m.msg_controllen;
+	msg->msg_flags = m.msg_flags;
+	give_name(msg, &from->ss, m.msg_namelen);
+	if (!(flags & MSG_PEEK))
+		from->len = m.msg_namelen;
+	return n;
+}
+
+/* --- whose turn it is; with rx_lock --- */
+
+enum turn { TURN_RING, TURN_KERNEL };
+
+static bool has_input(const struct dgram_way *w)
+{
+	return ring_used(&w->link->end.rx) != 0;
+}
+
+/* What came before it is in the kernel's queue by now. */
+static void see_first(struct dgram *d)
+{
+	struct dgram_way *w;
+	unsigned i;
+
+	for (i = 0; i < d->n_rx; i++) {
+		w = d->rx[i];
+		if (likely(w->by_ring) || w->seen || !has_input(w))
+			continue;
+		w->seen = true;
+		w->drain = d->drain_max;
+	}
+}
+
+static void come_to_ring(struct dgram *d, struct dgram_way *w)
+{
+	w->back = link_stop_rx(&w->link->end) & WIRE_LINK_BACK;
+	w->by_ring = !w->back;
+	if (w->back)
+		d->reap = true;
+}
+
+/* It has been looked at: @emptied, or one datagram has been taken. */
+static void kernel_seen(struct dgram *d, bool emptied)
+{
+	struct dgram_way *w;
+	unsigned i;
+
+	d->by_rings = 0;
+	for (i = 0; i < d->n_rx; i++) {
+		w = d->rx[i];
+		if (w->seen && !w->by_ring && (emptied || !w->drain--))
+			come_to_ring(d, w);
+	}
+}
+
+static struct dgram_way *next_ring(struct dgram *d)
+{
+	struct dgram_way *w;
+	unsigned i, n = d->n_rx;
+
+	for (i = 0; i < n; i++) {
+		w = d->rx[(d->turn + i) % n];
+		if (has_input(w)) {
+			if (likely(w->by_ring))
+				return w;
+		} else if (unlikely(w->left_ms ||
+				    link_peer_flags(&w->link->end) &
+					    WIRE_LINK_FIN ||
+				    offer_is_gone(&w->link->grant))) {
+			d->reap = true;
+		}
+	}
+	return NULL;
+}
+
+/* The kernel's first one comes after what its sender has in a ring. */
+static int ask_kernel(struct dgram *d, int fd, struct dgram_way **w)
+{
+	struct dgram_name name = { 0 };
+	struct sockaddr_storage ss;
+	struct msghdr msg = { .msg_name = &ss, .msg_namelen = sizeof(ss) };
+	ssize_t n = k_recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
+	struct dgram_way *from;
+
+	if (n == -EAGAIN) {
+		kernel_seen(d, true);
+		*w = next_ring(d);
+		return *w ? TURN_RING : -EAGAIN;
+	}
+	if (n < 0)
+		return (int)n;
+	if (!msg.msg_namelen ||
+	    !dgram_name_set(&name, (struct sockaddr *)&ss, msg.msg_namelen))
+		return TURN_KERNEL;
+	from = dgram_find(d->source, DGRAM_SOURCES, &name);
+	if (!from || !from->link || !from->by_ring || !has_input(from))
+		return TURN_KERNEL;
+	*w = from;
+	return TURN_RING;
+}
+
+/* @patient: if there is nothing in the rings the kernel is not asked yet */
+static int whose_turn(struct dgram *d, int fd, bool patient,
+		      struct dgram_way **w)
+{
+	if (!d->n_rx)
+		return TURN_KERNEL;
+	see_first(d);
+	*w = d->sticky;
+	if (*w)
+		return TURN_RING;
+	if (d->sticky_kernel)
+		return TURN_KERNEL;
+	if (likely(d->by_rings < BY_RINGS_MAX)) {
+		*w = next_ring(d);
+		if (!*w && patient)
+			return -EAGAIN;
+	}
+	return *w ? TURN_RING : ask_kernel(d, fd, w);
+}
+
+static void taken(struct dgram *d, const struct dgram_way *w)
+{
+	d->sticky = NULL;
+	d->sticky_kernel = false;
+	if (!w) {
+		kernel_seen(d, false);
+		return;
+	}
+	d->by_rings++;
+	if (d->n_rx > 1)
+		d->turn = (d->turn + 1) % d->n_rx;
+}
+
+static ssize_t from_ring(struct dgram *d, struct dgram_way *w,
+			 struct msghdr *msg, int flags)
+{
+	struct link_end *end = &w->link->end;
+	ssize_t room = cursor_total(msg->msg_iov, (int)msg->msg_iovlen), n;
+
+	if (unlikely(room < 0))
+		return room;
+	n = frame_take(&end->rx, msg->msg_iov, (int)msg->msg_iovlen,
+		       flags & MSG_PEEK);
+	if (unlikely(n < 0))
+		return n;
+	if (flags & MSG_PEEK) {
+		d->sticky = w;
+	} else {
+		taken(d, w);
+		link_tally(&end->mine->rx_msgs, 1);
+	}
+	give_name(msg, &w->name.sa, w->name.len);
+	msg->msg_controllen = 0;
+	msg->msg_flags = flags & MSG_CMSG_CLOEXEC; /* as Linux */
+	if (likely(n <= room))
+		return n;
+	msg->msg_flags |= MSG_TRUNC;
+	return flags & MSG_TRUNC ? n : room;
+}
+
+static ssize_t recv_locked(struct sock *s, int fd, struct msghdr *msg,
+			   int flags, bool patient, struct from *from,
+			   struct dlink **dead)
+{
+	struct dgram *d = s->dgram;
+	struct dgram_way *w = NULL;
+	ssize_t n;
+	int turn;
+
+	/* another process may have taken what was peeked at */
+	if (unlikely(d->sticky_kernel) && !dgram_kernel_ready(s))
+		d->sticky_kernel = false;
+	for (;;) {
+		turn = whose_turn(d, fd, patient, &w);
+		if (turn < 0)
+			return turn;
+		if (turn == TURN_KERNEL)
+			break;
+		n = from_ring(d, w, msg, flags);
+		if (likely(n != -EPROTO && n != -EAGAIN))
+			return n;
+		dgram_drop_rx(d, w, dead); /* its sender has spoilt it */
+		w = NULL;
+	}
+	n = from_kernel(s, fd, msg, flags | MSG_DONTWAIT, from);
+	if (n >= 0 && flags & MSG_PEEK)
+		d->sticky_kernel = true;
+	else if (n >= 0)
+		taken(d, NULL);
+	return n;
+}
+
+static ssize_t recv_once(struct sock *s, int fd, struct msghdr *msg, int flags,
+			 bool patient)
+{
+	struct dgram *d = s->dgram;
+	struct dlink *dead = NULL;
+	struct from from = { .len = 0 };
+	int cancel = cancel_off();
+	ssize_t n;
+
+	pthread_mutex_lock(&d->rx_lock);
+	n = recv_locked(s, fd, msg, flags, patient, &from, &dead);
+	pthread_mutex_unlock(&d->rx_lock);
+	if (unlikely(dead != NULL))
+		dgram_bury(dead);
+	if (from.len && n >= 0)
+		dgram_heard(s, fd, (struct sockaddr *)&from.ss, from.len);
+	cancel_back(cancel);
+	return n;
+}
+
+/* Not live any more, in effect: the kernel's own call says what is. */
+#define GO_KERNEL (-ERESTART)
+
+static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
+{
+	bool nonblock = flags & MSG_DONTWAIT || sock_nonblock(s);
+	uint64_t end = SOCK_NEVER_NS, now;
+	int timeout = s->opts->rcvtimeo_ms, err;
+	ssize_t n;
+
+	if (timeout)
+		end = sock_now_ns() + (uint64_t)timeout * 1000000u;
+	for (;;) {
+		work(s);
+		dgram_consent(s);
+		n = recv_once(s, s->fd, msg, flags, !nonblock);
+		/* the answer to what was just sent is but some cache misses
+		 * away */
+		if (n == -EAGAIN && !nonblock && !sock_dgram_at_once(s))
+			n = recv_once(s, s->fd, msg, flags, false);
+		else if (n == -EAGAIN && !nonblock)
+			continue;
+		if (unlikely(n == -EAGAIN && s->dgram->shut)) {
+			dgram_reap(s->dgram);
+			if (!s->dgram->n_rx)
+				return GO_KERNEL;
+		}
+		if (n != -EAGAIN || nonblock)
+			return n;
+		if (timeout) {
+			now = sock_now_ns();
+			if (now >= end)
+				return -EAGAIN;
+			timeout = (int)((end - now + 999999) / 1000000);
+		}
+		err = sock_wait(s, POLLIN, timeout ? timeout : -1);
+		if (err)
+			return err;
+	}
+}
+
+ssize_t dgram_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
+{
+	struct from from;
+	ssize_t n;
+
+	if (unlikely(flags & MSG_ERRQUEUE) || msg->msg_iovlen > IOV_MAX)
+		return k_recvmsg(fd, msg, flags);
+	while (!dgram_enter_kernel(s)) {
+		n = name_ok(msg) ? recv_live(s, msg, flags) : -EFAULT;
+		if (n != GO_KERNEL)
+			return n;
+	}
+	n = from_kernel(s, fd, msg, flags, &from);
+	--s->k_rx;
+	if (n >= 0 && from.len)
+		dgram_heard(s, fd, (struct sockaddr *)&from.ss, from.len);
+	return n;
+}
+
+ssize_t dgram_recvfrom(struct sock *s, int fd, void *buf, size_t len, int flags,
+		       struct sockaddr *addr, socklen_t *alen)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (addr && !user_ok(alen, sizeof(*alen)))
+		return k_recvfrom(fd, buf, len, flags, addr, alen);
+	if (addr) {
+		msg.msg_name = addr;
+		msg.msg_namelen = *alen;
+	}
+	n = dgram_recvmsg(s, fd, &msg, flags);
+	if (n >= 0 && addr)
+		*alen = msg.msg_namelen;
+	return n;
+}
+
+/* Of several the first one's sender is looked at. */
+bool dgram_recvmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
+		    int flags, struct timespec *timeout, int *ret)
+{
+	struct msghdr *first = &msgs->msg_hdr;
+	struct from from = { .len = 0 };
+	bool ours = n && !first->msg_name && !s->dgram->never_rx;
+
+	if (unlikely(flags & MSG_ERRQUEUE)) {
+		*ret = k_recvmmsg(fd, msgs, n, flags, timeout);
+		return true;
+	}
+	if (!dgram_enter_kernel(s))
+		return false;
+	if (ours) {
+		first->msg_name = &from.ss;
+		first->msg_namelen = sizeof(from.ss);
+	}
+	*ret = k_recvmmsg(fd, msgs, n, flags, timeout);
+	--s->k_rx;
+	if (*ret > 0 && first->msg_name && !(flags & MSG_PEEK)) {
+		from.len = MIN(first->msg_namelen, sizeof(from.ss));
+		if (!ours)
+			memcpy(&from.ss, first->msg_name, from.len);
+	}
+	if (ours) {
+		first->msg_name = NULL;
+		first->msg_namelen = 0;
+	}
+	if (from.len)
+		dgram_heard(s, fd, (struct sockaddr *)&from.ss, from.len);
+	return true;
+}
+
+int dgram_next_len(struct sock *s, int fd, int *len)
+{
+	struct dgram *d = s->dgram;
+	struct dgram_way *w = NULL;
+	int cancel = cancel_off(), turn;
+	ssize_t n = -EAGAIN;
+
+	pthread_mutex_lock(&d->rx_lock);
+	turn = whose_turn(d, fd, false, &w);
+	if (turn == TURN_RING)
+		n = frame_next(&w->link->end.rx);
+	else if (turn == TURN_KERNEL && d->n_rx)
+		d->sticky_kernel = true;
+	if (n >= 0) {
+		d->sticky = w;
+		*len = (int)n;
+	}
+	pthread_mutex_unlock(&d->rx_lock);
+	cancel_back(cancel);
+	return n >= 0 ? 0 : k_ioctl(fd, FIONREAD, len);
+}

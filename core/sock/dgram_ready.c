@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dgram_ready.c - what there is in the rings of a UDP socket, and sleeping */
+#include <errno.h>
+
+#include "core/base/kernel.h"
+#include "core/sock/dgram.h"
+#include "core/sock/sock.h"
+
+/*
+ * DOC: A live socket is in the program's epoll instance twice, as a listener
+ * of the session layer is: the kernel's half says what came there and whether
+ * one can write, this half says that there is something in a ring.  As the
+ * kernel tells of an arrival together with room, so does this half.
+ */
+
+#define POLL_INPUT (POLLIN | POLLRDNORM)
+#define POLL_OUTPUT (POLLOUT | POLLWRNORM)
+#define SERIAL 0x80000000u /* not one of a link of TCP */
+
+/* With rx_lock */
+static bool any(const struct dgram *d)
+{
+	unsigned i;
+
+	for (i = 0; i < d->n_rx; i++)
+		if (ring_used(&d->rx[i]->link->end.rx))
+			return true;
+	return false;
+}
+
+bool dgram_any(struct sock *s)
+{
+	struct dgram *d = s->dgram;
+	bool ret;
+
+	if (!d->n_rx)
+		return false;
+	pthread_mutex_lock(&d->rx_lock);
+	ret = any(d);
+	pthread_mutex_unlock(&d->rx_lock);
+	return ret;
+}
+
+unsigned dgram_ready(struct sock *s, unsigned want)
+{
+	if (!(want & (POLL_INPUT | SOCK_ANY_INPUT)) || !dgram_any(s))
+		return 0;
+	return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT;
+}
+
+/* With rx_lock */
+static uint32_t tail_of(const struct dgram *d)
+{
+	uint32_t sum = d->tails;
+	unsigned i;
+
+	for (i = 0; i < d->n_rx; i++)
+		sum += ring_tail(&d->rx[i]->link->end.rx);
+	return sum;
+}
+
+uint32_t dgram_tail(struct sock *s)
+{
+	struct dgram *d = s->dgram;
+	uint32_t sum;
+
+	pthread_mutex_lock(&d->rx_lock);
+	sum = tail_of(d);
+	pthread_mutex_unlock(&d->rx_lock);
+	return sum;
+}
+
+bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail)
+{
+	struct dgram *d = s->dgram;
+	bool ready = false;
+	unsigned i;
+
+	if (!d->n_rx || !(events & (POLL_INPUT | SOCK_ANY_INPUT)))
+		return false;
+	pthread_mutex_lock(&d->rx_lock);
+	for (i = 0; i < d->n_rx; i++)
+		link_arm_rx(&d->rx[i]->link->end, d->bell->number);
+	ready = tail ? tail_of(d) != *tail : any(d);
+	pthread_mutex_unlock(&d->rx_lock);
+	return ready;
+}
+
+void dgram_disarm(struct sock *s)
+{
+	struct dgram *d = s->dgram;
+	unsigned i;
+
+	pthread_mutex_lock(&d->rx_lock);
+	for (i = 0; i < d->n_rx; i++)
+		link_disarm(&d->rx[i]->link->end);
+	pthread_mutex_unlock(&d->rx_lock);
+}
+
+bool dgram_kernel_ready(struct sock *s)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = s->fd, .events = POLLIN };
+	int cancel = cancel_off(), n;
+
+	n = k_ppoll(&pfd, 1, &zero, NULL);
+	cancel_back(cancel);
+	return n > 0;
+}
+
+int dgram_listen(struct sock *s, struct waiter *w)
+{
+	int err = s->dgram->bell ? waiter_listen(w, s->dgram->bell) : 0;
+
+	return err ? err
+		   : waiter_follow(w, s->fd, POLLIN, s->dgram->id | SERIAL);
+}
+
+/* Shown with the first of its links. */
+void dgram_count(struct sock *s, bool slept, bool won)
+{
+	struct dgram *d = s->dgram;
+	struct wire_link_side *mine;
+
+	if (!d->n_rx)
+		return;
+	pthread_mutex_lock(&d->rx_lock);
+	if (d->n_rx) {
+		mine = d->rx[0]->link->end.mine;
+		link_tally(slept ? &mine->sleeps
+			   : won ? &mine->spins_won
+				 : &mine->spins_lost,
+			   1);
+	}
+	pthread_mutex_unlock(&d->rx_lock);
+}
