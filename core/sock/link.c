@@ -259,8 +259,11 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ev |= SOCK_ANY_INPUT;
 		if ((size_t)used >= lowat(s, l))
 			ev |= POLL_INPUT;
-		if (!by_rx || unlikely(looks_long(l)))
+		if (!by_rx)
 			ask |= POLLIN | POLLRDHUP;
+		else if (unlikely(looks_long(l)) &&
+			 link_ask_kernel(s, POLLRDHUP) && link_has_news(s, l))
+			return link_ready(s, l, want);
 	}
 	if (unlikely(want & POLLPRI) &&
 	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
