@@ -89,6 +89,9 @@ static void send_again(struct dgram *d, int fd, struct dgram_way *w)
 
 void dgram_leave_ring(struct dgram *d, int fd, struct dgram_way *w)
 {
+	/* once: a fork does it before the link goes */
+	if (link_flags(&w->link->end) & WIRE_LINK_FIN)
+		return;
 	if (fd >= 0 && !link_stop_tx(&w->link->end, 0))
 		send_again(d, fd, w);
 	link_set_flags(&w->link->end, WIRE_LINK_FIN);
@@ -261,10 +264,13 @@ int dgram_granted(uint64_t context, const struct offer_grant *g)
 	if (rx && !taken)
 		offer_set_user(g, NULL);
 	upgrade_unlock();
-	if (!taken)
+	if (!taken) {
 		refuse(l);
-	else if (rx)
+	} else if (rx) {
+		/* another thread may be asleep that has not armed this one */
+		sock_notify(d->sock);
 		dgram_consent(d->sock);
+	}
 	sock_put(d->sock);
 	return taken ? 0 : -ESTALE;
 }

@@ -100,9 +100,11 @@ long udp_numbers(int fd, long rounds, long i)
 				poll(NULL, 0, 1);
 		}
 	}
-	for (k = 0; k < 100; k++) { /* one at least arrives */
+	for (k = 0; k < 400; k++) { /* one at least arrives */
 		n = 0;
 		MUST(send(ufd[i], &n, sizeof(n), 0));
+		if (k % 4 == 0)
+			poll(NULL, 0, 1);
 	}
 	return rounds * NUMBERS;
 }
