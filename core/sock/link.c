@@ -230,6 +230,23 @@ static bool is_doubtful(struct link *l)
 	       (link_peer_flags(&l->end) & PEER_OVER) == WIRE_LINK_FIN;
 }
 
+/* What a peer that is back sends once more is no input: who were told that it
+ * is would wait for ever in recv(2). */
+static unsigned ask_past_skip(struct sock *s, struct link *l, unsigned ask)
+{
+	struct hold_link *h = &s->hold->link;
+	unsigned got = link_ask_kernel(s, ask);
+
+	if (likely(!(got & POLLIN) ||
+		   !(link_peer_flags(&l->end) & WIRE_LINK_BACK)) ||
+	    (h->rx_mode != HOLD_RX_RING && !h->rx_skip))
+		return got;
+	back_see(s, l);
+	return h->rx_mode == HOLD_RX_RING || h->rx_skip
+		       ? got & ~(unsigned)POLLIN
+		       : link_ask_kernel(s, ask);
+}
+
 /* Who only ever looks, and never sleeps or reads, is to hear of the end, too:
  * of a peer that was killed perhaps nothing but the kernel tells.  Two who look
  * at once may count as one. */
@@ -276,7 +293,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			ev |= POLL_OUTPUT;
 	}
 	if (unlikely(ask))
-		ev |= from_kernel(l, link_ask_kernel(s, ask), by_tx);
+		ev |= from_kernel(l, ask_past_skip(s, l, ask), by_tx);
 	if (want & ~ev & POLLOUT && by_tx && is_doubtful(l) && link_doubt(s, l))
 		return link_ready(s, l, want);
 	if (unlikely(s->opts->error))
