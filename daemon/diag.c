@@ -118,18 +118,38 @@ static void question_begin(struct question *q, size_t len)
 	sys_random(&q->head.nlmsg_seq, sizeof(q->head.nlmsg_seq));
 }
 
-static void question_set(struct question *q, const struct claim *claim)
+static void question_set_inet(struct question *q, uint8_t protocol,
+			      const struct addr *src, const struct addr *dst,
+			      uint64_t cookie)
 {
 	question_begin(q, sizeof(q->req));
-	q->req.sdiag_family = claim->lcl.is_ip4 ? AF_INET : AF_INET6;
-	q->req.sdiag_protocol = IPPROTO_TCP;
+	q->req.sdiag_family = src->is_ip4 ? AF_INET : AF_INET6;
+	q->req.sdiag_protocol = protocol;
 	q->req.idiag_states = ~0u;
-	q->req.id.idiag_sport = claim->lcl.port;
-	q->req.id.idiag_dport = claim->rmt.port;
-	put_ip(q->req.id.idiag_src, &claim->lcl);
-	put_ip(q->req.id.idiag_dst, &claim->rmt);
-	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
-	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
+	q->req.id.idiag_sport = src->port;
+	q->req.id.idiag_dport = dst->port;
+	put_ip(q->req.id.idiag_src, src);
+	put_ip(q->req.id.idiag_dst, dst);
+	q->req.id.idiag_cookie[0] = (uint32_t)cookie;
+	q->req.id.idiag_cookie[1] = (uint32_t)(cookie >> 32);
+}
+
+/* Of UDP, source and destination are those of a datagram to it. */
+static void question_set(struct question *q, const struct claim *claim)
+{
+	struct addr to = claim->lcl;
+
+	if (!claim->udp) {
+		question_set_inet(q, IPPROTO_TCP, &claim->lcl, &claim->rmt,
+				  claim->cookie);
+		return;
+	}
+	if (addr_is_any(&to)) {
+		to = claim->rmt;
+		to.port = claim->lcl.port;
+	}
+	question_set_inet(q, IPPROTO_UDP, &claim->rmt, &to, claim->cookie);
+	q->req.id.idiag_if = LOOPBACK_IF;
 }
 
 static void question_set_unix(struct question *q, const struct claim *claim)
@@ -164,6 +184,9 @@ static bool is_of(const struct inet_diag_msg *m, const struct claim *claim)
 	uint64_t cookie =
 		(uint64_t)id->idiag_cookie[1] << 32 | id->idiag_cookie[0];
 
+	if (claim->udp) /* of one that is not connected only this is told */
+		return cookie == claim->cookie &&
+		       id->idiag_sport == claim->lcl.port;
 	return cookie == claim->cookie &&
 	       same_end(m, id->idiag_src, id->idiag_sport, &claim->lcl) &&
 	       same_end(m, id->idiag_dst, id->idiag_dport, &claim->rmt);
@@ -281,44 +304,6 @@ static int ask_unix(int fd, struct claim *claim, struct told *told)
 	return 0;
 }
 
-/* Source and destination are those of a datagram to it. */
-static void question_set_udp(struct question *q, const struct claim *claim)
-{
-	const struct addr *to =
-		addr_is_any(&claim->lcl) ? &claim->rmt : &claim->lcl;
-
-	question_begin(q, sizeof(q->req));
-	q->req.sdiag_family = claim->rmt.is_ip4 ? AF_INET : AF_INET6;
-	q->req.sdiag_protocol = IPPROTO_UDP;
-	q->req.idiag_states = ~0u;
-	q->req.id.idiag_sport = claim->rmt.port;
-	q->req.id.idiag_dport = claim->lcl.port;
-	put_ip(q->req.id.idiag_src, &claim->rmt);
-	put_ip(q->req.id.idiag_dst, to);
-	q->req.id.idiag_if = LOOPBACK_IF;
-	q->req.id.idiag_cookie[0] = (uint32_t)claim->cookie;
-	q->req.id.idiag_cookie[1] = (uint32_t)(claim->cookie >> 32);
-}
-
-static int ask_udp(int fd, const struct claim *claim, struct told *told)
-{
-	struct question q;
-	union answer a;
-	int ret;
-
-	question_set_udp(&q, claim);
-	ret = converse(fd, &q, &a, sizeof(a.msg));
-	if (ret)
-		return ret;
-	if (memcmp(a.msg.id.idiag_cookie, q.req.id.idiag_cookie,
-		   sizeof(a.msg.id.idiag_cookie)) ||
-	    a.msg.id.idiag_sport != claim->lcl.port)
-		return -EPROTO;
-	told->established = true;
-	told->uid = a.msg.idiag_uid;
-	return 0;
-}
-
 static int ask_any(int fd, struct claim *claim, struct told *told)
 {
 	struct inet_diag_msg m;
@@ -326,12 +311,10 @@ static int ask_any(int fd, struct claim *claim, struct told *told)
 
 	if (claim->lcl.is_unix)
 		return ask_unix(fd, claim, told);
-	if (claim->udp)
-		return ask_udp(fd, claim, told);
 	ret = ask(fd, claim, &m);
 	if (ret)
 		return ret;
-	told->established = m.idiag_state == TCP_ESTABLISHED;
+	told->established = claim->udp || m.idiag_state == TCP_ESTABLISHED;
 	told->uid = m.idiag_uid;
 	return 0;
 }
@@ -501,7 +484,7 @@ static bool udp_works(void)
 				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct claim claim = { .lcl.is_ip4 = true, .udp = WIRE_UDP_SENDER };
 	socklen_t len = sizeof(claim.cookie);
-	struct told told;
+	struct inet_diag_msg m;
 
 	if (fd < 0)
 		return false;
@@ -517,9 +500,9 @@ static bool udp_works(void)
 	claim.lcl.port = sin.sin_port;
 	claim.rmt.port = htons(9);
 	if (!ret)
-		ret = ask_udp(own_fd, &claim, &told);
+		ret = ask(own_fd, &claim, &m);
 	claim.cookie++;
-	if (!ret && (told.uid != geteuid() || !ask_udp(own_fd, &claim, &told)))
+	if (!ret && (m.idiag_uid != geteuid() || !ask(own_fd, &claim, &m)))
 		ret = -EPROTO;
 	k_close(fd);
 	return !ret;

@@ -290,6 +290,14 @@ int hold_new(struct hold **out)
 	return err;
 }
 
+void hold_opts_init(struct hold_opts *o)
+{
+	o->error = 0;
+	o->rcvlowat = 1;
+	o->linger = -1;
+	o->rcvtimeo_ms = o->sndtimeo_ms = 0;
+}
+
 bool hold_others(const struct hold *h)
 {
 	unsigned i;

@@ -95,6 +95,8 @@ struct hold {
 /* A fresh hold, held by this process, which is also its owner; -ENOMEM;
  * -EAGAIN in a child that got no slot. */
 int hold_new(struct hold **h) MUST_CHECK;
+/* As of a socket that is new. */
+void hold_opts_init(struct hold_opts *o);
 /* This process lets go: true if no living process holds it any more (and
  * then the record is free again). */
 bool hold_drop(struct hold *h);

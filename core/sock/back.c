@@ -401,7 +401,7 @@ static bool is_stranded(struct sock *s, int fd, struct link *l, uint32_t was)
 	if (was & WIRE_LINK_BACK && link_peer_back(&l->end, &at))
 		return (int32_t)(h->rx.head - at) < 0;
 	return was & (WIRE_LINK_FIN | WIRE_LINK_CLOSED) ||
-	       upgrade_has_fin(s, fd);
+	       position_has_fin(s, fd);
 }
 
 static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)

@@ -230,14 +230,10 @@ void dgram_stop_sending(struct sock *s)
 	cancel_back(cancel);
 }
 
-void dgram_odd(int fd)
+void dgram_odd(struct sock *s)
 {
-	struct sock *s = sock_get(fd);
-
-	if (s && s->kind == SOCK_UDP)
+	if (s->kind == SOCK_UDP)
 		dgram_leave(s, true);
-	if (s)
-		sock_put(s);
 }
 
 /* Which address is whose changes: all that was known of them is forgotten. */

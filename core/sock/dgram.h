@@ -18,7 +18,7 @@
  * returns, so whoever sees the first one in the ring reads that queue until it
  * is empty, and then the ring.  A sender that goes back to the kernel leaves
  * the ring first; so before a datagram is taken from the kernel it is looked up
- * whether its sender's ring is empty (dgram_io.c).  And if it leaves before
+ * whether its sender's ring is empty (dgram_recv.c).  And if it leaves before
  * the receiver has come to the ring, of which each tells the other by a bit in
  * one word (LEFT and BACK, as in core/shm/link.h), it sends again by the kernel
  * what is in there, and the receiver does not look at it.
@@ -97,8 +97,9 @@ struct dgram {
 	pthread_mutex_t tx_lock, rx_lock;
 	_Atomic bool never_tx, never_rx; /* the kernel's for good */
 	_Atomic bool live, closed, nonblock;
-	_Atomic bool shut; /* by shutdown(2) */
-	_Atomic bool reap; /* links that are over may be let go of */
+	_Atomic bool shut;    /* by shutdown(2) */
+	_Atomic bool reap;    /* links that are over may be let go of */
+	_Atomic bool unready; /* there may be links without consent */
 	_Atomic unsigned n_tx, n_rx, n_offered;
 	struct dgram_name peer; /* connected to; tx_lock */
 	_Atomic bool connected;
@@ -135,8 +136,8 @@ void dgram_option(struct sock *s, int level, int name, const void *val,
 int dgram_shutdown(struct sock *s, int fd, int how);
 /* The links end; @for_good: the kernel's from now on. */
 void dgram_leave(struct sock *s, bool for_good);
-/* ... for who has but the number; if it is one of ours */
-void dgram_odd(int fd);
+/* ... for good, if it is one of these: what only the kernel can do */
+void dgram_odd(struct sock *s);
 void dgram_stop_sending(struct sock *s);
 /* The last number is about to be closed, as @fd; more than @refs: a call goes
  * on. */
@@ -192,7 +193,9 @@ void dgram_bury(struct dlink *dead);
 /* Let go of links that nobody sends by any more, and that are empty. */
 void dgram_reap(struct dgram *d);
 
-/* --- dgram_io.c --- */
+/* --- dgram_send.c, dgram_recv.c --- */
+/* Answers and news of deaths; what a call begins with if there may be any. */
+void dgram_work(struct sock *s);
 ssize_t dgram_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 		      int flags);
 ssize_t dgram_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags);

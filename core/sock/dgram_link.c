@@ -188,17 +188,19 @@ static int link_new(const struct offer_grant *g, struct dlink **out)
 static bool take_tx(struct dgram *d, uint64_t context, struct dlink *l)
 {
 	struct dgram_way *w;
+	bool taken;
 
 	pthread_mutex_lock(&d->tx_lock);
 	w = dgram_way_of(d, context);
-	if (w && !d->never_tx) {
+	taken = w && !d->never_tx;
+	if (taken) {
 		d->n_offered--;
 		d->n_tx++;
 		w->state = DGRAM_LINKED;
 		w->link = l;
 	}
 	pthread_mutex_unlock(&d->tx_lock);
-	return w && !d->never_tx;
+	return taken;
 }
 
 static bool take_rx(struct dgram *d, uint64_t context, struct dlink *l)
@@ -214,6 +216,7 @@ static bool take_rx(struct dgram *d, uint64_t context, struct dlink *l)
 		w->state = DGRAM_LINKED;
 		w->link = l;
 		d->rx[d->n_rx++] = w;
+		d->unready = true;
 	}
 	pthread_mutex_unlock(&d->rx_lock);
 	return taken;
@@ -224,9 +227,10 @@ void dgram_consent(struct sock *s)
 	struct dgram *d = s->dgram;
 	unsigned i;
 
-	if (s->k_rx)
+	if (likely(!d->unready) || s->k_rx)
 		return;
 	pthread_mutex_lock(&d->rx_lock);
+	d->unready = false;
 	for (i = 0; i < d->n_rx; i++) {
 		if (d->rx[i]->ready)
 			continue;

@@ -19,6 +19,46 @@
  * (sock.k_rx), until the program arms it the next time.
  */
 
+/* ep->lock held */
+static int watch_locked(struct epoll *ep, int fd, struct epoll_event *ev,
+			const struct bell *bell)
+{
+	struct epoll_event rung = { .events = EPOLLIN | EPOLLET };
+	int err = 0;
+
+	if (ep->inner < 0)
+		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
+	if (ep->inner < 0)
+		return ep->inner;
+	if (ev)
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, ev);
+	if ((!err || err == -EEXIST) && ep->listens != bell->serial) {
+		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &rung);
+		if (!err || err == -EEXIST)
+			ep->listens = bell->serial;
+	}
+	return err == -EEXIST ? 0 : err;
+}
+
+/* The bell alone, if there is no @ev. */
+static int watch(struct epoll *ep, int fd, struct epoll_event *ev,
+		 const struct bell *bell)
+{
+	int cancel = cancel_off(), err;
+	bool fresh;
+
+	pthread_mutex_lock(&ep->lock);
+	fresh = ep->inner < 0;
+	err = watch_locked(ep, fd, ev, bell);
+	if (err)
+		ep->blind = true;
+	pthread_mutex_unlock(&ep->lock);
+	if (fresh) /* who sleeps meanwhile does so without it */
+		sock_notify(ep->sock);
+	cancel_back(cancel);
+	return err;
+}
+
 /**
  * epoll_watch_link() - Let the kernel's part of a link, and its bell, wake us
  *
@@ -30,54 +70,16 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP |
 					    EPOLLET,
 				  .data.ptr = s };
-	struct bell *bell = s->link->bell;
-	int cancel = cancel_off(), err = 0;
-	bool fresh;
+	int err = watch(ep, fd, &ev, s->link->bell);
 
-	pthread_mutex_lock(&ep->lock);
-	fresh = ep->inner < 0;
-	if (fresh)
-		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
-	err = ep->inner;
-	if (ep->inner >= 0)
-		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, fd, &ev);
-	if (ep->inner >= 0 && ep->listens != bell->serial &&
-	    (!err || err == -EEXIST)) {
-		ev.events = EPOLLIN | EPOLLET;
-		ev.data.ptr = NULL;
-		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &ev);
-		ep->listens = bell->serial;
-	}
-	if (err < 0 && err != -EEXIST)
-		ep->blind = true;
-	pthread_mutex_unlock(&ep->lock);
-	if (fresh) /* who sleeps meanwhile does so without it */
-		sock_notify(ep->sock);
-	cancel_back(cancel);
-	if (err < 0 && err != -EEXIST)
+	if (err)
 		log_info("epoll %d: no bell for %d: %s", ep->sock->fd, fd,
 			 strerrorname_np(-err));
 }
 
 void epoll_watch_bell(struct epoll *ep, struct bell *bell)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
-	int cancel = cancel_off(), err;
-	bool fresh;
-
-	pthread_mutex_lock(&ep->lock);
-	fresh = ep->inner < 0;
-	if (fresh)
-		ep->inner = private_fd(k_epoll_create1(EPOLL_CLOEXEC));
-	err = ep->inner;
-	if (ep->inner >= 0)
-		err = k_epoll_ctl(ep->inner, EPOLL_CTL_ADD, bell->evfd, &ev);
-	if (err < 0 && err != -EEXIST)
-		ep->blind = true;
-	pthread_mutex_unlock(&ep->lock);
-	if (fresh)
-		sock_notify(ep->sock);
-	cancel_back(cancel);
+	watch(ep, -1, NULL, bell);
 }
 
 /* The same, unless another thread has closed @fd: it may mean another

@@ -235,7 +235,7 @@ int sock_fcntl(int fd, int cmd, long arg)
 		return k_fcntl(fd, cmd, arg);
 	if (cmd == F_SETFL && unlikely(arg & O_ASYNC)) {
 		stay_for_good(s, fd);
-		dgram_odd(fd);
+		dgram_odd(s);
 	}
 	if ((cmd == F_GETFL || cmd == F_SETFL) && s->hold)
 		ret = status_flags(s, fd, cmd, arg);
@@ -271,7 +271,7 @@ int sock_ioctl(int fd, unsigned long req, void *arg)
 		return k_ioctl(fd, req, arg);
 	if (unlikely(req == FIOASYNC)) {
 		stay_for_good(s, fd);
-		dgram_odd(fd);
+		dgram_odd(s);
 	}
 	/* the kernel tells, once what comes twice is skipped */
 	if (unlikely(req == SIOCATMARK) && s->kind == SOCK_LINK && s->link)

@@ -147,11 +147,20 @@ void upgrade_lock(void);
 void upgrade_unlock(void);
 /* For an offer of @fd: the one that who waits for it listens to; referenced. */
 struct bell *upgrade_bell(int fd);
+/* Another thread may have closed the number, as one of several that mean @s,
+ * and it means another connection already. */
+bool upgrade_is_still(const struct sock *s, int fd);
+
+/* --- position.c: how far the kernel's stream is --- */
 /* Has the kernel had the peer's FIN? */
-bool upgrade_has_fin(const struct sock *s, int fd);
+bool position_has_fin(const struct sock *s, int fd);
 /* Bytes that it has received, a FIN counts as one; true if no more can come.
  * Whoever waits for them has been woken: this waits for the socket's lock. */
-bool upgrade_received(int fd, uint64_t *bytes);
+bool position_received(int fd, uint64_t *bytes);
+/* What has been read from the kernel; no thread of ours may be reading. */
+int position_read(const struct sock *s, int fd, uint64_t *at);
+/* What has been written to the kernel; nobody may be writing. */
+int position_written(const struct sock *s, int fd, uint64_t *at);
 
 /* --- back.c: and from the link to the kernel --- */
 /* With tx_lock, where one of the two ends has left the ring that we send by:
@@ -299,9 +308,22 @@ void link_is_dead(struct sock *s, struct link *l);
 /* What link_end_is_told() has seen to is not to be: SO_LINGER is the program's
  * again. */
 void link_no_reset(struct sock *s, int fd, struct link *l);
+/* diag.c: asks the kernel's socket diagnostics. Bytes of the answer, @least at
+ * least, or -errno. */
+struct nlmsghdr;
+ssize_t sock_diag_ask(const struct nlmsghdr *question, struct nlmsghdr *answer,
+		      size_t size, size_t least);
 /* orphan.c: there is no room behind a FIN.  True: the peer is dead. */
 bool link_doubt(struct sock *s, struct link *l);
 void link_doubt_over(struct link *l);
+/* The error that whoever sends is told, once: 0 or an errno.  That of a Unix
+ * socket is for who reads, and EPIPE for who writes. */
+static inline int link_take_error(struct sock *s)
+{
+	return unlikely(s->opts->error) && !link_is_local(s)
+		       ? atomic_exchange(&s->opts->error, 0)
+		       : 0;
+}
 /* Write the peer's bell if @bell says that it is to be. */
 static inline void link_ring(struct link *l, int bell)
 {
@@ -331,7 +353,7 @@ void link_fork_prepare(void);
 void link_fork_parent(void);
 void link_fork_child(void);
 
-/* --- link_io.c --- */
+/* --- link_recv.c, link_send.c --- */
 /* A call returns @ret: if that is an error that had come by itself, it was an
  * edge. */
 void link_told(struct sock *s, ssize_t ret);

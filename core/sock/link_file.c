@@ -12,9 +12,7 @@
 static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 			      size_t len)
 {
-	int err = unlikely(s->opts->error) && !link_is_local(s)
-			  ? atomic_exchange(&s->opts->error, 0)
-			  : 0;
+	int err = link_take_error(s);
 	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
 
 	if (n < 0 && n != -EPIPE)

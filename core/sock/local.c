@@ -146,48 +146,27 @@ static uint32_t peer_in(const struct answer *a, ssize_t len)
 	return 0;
 }
 
-/* The kernel answers while we send. */
-static uint32_t ask(int nl, uint64_t inode)
+static uint32_t peer_of(int fd)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct question q = {
 		.head = { .nlmsg_len = sizeof(q),
 			  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			  .nlmsg_flags = NLM_F_REQUEST },
 		.req = { .sdiag_family = AF_UNIX,
 			 .udiag_states = ~0u,
-			 .udiag_ino = (uint32_t)inode,
 			 .udiag_show = UDIAG_SHOW_PEER,
 			 .udiag_cookie = { ~0u, ~0u } },
 	};
 	struct answer a;
+	uint64_t inode;
 	ssize_t n;
 
-	n = k_sendto(nl, &q, sizeof(q), MSG_DONTWAIT | MSG_NOSIGNAL,
-		     (struct sockaddr *)&kernel, sizeof(kernel));
-	if (n != sizeof(q))
+	if (local_inode(fd, &inode))
 		return 0;
-	n = k_recvfrom(nl, &a, sizeof(a), MSG_DONTWAIT, NULL, NULL);
-	return n >= (ssize_t)offsetof(struct answer, more) &&
-			       a.head.nlmsg_type == SOCK_DIAG_BY_FAMILY
-		       ? peer_in(&a, n)
-		       : 0;
-}
-
-static uint32_t peer_of(int fd)
-{
-	int cancel = cancel_off(), nl;
-	uint32_t peer = 0;
-	uint64_t inode;
-
-	/* high, where a program that closes what it finds does not come */
-	nl = private_fd(k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-				 NETLINK_SOCK_DIAG));
-	if (nl >= 0 && !local_inode(fd, &inode))
-		peer = ask(nl, inode);
-	private_close(nl);
-	cancel_back(cancel);
-	return peer;
+	q.req.udiag_ino = (uint32_t)inode;
+	n = sock_diag_ask(&q.head, &a.head, sizeof(a),
+			  offsetof(struct answer, more));
+	return n < 0 ? 0 : peer_in(&a, n);
 }
 
 /* A client may have used another path to the socket than the one that it was

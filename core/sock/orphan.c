@@ -94,37 +94,15 @@ static int question_set(struct question *q, int fd)
 	return 0;
 }
 
-/* The kernel answers while we send. */
-static bool ask(int nl, const struct question *q)
-{
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct answer a;
-	ssize_t n;
-
-	n = k_sendto(nl, q, sizeof(*q), MSG_DONTWAIT | MSG_NOSIGNAL,
-		     (struct sockaddr *)&kernel, sizeof(kernel));
-	if (n != sizeof(*q))
-		return false;
-	n = k_recvfrom(nl, &a, sizeof(a), MSG_DONTWAIT, NULL, NULL);
-	return n >= (ssize_t)(sizeof(a.head) + sizeof(a.msg)) &&
-	       a.head.nlmsg_type == SOCK_DIAG_BY_FAMILY &&
-	       a.msg.idiag_inode == NO_INODE;
-}
-
 static bool is_orphan(int fd)
 {
-	int cancel = cancel_off(), nl;
 	struct question q;
-	bool orphan = false;
+	struct answer a;
 
-	/* high, where a program that closes what it finds does not come */
-	nl = private_fd(k_socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
-				 NETLINK_SOCK_DIAG));
-	if (nl >= 0 && !question_set(&q, fd))
-		orphan = ask(nl, &q);
-	private_close(nl);
-	cancel_back(cancel);
-	return orphan;
+	return !question_set(&q, fd) &&
+	       sock_diag_ask(&q.head, &a.head, sizeof(a),
+			     offsetof(struct answer, more)) >= 0 &&
+	       a.msg.idiag_inode == NO_INODE;
 }
 
 bool link_doubt(struct sock *s, struct link *l)

@@ -14,6 +14,7 @@
 
 #define STACK_FDS 64
 #define MANY_FDS 4096
+#define LOOKS_MAX 256	  /* at what is ready, and then the kernel is asked */
 #define KERNEL_LOOK_US 50 /* a spinning thread asks the kernel so often */
 
 /*
@@ -265,6 +266,28 @@ static void set_watch(struct pollset *set, bool on)
 	}
 }
 
+/* Of a peer that was killed perhaps nothing but the kernel tells: who always
+ * finds something ready, and never sleeps or reads, is to hear of it, too. Two
+ * who look at once may count as one. */
+static bool looks_long(struct pollset *set)
+{
+	bool is_long = false;
+	struct link *l;
+	unsigned n;
+	nfds_t i;
+
+	for (i = 0; i < set->n; i++) {
+		if (!set->socks[i] || set->socks[i]->kind != SOCK_LINK)
+			continue;
+		l = set->socks[i]->link;
+		n = atomic_load_explicit(&l->looks, memory_order_relaxed) + 1;
+		atomic_store_explicit(&l->looks, n % LOOKS_MAX,
+				      memory_order_relaxed);
+		is_long |= n == LOOKS_MAX;
+	}
+	return is_long;
+}
+
 /* Ours alone are looked at without a syscall. Others are asked for even if
  * ours are ready: poll(2) names all that are, and a program may know of one,
  * as of a connection that it has just made itself. */
@@ -272,7 +295,8 @@ static int look(struct pollset *set)
 {
 	int ret = set_collect(set, false);
 
-	return ret && !set->n_kernel ? ret : ask_kernel(set);
+	return ret && !set->n_kernel && !looks_long(set) ? ret
+							 : ask_kernel(set);
 }
 
 static int listen_to_bells(struct pollset *set)

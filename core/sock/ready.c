@@ -537,6 +537,8 @@ static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
 	while (!sock_ready(s, events) &&
 	       !(s->kind == SOCK_UDP && dgram_kernel_ready(s))) {
 		app_poll();
+		if (s->kind == SOCK_LINK) /* the end; else nobody tells */
+			link_ask_kernel(s, POLLRDHUP);
 		err = sock_nap(end_ns, NULL);
 		if (err && (err != -EINTR || end_ns != SOCK_NEVER_NS ||
 			    events & SOCK_NO_RESTART || !sock_restarts()))

@@ -203,7 +203,8 @@ static ssize_t recv_loop(struct sock *s, const struct iovec *iov, int n,
 	}
 }
 
-/* As link_io.c's: an end that is there is told, one that it waited for is not.
+/* As link_recv.c's: an end that is there is told, one that it waited for is
+ * not.
  */
 static ssize_t recv_nothing(struct sock *s, int flags)
 {

@@ -328,16 +328,15 @@ enum why {
 	FINAL,	  /* and that is what splice(2) returns, bytes as well */
 };
 
-/* The kernel says what becomes of it, as by_kernel() in link_io.c. */
+/* The kernel says what becomes of it, as by_kernel() in link_send.c. */
 static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 			 bool wait)
 {
-	int err = 0;
+	int err = unlikely(s->opts->error) && pipe_has(p, false) > 0
+			  ? link_take_error(s)
+			  : 0;
 	ssize_t n;
 
-	if (unlikely(s->opts->error) && !link_is_local(s) &&
-	    pipe_has(p, false) > 0)
-		err = atomic_exchange(&s->opts->error, 0);
 	n = err ? -err
 		: k_splice(p->fd, NULL, s->fd, NULL, len,
 			   p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
@@ -527,6 +526,7 @@ static struct sock *stream_of(int fd)
 	struct sock *s = table_peek(fd) ? sock_get_claimed(fd) : NULL;
 
 	if (s && s->kind != SOCK_SESSION && s->kind != SOCK_LINK) {
+		dgram_odd(s);
 		sock_put(s);
 		return NULL;
 	}
@@ -556,8 +556,6 @@ ssize_t sock_splice(int in, off_t *in_off, int out, off_t *out_off, size_t len,
 	ssize_t ret;
 
 	len = MIN(len, (size_t)0x7ffff000); /* as the kernel's limit */
-	dgram_odd(in);
-	dgram_odd(out);
 	if (plain && pipe_init(&p, out, O_WRONLY, flags) && (s = stream_of(in)))
 		ret = from_sock(s, in, &p, len);
 	else if (plain && pipe_init(&p, in, O_RDONLY, flags) &&

@@ -164,12 +164,9 @@ struct sock *sock_new(enum sock_kind kind)
 	s->connect_told = s->require = false;
 	s->spin_us = 0;
 	s->opts = &s->own_opts;
-	s->opts->error = 0;
-	s->opts->rcvtimeo_ms = s->opts->sndtimeo_ms = 0;
-	s->opts->rcvlowat = 1;
+	hold_opts_init(s->opts);
 	s->full = 0;
 	s->shuts = s->errors = s->lowats = 0;
-	s->opts->linger = -1;
 	s->entries = 0;
 	s->link = NULL;
 	s->bell = NULL;

@@ -73,7 +73,7 @@ struct sock {
 	struct session *sess;	/* LISTENER, SESSION */
 	struct hold *hold;	/* LISTENER, SESSION: = sess->hold */
 	struct epoll *epoll;	/* EPOLL */
-	struct dgram *dgram;	/* DGRAM */
+	struct dgram *dgram;	/* UDP */
 	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
 				 * waited for yet, a parent's or its own */
 	struct watch *watches;

@@ -15,24 +15,9 @@
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
-/*
- * DOC: Stream positions are the kernel's own (TCP_INFO), read when a direction
- * leaves it.  Counting what passes through our calls would miss what libc or
- * a raw syscall moved, and sockets whose beginning we did not see.  Of the
- * kernel's counters, bytes_acked includes the SYN of an active open and
- * bytes_received the peer's FIN: so none is read after a FIN, and what was
- * sent is taken from two of them that must agree.
- *
- * Of a Unix socket nobody counts, and nobody has to (local.c): it is left at a
- * position that is never reached, and what was read counts from the link's
- * beginning, for the sake of edges.
- */
-
 #define RETRY_FACTOR 4	 /* after an offer that came to nothing */
 #define TURNS_MAX 100000 /* ... and then never */
 #define FAILURES_MAX 16
-#define TRIES 4 /* for a stable reading of a moving counter */
-#define NEVER_REACHED INT64_MAX
 
 /* --- is it worth it? --- */
 
@@ -119,9 +104,7 @@ static uint64_t context_of(const struct sock *s, int fd)
 	return (uint64_t)s->gen << 32 | (uint32_t)fd;
 }
 
-/* Another thread may have closed the number, as one of several that mean @s,
- * and it means another connection already. */
-static bool is_still(const struct sock *s, int fd)
+bool upgrade_is_still(const struct sock *s, int fd)
 {
 	uint64_t cookie;
 
@@ -232,118 +215,6 @@ static void try_offer(struct sock *s, int fd)
 	if (s->upgrade == UPGRADE_IDLE)
 		offer_it(s, fd);
 	upgrade_unlock();
-}
-
-/* --- stream positions --- */
-
-static int info_of(int fd, struct tcp_info *ti)
-{
-	socklen_t len = sizeof(*ti);
-
-	memset(ti, 0, sizeof(*ti));
-	return k_getsockopt(fd, IPPROTO_TCP, TCP_INFO, ti, &len);
-}
-
-/* <netinet/tcp.h> and <linux/tcp.h> can't meet */
-#define TCP_IS_ESTABLISHED 1
-#define TCP_IS_FIN_WAIT1 4
-#define TCP_IS_FIN_WAIT2 5
-#define TCP_IS_CLOSE_WAIT 8
-#define TCP_IS_LAST_ACK 9
-#define TCP_IS_CLOSING 11
-
-bool upgrade_has_fin(const struct sock *s, int fd)
-{
-	struct tcp_info ti;
-
-	if (link_is_local(s))
-		return local_has_end(fd);
-	if (info_of(fd, &ti))
-		return false;
-	return ti.tcpi_state == TCP_IS_CLOSE_WAIT ||
-	       ti.tcpi_state == TCP_IS_LAST_ACK ||
-	       ti.tcpi_state == TCP_IS_CLOSING;
-}
-
-bool upgrade_received(int fd, uint64_t *bytes)
-{
-	struct tcp_info ti;
-
-	if (info_of(fd, &ti)) {
-		*bytes = 0;
-		return true;
-	}
-	*bytes = ti.tcpi_bytes_received;
-	return ti.tcpi_state != TCP_IS_ESTABLISHED &&
-	       ti.tcpi_state != TCP_IS_FIN_WAIT1 &&
-	       ti.tcpi_state != TCP_IS_FIN_WAIT2;
-}
-
-static int position_local(const struct sock *s, int fd)
-{
-	if (!local_is_open(fd))
-		return -ENOTCONN;
-	return is_still(s, fd) ? 0 : -EAGAIN;
-}
-
-/* What has been read from the kernel; no thread of ours may be reading. */
-static int position_read(const struct sock *s, int fd, uint64_t *at)
-{
-	struct tcp_info ti;
-	int i, before, after, err;
-
-	if (link_is_local(s)) {
-		*at = s->hold->link.rx_kernel;
-		return position_local(s, fd);
-	}
-	for (i = 0; i < TRIES; i++) {
-		err = k_ioctl(fd, SIOCINQ, &before);
-		if (!err)
-			err = info_of(fd, &ti);
-		if (!err)
-			err = k_ioctl(fd, SIOCINQ, &after);
-		if (err)
-			return err;
-		if (ti.tcpi_state != TCP_IS_ESTABLISHED)
-			return -ENOTCONN;
-		if (before != after)
-			continue; /* more has come in between */
-		*at = ti.tcpi_bytes_received - (uint64_t)before;
-		return is_still(s, fd) ? 0 : -EAGAIN;
-	}
-	return -EAGAIN;
-}
-
-/* What has been written to the kernel; nobody may be writing. */
-static int position_written(const struct sock *s, int fd, uint64_t *at)
-{
-	struct tcp_info ti;
-	uint64_t sent, acked;
-	int i, err, queued;
-
-	if (link_is_local(s)) {
-		*at = NEVER_REACHED;
-		return position_local(s, fd);
-	}
-	for (i = 0; i < TRIES; i++) {
-		err = info_of(fd, &ti);
-		if (!err)
-			err = k_ioctl(fd, SIOCOUTQ, &queued);
-		if (err)
-			return err;
-		if (ti.tcpi_state != TCP_IS_ESTABLISHED)
-			return -ENOTCONN;
-		sent = ti.tcpi_bytes_sent - ti.tcpi_bytes_retrans +
-		       ti.tcpi_notsent_bytes;
-		acked = ti.tcpi_bytes_acked + (uint64_t)queued;
-		/* acknowledgements may have come between the two calls, so
-		 * acked may be short; it counts the SYN of who connected */
-		if (sent == acked || sent + 1 == acked) {
-			*at = sent;
-			return is_still(s, fd) ? 0 : -EAGAIN;
-		}
-	}
-	return -EAGAIN;
 }
 
 /* --- consent and switch --- */
@@ -474,17 +345,19 @@ static int link_new(struct sock *s, const struct offer_grant *g,
  * with grant_lock, in the hold if there is one (fd.c). */
 static void take_over(struct sock *s, int fd)
 {
-	int flags = k_fcntl(fd, F_GETFL, 0);
+	int flags = k_fcntl(fd, F_GETFL, 0), err;
 
 	if (flags >= 0 && flags & O_NONBLOCK)
 		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
 	else
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
-	s->hold->opts.error = s->own_opts.error;
-	s->hold->opts.rcvlowat = 1;
-	s->hold->opts.linger = -1;
-	s->hold->opts.rcvtimeo_ms = s->hold->opts.sndtimeo_ms = 0;
+	hold_opts_init(&s->hold->opts);
 	s->opts = &s->hold->opts;
+	/* after that: what another thread still notes in the old place is
+	 * found here, or by who reads the new one */
+	err = atomic_exchange(&s->own_opts.error, 0);
+	if (err)
+		s->opts->error = err;
 	sock_take_options(fd, s);
 }
 
@@ -510,7 +383,7 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 	struct link *l;
 	int err = 0;
 
-	if (s->hold_left || s->rd_shut || !is_still(s, fd) || shared(s))
+	if (s->hold_left || s->rd_shut || !upgrade_is_still(s, fd) || shared(s))
 		return -ESTALE;
 	if (!s->hold)
 		err = hold_new(&s->hold);

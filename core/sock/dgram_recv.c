@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dgram_io.c - datagrams, by the kernel or by a ring */
+/* dgram_recv.c - datagrams, from the kernel or from a ring */
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -23,13 +22,9 @@
  * asking how long the next one is, decides too: that one is taken next.
  */
 
-#define MAX_IP4 65507
 #define BY_RINGS_MAX 63 /* datagrams, and then the kernel is looked at */
-#define ASK_SENDS 64	/* ... whether the daemon is still there */
-#define FULL_TRIES 50	/* for room, before what is sent is lost */
 
-/* Answers and news of deaths; what a call begins with if there may be any. */
-static void work(struct sock *s)
+void dgram_work(struct sock *s)
 {
 	struct dgram *d = s->dgram;
 	int cancel;
@@ -42,205 +37,6 @@ static void work(struct sock *s)
 	if (unlikely(d->reap))
 		dgram_reap(d);
 }
-
-/* --- sending --- */
-
-#define PLAIN_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CONFIRM)
-
-static bool is_plain(const struct msghdr *msg, int flags)
-{
-	return !(flags & ~PLAIN_FLAGS) && !msg->msg_controllen;
-}
-
-/* Whom it is for, if that can have a link: with tx_lock. */
-static bool name_of(struct dgram *d, const struct msghdr *msg,
-		    struct dgram_name *name)
-{
-	if (!msg->msg_name || !msg->msg_namelen) {
-		*name = d->peer;
-		return name->len;
-	}
-	return user_ok(msg->msg_name, msg->msg_namelen) &&
-	       dgram_name_set(name, msg->msg_name, msg->msg_namelen);
-}
-
-/* May it be sent by the link, or is that over? */
-enum usable { USE, NOT_YET, OVER };
-
-static enum usable usable(struct dgram *d, struct dgram_way *w)
-{
-	uint32_t flags = link_peer_flags(&w->link->end);
-
-	if (unlikely(flags & (WIRE_LINK_CLOSED | WIRE_LINK_FIN) ||
-		     offer_is_gone(&w->link->grant)))
-		return OVER;
-	return likely(flags & WIRE_LINK_RX_READY) ? USE : NOT_YET;
-}
-
-/* A moment for who reads: it may be about to. */
-static int put(struct dlink *l, const struct msghdr *msg, size_t len)
-{
-	int i, err;
-
-	for (i = 0; i < FULL_TRIES; i++) {
-		err = frame_put(&l->end.tx, msg->msg_iov, (int)msg->msg_iovlen,
-				len);
-		if (likely(err != -EAGAIN))
-			return err;
-		sched_yield();
-	}
-	return err;
-}
-
-/* With tx_lock.  False: the kernel is to do it. */
-static bool by_ring(struct dgram *d, struct dgram_way *w,
-		    const struct msghdr *msg, size_t len, int *bell)
-{
-	struct dlink *l = w->link;
-	int err;
-
-	if (unlikely(!w->switched)) {
-		link_switch(&l->end, 0);
-		w->switched = true;
-	}
-	err = put(l, msg, len);
-	if (unlikely(err == -EPROTO))
-		return false;
-	if (unlikely(err)) {
-		d->lost++;
-		*bell = link_wake_reader(&l->end);
-		return true;
-	}
-	*bell = link_wake_reader(&l->end);
-	link_tally(&l->end.mine->tx_msgs, 1);
-	link_tally(&l->end.mine->tx_bytes, len);
-	return true;
-}
-
-/* Look for a link and send by it: false if the kernel is to. */
-static bool by_link(struct sock *s, const struct msghdr *msg, size_t len)
-{
-	struct dgram *d = s->dgram;
-	struct dlink *dead = NULL;
-	struct dgram_name name;
-	struct dgram_way *w;
-	int bell = -1, bell_fd = -1, cancel;
-	bool done = false;
-
-	pthread_mutex_lock(&d->tx_lock);
-	w = name_of(d, msg, &name) ? dgram_find(d->dest, DGRAM_DESTS, &name)
-				   : NULL;
-	if (w && w->link) {
-		switch (usable(d, w)) {
-		case USE:
-			/* IPv6 may take more, or not: the kernel knows */
-			if (likely(len <= MAX_IP4))
-				done = by_ring(d, w, msg, len, &bell);
-			bell_fd = w->link->grant.bell_fd;
-			if (likely(done))
-				break;
-			/* fall through */
-		case OVER:
-			dgram_drop_tx(d, s->fd, w, &dead);
-			break;
-		case NOT_YET:
-			break;
-		}
-		if (unlikely(bell >= 0))
-			bell_ring(bell_fd);
-	}
-	pthread_mutex_unlock(&d->tx_lock);
-	if (unlikely(dead != NULL)) {
-		cancel = cancel_off();
-		dgram_bury(dead);
-		cancel_back(cancel);
-	}
-	return done;
-}
-
-static bool try_link(struct sock *s, const struct msghdr *msg, int flags,
-		     ssize_t *ret)
-{
-	struct dgram *d = s->dgram;
-	ssize_t len;
-	int cancel;
-
-	work(s);
-	if (!d->n_tx)
-		return false;
-	if (unlikely(!is_plain(msg, flags) || d->never_tx)) {
-		dgram_stop_sending(s);
-		return false;
-	}
-	if (unlikely(++d->sends % ASK_SENDS == 0)) {
-		cancel = cancel_off();
-		app_ask_end();
-		cancel_back(cancel);
-	}
-	len = msg->msg_iovlen > IOV_MAX
-		      ? -EMSGSIZE
-		      : cursor_total(msg->msg_iov, (int)msg->msg_iovlen);
-	/* what is wrong, or too long, the kernel refuses */
-	if (len < 0 || (len > MAX_IP4 && s->domain == AF_INET))
-		return false;
-	*ret = len;
-	return by_link(s, msg, (size_t)len);
-}
-
-static void count_sent(struct sock *s, int fd, const struct msghdr *msg,
-		       uint64_t n, uint64_t bytes)
-{
-	struct dgram *d = s->dgram;
-	struct dgram_name name;
-	bool named;
-
-	pthread_mutex_lock(&d->tx_lock);
-	named = name_of(d, msg, &name);
-	pthread_mutex_unlock(&d->tx_lock);
-	if (!named || d->never_tx)
-		return;
-	dgram_sent(s, fd, &name, n, bytes);
-}
-
-ssize_t dgram_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
-		      int flags)
-{
-	struct dgram *d = s->dgram;
-	ssize_t ret;
-
-	if ((d->n_tx || d->n_offered) && try_link(s, msg, flags, &ret))
-		return ret;
-	ret = k_sendmsg(fd, msg, flags);
-	if (ret < 0 || d->never_tx)
-		return ret;
-	if (unlikely(!is_plain(msg, flags)))
-		dgram_stop_sending(s);
-	else
-		count_sent(s, fd, msg, 1, (uint64_t)ret);
-	return ret;
-}
-
-bool dgram_sendmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
-		    int flags, int *ret)
-{
-	uint64_t bytes = 0;
-	int i;
-
-	if (s->dgram->n_tx || s->dgram->n_offered || !n)
-		return false;
-	*ret = k_sendmmsg(fd, msgs, n, flags);
-	if (*ret <= 0 || s->dgram->never_tx)
-		return true;
-	for (i = 0; i < *ret; i++)
-		bytes += msgs[i].msg_len;
-	if (unlikely(!is_plain(&msgs[0].msg_hdr, flags)))
-		dgram_stop_sending(s);
-	else
-		count_sent(s, fd, &msgs[0].msg_hdr, (uint64_t)*ret, bytes);
-	return true;
-}
-
-/* --- receiving --- */
 
 /* The sender's name to the program, as recvmsg(2). */
 static void give_name(struct msghdr *msg, const void *name, socklen_t len)
@@ -504,7 +300,7 @@ static ssize_t recv_live(struct sock *s, struct msghdr *msg, int flags)
 	if (timeout)
 		end = sock_now_ns() + (uint64_t)timeout * 1000000u;
 	for (;;) {
-		work(s);
+		dgram_work(s);
 		dgram_consent(s);
 		n = recv_once(s, s->fd, msg, flags, !nonblock);
 		/* the answer to what was just sent is but some cache misses

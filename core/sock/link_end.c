@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link_end.c - shutdown(2), close(2) and death of an upgraded connection */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+#include "core/sess/app.h"
+#include "core/sock/link.h"
+#include "core/sock/sock.h"
+
+void link_is_dead(struct sock *s, struct link *l)
+{
+	if (atomic_exchange(&l->dead, true))
+		return;
+	link_doubt_over(l);
+	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
+		s->opts->error = ECONNRESET;
+		k_shutdown(s->fd, SHUT_RDWR);
+	}
+}
+
+/*
+ * Who closes or shuts down says so in the link before the kernel does (FIN).
+ * Who is killed, or just exits, does not: then nobody will take what is in the
+ * ring, or read any more.  TCP would have reset the connection if something
+ * was left unread, which the kernel does not know: so we do it here.
+ */
+bool link_see_death(struct sock *s, struct link *l)
+{
+	if (link_is_local(s))
+		return local_see_death(s, l);
+	/* who has left the link says it in the kernel alone */
+	if (likely(link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+		   link_reader_left(&l->end)))
+		return false;
+	/* the kernel's word before the flag: they were given in the other
+	 * order */
+	if (!position_has_fin(s, s->fd) ||
+	    link_peer_flags(&l->end) & WIRE_LINK_FIN ||
+	    link_reader_left(&l->end))
+		return l->dead;
+	link_is_dead(s, l);
+	return true;
+}
+
+/*
+ * The kernel does not tell the peer of a death after the FIN.  If it has
+ * nothing left to deliver, but for @fin of its own (a FIN, which may wait for a
+ * peer that is busy with its socket), let it: a reset ends just what the peer
+ * may still write.  link_closing() takes it back.
+ */
+static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	struct hold_link *h = &s->hold->link;
+	int queued;
+
+	if (link_is_local(s))
+		return true; /* that is always told */
+	l->resets =
+		h->rx_mode != HOLD_RX_KERNEL && h->rx_mode != HOLD_RX_BACK &&
+		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
+		queued <= fin &&
+		!k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	return l->resets;
+}
+
+bool link_end_is_told(struct sock *s, int fd, struct link *l)
+{
+	return !(link_flags(&l->end) & WIRE_LINK_FIN) || l->resets ||
+	       s->hold->link.rx_mode == HOLD_RX_BACK ||
+	       reset_on_death(s, fd, l, 1);
+}
+
+void link_no_reset(struct sock *s, int fd, struct link *l)
+{
+	struct linger lg = { .l_onoff = s->opts->linger >= 0,
+			     .l_linger = s->opts->linger >= 0 ? s->opts->linger
+							      : 0 };
+
+	if (link_is_local(s))
+		return;
+	l->resets = false;
+	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+}
+
+/* Who is killed after the flag is to be told of by a reset, too: so that comes
+ * first, if it can. */
+static int shut_sending(struct sock *s, int fd, struct link *l, int how)
+{
+	bool later = back_before_fin(s, fd, l);
+	int err;
+
+	if (!later)
+		reset_on_death(s, fd, l, 0);
+	/* the peer leaves in this moment, and had us down as one that sends */
+	if (unlikely(link_set_flags(&l->end, WIRE_LINK_FIN) & WIRE_LINK_LEFT))
+		later = back_tx(s, fd, l);
+	if (unlikely(later)) { /* the kernel's FIN comes when it has all */
+		s->hold->link.tx_fin = 1;
+		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
+	}
+	err = k_shutdown(fd, how);
+	if (link_is_local(s))
+		atomic_fetch_or(&s->hold->flags, HOLD_WR_SHUT);
+	if (err)
+		link_no_reset(s, fd, l);
+	else if (!link_end_is_told(s, fd, l))
+		l->settled = false; /* upgrade.c tries again */
+	return err;
+}
+
+/* Shut down both ways, in whatever order: what the peer sends from here on TCP
+ * answers by a reset, so it is to be sent by the kernel. */
+static void shut_wholly(struct sock *s, struct link *l)
+{
+	if (!(s->hold->flags & HOLD_RD_SHUT) ||
+	    !(link_flags(&l->end) & WIRE_LINK_FIN))
+		return;
+	link_set_flags(&l->end, WIRE_LINK_CLOSED);
+	link_ring(l, link_wake_writer(&l->end));
+}
+
+int link_shutdown(struct sock *s, int fd, struct link *l, int how)
+{
+	int err;
+
+	if (how != SHUT_WR && link_is_local(s))
+		local_stops_reading(l);
+	if (how != SHUT_RD) {
+		/* with the lock, so that whoever is sending is done */
+		link_lock_tx(s, l);
+		err = shut_sending(s, fd, l, how);
+		link_unlock_tx(s, l);
+	} else {
+		err = k_shutdown(fd, how);
+	}
+	if (!err && how != SHUT_WR)
+		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
+	if (!err)
+		shut_wholly(s, l);
+	/* the kernel wakes the peer, which sleeps on it as well; our own
+	 * threads see that the kernel has something to say */
+	l->ended = true;
+	s->shuts++;
+	sock_notify(s);
+	return err;
+}
+
+/* Bytes that nobody will read: then TCP resets, as it does for its own. */
+static bool has_unread(struct sock *s, struct link *l)
+{
+	uint32_t mode = s->hold->link.rx_mode;
+
+	return mode != HOLD_RX_KERNEL && mode != HOLD_RX_BACK &&
+	       ring_used(&l->end.rx) > 0;
+}
+
+static void finish_sending(struct sock *s, int fd, struct link *l)
+{
+	link_lock_tx(s, l);
+	if (back_before_fin(s, fd, l))
+		back_finish(s, fd, l);
+	link_unlock_tx(s, l);
+}
+
+/* The last process lets go. */
+static void link_over(struct sock *s, int fd, struct link *l)
+{
+	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
+	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
+
+	finish_sending(s, fd, l);
+	/* what the peer puts from here on, it sees is in vain; a writer that
+	 * waits for room must hear of it: the kernel may not have a word to
+	 * say */
+	if (unlikely(link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED) &
+		     WIRE_LINK_LEFT))
+		finish_sending(s, fd, l); /* as shut_sending() */
+	link_ring(l, link_wake_writer(&l->end));
+	back_before_close(s, fd, l); /* after the fence in there */
+	if (link_is_local(s)) {
+		if (has_unread(s, l))
+			link_set_flags(&l->end, WIRE_LINK_RESET);
+	} else if (s->opts->linger == 0 || has_unread(s, l)) {
+		link_set_flags(&l->end, WIRE_LINK_RESET);
+		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	} else if (shut) {
+		link_no_reset(s, fd, l);
+	}
+}
+
+static void let_go(struct sock *s, int fd)
+{
+	if (!s->hold)
+		return;
+	/* not hold_drop(): threads may still look at the record, in waits, and
+	 * must not find another connection's */
+	if (!hold_leave(s->hold)) {
+		s->hold_shared = true;
+		epoll_sock_leaves(s, fd);
+	} else if (s->link) {
+		link_over(s, fd, s->link);
+	}
+}
+
+void link_closing(struct sock *s, int fd)
+{
+	s->hold_left = true; /* before the look: take_grant() */
+	stay_over(s);
+	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
+		return;
+	upgrade_lock();
+	let_go(s, fd);
+	upgrade_unlock();
+}
+
+/* As in the kernel, a call that has begun keeps the connection: it goes on with
+ * a copy of the number, and closes it in link_release(). */
+void link_closing_unless(struct sock *s, int fd, uint32_t refs)
+{
+	int copy, cancel;
+
+	if (s->link && s->refs - s->lost > refs) {
+		cancel = cancel_off();
+		copy = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+		cancel_back(cancel);
+		if (copy >= 0) {
+			s->link->orphan = copy;
+			s->fd = copy;
+			return;
+		}
+	}
+	link_closing(s, fd);
+}
+
+static void link_free(struct link *l)
+{
+	private_close(l->orphan);
+	link_doubt_over(l);
+	offer_set_user(&l->grant, NULL);
+	link_unlist(l);
+	bell_put(l->bell);
+	pthread_mutex_destroy(&l->rx_lock.mine);
+	pthread_mutex_destroy(&l->tx_lock.mine);
+	free(l);
+}
+
+static void hold_over(struct sock *s)
+{
+	if (s->hold && !s->hold_shared)
+		hold_free(s->hold);
+}
+
+/* The sock is nobody's any more.  Where libc closed the descriptor behind our
+ * back, this is the first we hear of it. */
+void link_release(struct sock *s)
+{
+	struct link *l = s->link;
+	struct offer_grant g;
+
+	epoll_sock_gone(s);
+	if (!s->hold_left)
+		link_closing(s, l ? l->orphan : -1);
+	bell_put(s->bell);
+	if (s->port)
+		sock_put(s->port);
+	if (!l) {
+		hold_over(s);
+		return;
+	}
+	upgrade_learned(s, l);
+	g = l->grant;
+	link_untidy(s);
+	link_free(l);
+	hold_over(s);
+	/* a process that shares it goes on by the same memory */
+	if (s->hold_shared)
+		offer_abandon(&g);
+	else
+		offer_release(&g);
+}
