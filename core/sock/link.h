@@ -34,6 +34,8 @@
 #ifndef SOCK_LINK_H
 #define SOCK_LINK_H
 
+#include <errno.h>
+
 #include "core/base/kernel.h"
 #include "core/sess/offer.h"
 #include "core/sock/table.h"
@@ -266,6 +268,8 @@ static inline ssize_t link_leave_tx(struct sock *s, ssize_t n)
 			s->turns++;
 		s->sent_last = true;
 		s->moved += (uint64_t)n;
+	} else if (unlikely(n == -EAGAIN && s->link)) {
+		sock_was_full(s); /* the link has come meanwhile */
 	}
 	return n;
 }

@@ -15,7 +15,9 @@ static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 	int err = link_take_error(s);
 	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
 
-	if (n < 0 && n != -EPIPE)
+	if (n == -EAGAIN)
+		sock_was_full(s);
+	else if (n < 0 && n != -EPIPE)
 		link_told(s, n);
 	return n;
 }
@@ -78,7 +80,7 @@ static ssize_t file_loop(struct sock *s, int fd, int in, off_t *off, size_t len)
 		fd = s->fd;
 		n = file_once(s, fd, l, in, off, len - done, &wait);
 		if (n == -EAGAIN && wait) {
-			s->full++;
+			sock_was_full(s);
 			n = sock_nonblock(s)
 				    ? -EAGAIN
 				    : sock_wait(s, POLLOUT | sock_partial(done),

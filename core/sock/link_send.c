@@ -29,7 +29,7 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 	}
 	n = k_sendmsg(fd, &msg, flags);
 	if (n == -EAGAIN)
-		s->full++;
+		sock_was_full(s);
 	return n;
 }
 
@@ -136,7 +136,7 @@ static ssize_t send_loop(struct sock *s, int fd, struct cursor *c, size_t want,
 		if (n == -EPROTO)
 			n = link_broken(s, fd);
 		if (n == -EAGAIN && wait) {
-			s->full++;
+			sock_was_full(s);
 			n = nonblock
 				    ? -EAGAIN
 				    : sock_wait(s, POLLOUT | sock_partial(done),

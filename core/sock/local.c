@@ -409,6 +409,7 @@ ssize_t local_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 		link_unlock_tx(s, l);
 		if (way == LINK_BY_KERNEL)
 			break;
+		sock_was_full(s);
 		if (nonblock)
 			return -EAGAIN;
 		n = sock_wait(s, POLLOUT, timeout ? timeout : -1);
@@ -417,5 +418,7 @@ ssize_t local_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 	}
 	n = k_sendmsg(s->fd, msg, flags);
 	--s->k_tx;
+	if (n == -EAGAIN)
+		sock_was_full(s);
 	return n;
 }

@@ -129,6 +129,16 @@ uint32_t sock_tail(struct sock *s)
 	return fifo_tail(&s->sess->rx);
 }
 
+void sock_was_full(struct sock *s)
+{
+	s->full++;
+	/* between the call's look and the count a thread in epoll_wait() may
+	 * have seen the room, and that it was nothing new; after the count it
+	 * sees an edge */
+	if (sock_ready(s, POLLOUT))
+		sock_notify(s);
+}
+
 /* Level-triggered: bytes that are too few or that nobody asked for are no
  * reason to stay awake, so the FIFO is armed behind what is there. */
 static bool arm_input(struct sock *s, unsigned events, const uint32_t *tail)

@@ -331,7 +331,7 @@ static ssize_t send_loop(struct sock *s, const struct iovec *iov, int n,
 			cursor_advance(&c, (size_t)ret);
 			continue;
 		}
-		s->full++;
+		sock_was_full(s);
 		if (ret == -EPROTO)
 			ret = broken(s);
 		else if (nonblock)

@@ -340,7 +340,9 @@ static ssize_t by_kernel(struct sock *s, const struct pipe *p, size_t len,
 	n = err ? -err
 		: k_splice(p->fd, NULL, s->fd, NULL, len,
 			   p->flags | (wait ? 0 : SPLICE_F_NONBLOCK));
-	if (n < 0 && n != -EPIPE)
+	if (n == -EAGAIN && pipe_has(p, false) > 0)
+		sock_was_full(s);
+	else if (n < 0 && n != -EPIPE)
 		link_told(s, n);
 	return n;
 }
@@ -479,7 +481,7 @@ static int await_output(struct sock *s, const struct pipe *p, enum why why,
 	n = pipe_has(p, !partial);
 	if (n <= 0 || why == NO_BYTES)
 		return n;
-	s->full++;
+	sock_was_full(s);
 	n = sock_nonblock(s) ? -EAGAIN
 			     : sock_wait(s, POLLOUT | sock_partial(partial),
 					 timeout ? timeout : -1);

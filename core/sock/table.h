@@ -242,6 +242,9 @@ void spin_end(struct spin *spin);
 bool sock_nonblock(struct sock *s);
 /* Grows with every arrival of input or of a connection. */
 uint32_t sock_tail(struct sock *s);
+/* A call found no room, whether there is some by now or not: that there is some
+ * again is an edge. */
+void sock_was_full(struct sock *s);
 uint64_t sock_now_ns(void);
 /* When a wait of @timeout ends; NULL or beyond the clock: never. */
 #define SOCK_NEVER_NS UINT64_MAX

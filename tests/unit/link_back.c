@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link_back.c - connections that go back from the link to the kernel: what the
  * program that gets one reads and writes there is played by raw calls */
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
 #include "tests/unit/link_ends.h"
 
 static struct ends e;
@@ -237,6 +241,80 @@ TEST(both_leave)
 }
 
 /* --- before it has moved --- */
+
+static int by_send(const char *piece, size_t len)
+{
+	return (int)sock_sendto(e.s, piece, len, MSG_DONTWAIT, NULL, 0);
+}
+
+static int by_sendfile(const char *piece, size_t len)
+{
+	off_t off = 0;
+	int file = memfd_create("file", MFD_CLOEXEC);
+	ssize_t n;
+
+	CHECK(file >= 0 && k_write(file, piece, len) == (ssize_t)len);
+	n = sock_sendfile(e.s, file, &off, len);
+	k_close(file);
+	return (int)n;
+}
+
+static int by_splice(const char *piece, size_t len)
+{
+	int ends[2];
+	ssize_t n;
+
+	CHECK(!pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+	CHECK(k_write(ends[1], piece, len) == (ssize_t)len);
+	n = sock_splice(ends[0], NULL, e.s, NULL, len, SPLICE_F_NONBLOCK);
+	k_close(ends[0]);
+	k_close(ends[1]);
+	return (int)n;
+}
+
+static unsigned edge(int ep, long ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000,
+			       .tv_nsec = ms % 1000 * 1000000 };
+	struct epoll_event ev = { 0 };
+	int n = sock_epoll_pwait2(ep, &ev, 1, &ts, NULL);
+
+	CHECK(n >= 0);
+	return n ? ev.events : 0;
+}
+
+/* Who found no room by the kernel hears of it, though nobody looked until it
+ * was there again. */
+TEST(room_again_is_an_edge)
+{
+	static int (*const ways[])(const char *piece,
+				   size_t len) = { by_send, by_sendfile,
+						   by_splice };
+	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET };
+	static char piece[4096];
+	int ep, last = 0;
+	unsigned i;
+
+	open_moved(&e);
+	back_leave(e.cs, e.c, false);
+	goes_on(true, false);
+	CHECK(!sock_fcntl(e.s, F_SETFL, O_NONBLOCK));
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	sock_epoll_created(ep);
+	CHECK(ep >= 0 && !sock_epoll_ctl(ep, EPOLL_CTL_ADD, e.s, &ev));
+	CHECK(edge(ep, 1000) == EPOLLOUT && !edge(ep, 0));
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		while ((last = ways[i](piece, sizeof(piece))) > 0)
+			;
+		CHECK(last == -EAGAIN);
+		while (k_recvfrom(e.c, piece, sizeof(piece), MSG_DONTWAIT, NULL,
+				  NULL) > 0)
+			;
+		CHECK(edge(ep, 1000) == EPOLLOUT && !edge(ep, 0));
+	}
+	CHECK(!sock_close(ep));
+	finish();
+}
 
 TEST(before_the_grant)
 {
