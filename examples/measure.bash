@@ -33,7 +33,8 @@ figure() {
 }
 
 # medians: by line scenario, metric, kernel, libsapi, ratio; then kernel's and
-# libsapi's least and greatest, AF_UNIX, VPP; "-" is what was not measured
+# libsapi's least and greatest, AF_UNIX, VPP, libsapi on VPP; "-" is what was not
+# measured
 medians() {
   awk -F '\t' -v OFS='\t' '
     function sorted(key, n, i, j, t) {
@@ -57,7 +58,8 @@ medians() {
         k = median(order[i] FS "kernel"); spread = least OFS most
         l = median(order[i] FS "libsapi"); spread = spread OFS least OFS most
         print order[i], k, l, (k > 0 && l != "-" ? sprintf("%.4g", l / k) : "-"),
-          spread, median(order[i] FS "unix"), median(order[i] FS "vpp")
+          spread, median(order[i] FS "unix"), median(order[i] FS "vpp"),
+          median(order[i] FS "onvpp")
       }
     }' "$work/figures"
 }

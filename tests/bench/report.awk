@@ -42,11 +42,11 @@ function line(name, metric, better, least, limit, key,   k, l, gain, word, wish)
 }
 function beside(key) {
   return sprintf(" %8s", figure(units[key])) \
-    (vpp ? sprintf(" %8s", figure(vpps[key])) : "")
+    (vpp ? sprintf(" %8s %8s", figure(vpps[key]), figure(ours[key])) : "")
 }
 function head(name, metric) {
   printf columns, name, metric, "kernel", "min..max", "libsapi", "min..max",
-    "times", "at least", "", sprintf(" %8s", "AF_UNIX") (vpp ? sprintf(" %8s", "VPP") : "")
+    "times", "at least", "", sprintf(" %8s", "AF_UNIX") (vpp ? sprintf(" %8s %8s", "VPP", "on VPP") : "")
 }
 
 FNR == 1 { file++; if (file == 2) FS = "\t"; $0 = $0 }
@@ -54,6 +54,7 @@ file == 1 { entry[++entries] = $0; better[$2] = $4; wanted[$2, $3]; next }
 {
   key = $1 SUBSEP $2
   kernel[key] = $3; libsapi[key] = $4; units[key] = $10; vpps[key] = $11
+  ours[key] = $12
   k_spread[key] = spread($6, $7); l_spread[key] = spread($8, $9)
   if ($2 ~ /^server /) cpu[++cpus] = key
 }

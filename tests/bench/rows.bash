@@ -4,7 +4,8 @@
 # $rows_unix belongs
 #
 # row_NAME (- is _ there) is called once by round and way: "kernel", "libsapi",
-# "unix" (the kernel's AF_UNIX) or "vpp". It starts what serves with serve(),
+# "unix" (the kernel's AF_UNIX), "vpp" (VPP's preload on VPP) or "onvpp" (ours
+# on VPP). It starts what serves with serve(),
 # loads it with load(), and tells with told() what came out, of $scenario, which
 # is the first of its lines in tests/bench/table. False: it failed, and $work/out
 # or $work/server says why. All that it started is stopped after it.
@@ -42,7 +43,7 @@ serve() {
   servers+=("$pid")
   if [ "$way" = unix ]; then
     within "$pid" test -S "$sock"
-  elif [ "$way" = vpp ]; then
+  elif [[ $way = *vpp ]]; then
     # what listens there is not to be seen from here
     sleep 1 && kill -0 "$pid" 2> /dev/null
   else

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # $work and $top are the caller's, who uses the results
 
-vpp_under=() vpp_pid='' vpp_why=""
+vpp_under=() onvpp_under=() vpp_pid='' vpp_why=""
 
 # shellcheck source=tests/vpp.bash disable=SC1091
 . "$top/tests/vpp.bash"
@@ -11,7 +11,8 @@ vpp_under=() vpp_pid='' vpp_why=""
 # their CPUs; it is stopped then
 vpp_gets() { [ -z "$vpp_pid" ] || kill "-$1" "$vpp_pid"; }
 
-# start_vpp: $vpp_under runs a command under VPP's preload; false: $vpp_why
+# start_vpp: $vpp_under runs a command under VPP's preload, $onvpp_under under
+# ours, on VPP or not at all; false: $vpp_why
 start_vpp() {
   local dir=$work/vpp
   find_vpp || return
@@ -34,4 +35,10 @@ start_vpp() {
   chmod 666 "$dir/app_ns_sockets/default"
   vpp_under=(env "LD_LIBRARY_PATH=$vpp_libs" "LD_PRELOAD=$vpp_ldp"
     "VCL_CONFIG=$dir/vcl.conf")
+  {
+    cat "$dir/vcl.conf"
+    echo 'sapi { use vpp tcp_* *:* require }'
+  } > "$dir/ours.conf"
+  onvpp_under=(env "LD_PRELOAD=$build/preload/.libs/libsapi_preload.so"
+    "SAPI_CONFIG=$dir/ours.conf" "SAPI_SOCKET=$dir/no-sapid")
 }
