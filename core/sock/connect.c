@@ -304,13 +304,16 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	struct sock *s;
 	int domain, err;
 
-	if (len > sizeof(ss) || user_get(&ss, sa, len))
-		return k_connect(fd, sa, len); /* which says what is wrong */
 	s = sock_get_claimed(fd);
-	if (s && s->kind == SOCK_LINK) {
+	if (s && s->kind == SOCK_LINK) { /* the kernel has read @sa by then */
 		err = connect_link(s, fd, sa, len);
 		sock_put(s);
 		return err;
+	}
+	if (len > sizeof(ss) || user_get(&ss, sa, len)) {
+		if (s)
+			sock_put(s);
+		return k_connect(fd, sa, len); /* which says what is wrong */
 	}
 	if (s && s->kind == SOCK_UDP) {
 		err = dgram_connect(s, fd, sa, len);
