@@ -13,13 +13,18 @@ static ssize_t ask(int nl, const struct nlmsghdr *question, void *answer,
 		   size_t size)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl from = { 0 };
+	socklen_t len = sizeof(from);
 	ssize_t n;
 
 	n = k_sendto(nl, question, question->nlmsg_len,
 		     MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&kernel,
 		     sizeof(kernel));
-	return n < 0 ? n
-		     : k_recvfrom(nl, answer, size, MSG_DONTWAIT, NULL, NULL);
+	if (n >= 0)
+		n = k_recvfrom(nl, answer, size, MSG_DONTWAIT,
+			       (struct sockaddr *)&from, &len);
+	/* who has the right to may send here, too */
+	return n >= 0 && from.nl_pid ? -EPROTO : n;
 }
 
 ssize_t sock_diag_ask(const struct nlmsghdr *question, struct nlmsghdr *answer,

@@ -12,8 +12,8 @@
 /*
  * DOC: What a call has to know of a link and can't do to it: how far each
  * direction is, what is ready, what to wait for, and what the kernel says of
- * the end.  It is long since these look at the same few words, and one that
- * changed without the others would be a lost wake-up.
+ * the end.  They stand together since they look at the same few words, and one
+ * that changed without the others would be a lost wake-up.
  */
 
 #define POLL_INPUT (POLLIN | POLLRDNORM)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link_recv.c - bytes from an upgraded connection */
 #include <errno.h>
-#include <string.h>
 
 #include "core/base/kernel.h"
 #include "core/sess/app.h"

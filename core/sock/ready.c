@@ -131,10 +131,10 @@ uint32_t sock_tail(struct sock *s)
 
 void sock_was_full(struct sock *s)
 {
+	/* before the look here, as is_fresh() in epoll.c looks before it loads
+	 * the count: a thread that saw the room, and that it was nothing new,
+	 * saw it before this, so that we see it, too */
 	s->full++;
-	/* between the call's look and the count a thread in epoll_wait() may
-	 * have seen the room, and that it was nothing new; after the count it
-	 * sees an edge */
 	if (sock_ready(s, POLLOUT))
 		sock_notify(s);
 }

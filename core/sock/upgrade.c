@@ -2,12 +2,9 @@
 /* upgrade.c - a kernel connection on its way to a link */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sockios.h>
-#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
@@ -345,7 +342,7 @@ static int link_new(struct sock *s, const struct offer_grant *g,
  * with grant_lock, in the hold if there is one (fd.c). */
 static void take_over(struct sock *s, int fd)
 {
-	int flags = k_fcntl(fd, F_GETFL, 0), err;
+	int flags = k_fcntl(fd, F_GETFL, 0);
 
 	if (flags >= 0 && flags & O_NONBLOCK)
 		atomic_fetch_or(&s->hold->flags, HOLD_NONBLOCK);
@@ -353,11 +350,6 @@ static void take_over(struct sock *s, int fd)
 		atomic_fetch_and(&s->hold->flags, ~HOLD_NONBLOCK);
 	hold_opts_init(&s->hold->opts);
 	s->opts = &s->hold->opts;
-	/* after that: what another thread still notes in the old place is
-	 * found here, or by who reads the new one */
-	err = atomic_exchange(&s->own_opts.error, 0);
-	if (err)
-		s->opts->error = err;
 	sock_take_options(fd, s);
 }
 

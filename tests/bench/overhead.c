@@ -10,6 +10,7 @@
  * the kernel, instead of calls one by one.
  * "getpid" shows how steady the machine is meanwhile.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -153,6 +154,14 @@ static void open_udp(void)
 	     "udp");
 }
 
+static int told(long ret)
+{
+	if (ret >= 0)
+		return (int)ret;
+	errno = (int)-ret;
+	return -1;
+}
+
 /* A system call that no interposer sees: syscall(2) is one of libc's functions.
  */
 static int bare(long number, long a, const void *b, const void *c, long d)
@@ -165,7 +174,7 @@ static int bare(long number, long a, const void *b, const void *c, long d)
 			 : "=a"(ret)
 			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
 			 : "rcx", "r11", "memory");
-	return (int)ret;
+	return told(ret);
 #elif defined(__aarch64__)
 	register long x8 __asm__("x8") = number;
 	register long x0 __asm__("x0") = a;
@@ -177,7 +186,7 @@ static int bare(long number, long a, const void *b, const void *c, long d)
 			 : "+r"(x0)
 			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
 			 : "memory");
-	return (int)x0;
+	return told(x0);
 #else
 #error "no system call known for this machine"
 #endif

@@ -9,7 +9,9 @@
 /*
  * DOC: The generator keeps a model of the connections, for two reasons: to
  * draw what makes sense, and to know what to wait for.  A model that were
- * wrong would only wait in vain: the texts are compared, not the model.
+ * wrong would only wait in vain: the texts are compared, not the model.  Each
+ * call is drawn from that model and changes it, so that they stand in one file,
+ * which is long.
  */
 
 #define MOST_FLYING 24000 /* unread bytes: no buffer is full by that */

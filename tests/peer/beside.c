@@ -3,7 +3,7 @@
  * names; and what differs from TCP */
 #include <linux/sockios.h>
 
-#include "tests/peer/peer.h"
+#include "tests/peer/epoll.h"
 
 #define FILLED 100000
 
@@ -141,6 +141,27 @@ TOPIC(rights_no_room)
 	TRY(far_do(act_rights, (long)"def", (long)"two"));
 	TRY(recv(near_fd, buf, sizeof(buf), 0));
 	say_data(buf, 3);
+}
+
+/* there was no room, and all is read before anybody looks: an edge */
+TOPIC(rights_room)
+{
+	static char text[2001];
+	int ep = ep_new();
+	long n, sent = 0;
+
+	memset(text, 'x', sizeof(text) - 1);
+	far_open();
+	MUST(fcntl(near_fd, F_SETFL, O_NONBLOCK));
+	ep_add(ep, near_fd, EPOLLOUT | EPOLLET, 1);
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
+	while ((n = act_rights(near_fd, (long)text, (long)"one")) > 0)
+		sent += n;
+	say("full: %d", n < 0 && errno == EAGAIN);
+	TRY(far_do(act_pull, sent, 0) == sent);
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
 }
 
 /* much that was not read goes before it */

@@ -2,11 +2,6 @@
 /* rawclient.c - a client of sapid that speaks socket and queues by hand */
 #include "tests/unit/rawclient.h"
 
-/*
- * DOC: One client from its socket to its queues, for all tests of the daemon:
- * its steps are of use together only, which makes this file long.
- */
-
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -30,7 +25,7 @@
  * DOC: All that a test says to sapid, or reads of what it answers, a call each,
  * in the order of a client's life: the daemon's process, the attach socket, the
  * queues, messages, sessions and their FIFOs.  They share the reading of a
- * queue, which is why they stand together.
+ * queue, which is why they stand together in a file that is long.
  */
 
 #define MUST(cond)                                                          \

@@ -13,12 +13,6 @@
 #include "tests/unit/tap.h"
 
 /*
- * DOC: An offer is accepted or refused by what the kernel says of a connection:
- * each case is a test of its own, and they share the connections that they are
- * about, which makes this file long.
- */
-
-/*
  * DOC: Each reason for which an offer is matched, refused or forgotten has its
  * test, and all need the same two clients and the same pairs of sockets: so the
  * list is in one place, and long.  What a hostile client tries is in

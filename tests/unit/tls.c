@@ -6,6 +6,12 @@
 #include "tests/unit/live.h"
 #include "tests/unit/played.h"
 
+/*
+ * DOC: From a rule's words to the bytes of the messages, and back with what was
+ * answered: one list of what is asked of VPP, by one played VPP, in the order
+ * of a listener's and a connection's life, which makes this file long.
+ */
+
 /* --- the record --- */
 
 TEST(the_record_of_every_release)
@@ -202,6 +208,16 @@ static struct session *listen_tls(void)
 	return l;
 }
 
+static struct session *listen_answered(struct answer *a)
+{
+	struct session *l;
+
+	answer(a);
+	l = listen_tls();
+	answered(a);
+	return l;
+}
+
 TEST(a_certificate_goes_as_it_was_seen)
 {
 	uint8_t live[209], *mine;
@@ -214,9 +230,7 @@ TEST(a_certificate_goes_as_it_was_seen)
 	FILE *f;
 
 	start();
-	answer(&a);
-	l = listen_tls();
-	answered(&a);
+	l = listen_answered(&a);
 	a.payload[a.len] = 0;
 	CHECK(!strcmp(a.payload, "a certificate\nits key\n"));
 	f = live_open("probe_cert.txt");
@@ -251,9 +265,7 @@ TEST(once_for_each_attachment)
 	struct ctrl c;
 
 	start();
-	answer(&a);
-	l = listen_tls();
-	answered(&a);
+	l = listen_answered(&a);
 	r = record(played_heard(&p).listen.ext_config);
 	m = listen_tls(); /* nobody would answer another certificate */
 	r = record(played_heard(&p).listen.ext_config);
@@ -281,9 +293,7 @@ TEST(once_for_each_attachment)
 	unlink(key);
 	attach();
 	tls.verify = true;
-	answer(&b);
-	l = listen_tls();
-	answered(&b);
+	l = listen_answered(&b);
 	CHECK(b.len == 22 && !memcmp(b.payload, a.payload, 22));
 	r = record(played_heard(&p).listen.ext_config);
 	CHECK(r.crypto.ckpair_index == 9 && !r.crypto.hostname[0]);
@@ -301,9 +311,7 @@ TEST(it_comes_back_as_tls)
 	struct session *l;
 
 	start();
-	answer(&a);
-	l = listen_tls();
-	answered(&a);
+	l = listen_answered(&a);
 	record(played_heard(&p).listen.ext_config);
 	c.bound.context = l->index;
 	c.bound.handle = 5;
@@ -333,9 +341,7 @@ TEST(a_segment_may_come_before_the_answer)
 	struct session *l;
 
 	start();
-	answer(&a);
-	l = listen_tls();
-	answered(&a);
+	l = listen_answered(&a);
 	CHECK(record(played_heard(&p).listen.ext_config).crypto.ckpair_index ==
 	      7);
 	CHECK(app->n_early == 1 && !app_seg(app, PLAYED_DATA));
@@ -470,9 +476,7 @@ TEST(a_rejected_key_has_one_too)
 	struct session *l;
 
 	start();
-	answer(&a);
-	l = listen_tls();
-	answered(&a);
+	l = listen_answered(&a);
 	record(played_heard(&p).listen.ext_config);
 	c.bound.context = l->index;
 	c.bound.retval = WIRE_E_UNKNOWN;
