@@ -416,6 +416,19 @@ static void cancelled(void *arg)
 	free(set->heap);
 }
 
+static int set_doze(struct pollset *set, uint64_t end, const sigset_t *mask)
+{
+	int ret;
+
+	link_tidy();
+	set_watch(set, true);
+	pthread_cleanup_push(cancelled, set);
+	ret = set_sleep(set, end, mask);
+	pthread_cleanup_pop(0);
+	set_watch(set, false);
+	return ret;
+}
+
 static int set_poll(struct pollset *set, const struct timespec *timeout,
 		    const sigset_t *mask)
 {
@@ -439,14 +452,8 @@ static int set_poll(struct pollset *set, const struct timespec *timeout,
 		ret = waiter_get(&set->waiter);
 	if (!ret)
 		ret = listen_to_bells(set);
-	if (!ret) {
-		link_tidy();
-		set_watch(set, true);
-		pthread_cleanup_push(cancelled, set);
-		ret = set_sleep(set, end, mask);
-		pthread_cleanup_pop(0);
-		set_watch(set, false);
-	}
+	if (!ret)
+		ret = set_doze(set, end, mask);
 	if (unlikely(sock_no_bell(ret)))
 		ret = set_look_on(set, end, mask);
 	spin_end(&spin); /* the sleep belongs to the wait */

@@ -17,9 +17,10 @@ static_assert(ATOMIC_LONG_LOCK_FREE == 2, "64-bit atomics");
 static_assert(sizeof(_Atomic uint32_t) == 4, "atomic layout");
 static_assert(sizeof(_Atomic uint64_t) == 8, "atomic layout");
 #if defined(__GLIBC__)
-/* 40 on x86-64; 48 on arm64, where VPP's own struct grows likewise */
 #if defined(__x86_64__)
 static_assert(sizeof(pthread_mutex_t) == 40, "mutex in a shared header");
+#elif defined(__aarch64__)
+static_assert(sizeof(pthread_mutex_t) == 48, "mutex in a shared header");
 #endif
 static_assert(sizeof(pthread_cond_t) == 48, "condvar in a shared header");
 #endif

@@ -19,6 +19,10 @@ struct wire_mq_slot {
 };
 WIRE_SIZE(struct wire_mq_slot, 8);
 
+/* glibc's mutex takes 40 bytes on x86-64, for which ABI.md's figures are, and
+ * 48 on arm64, where VPP's own struct grows likewise. */
+#define WIRE_MQ_GROWS (sizeof(pthread_mutex_t) - 40)
+
 /* mirrors svm_msg_q_shared_t with the queue header in it (ABI.md 9.1) */
 struct wire_mq {
 	uint32_t n_rings;
@@ -33,15 +37,15 @@ struct wire_mq {
 	uint32_t pad1;
 	struct wire_mq_slot slots[];
 };
-WIRE_SIZE(struct wire_mq, 120);
+WIRE_SIZE(struct wire_mq, 120 + WIRE_MQ_GROWS);
 WIRE_AT(struct wire_mq, mutex, 8);
-WIRE_AT(struct wire_mq, condvar, 48);
-WIRE_AT(struct wire_mq, head, 96);
-WIRE_AT(struct wire_mq, tail, 100);
-WIRE_AT(struct wire_mq, cursize, 104);
-WIRE_AT(struct wire_mq, maxsize, 108);
-WIRE_AT(struct wire_mq, elsize, 112);
-WIRE_AT(struct wire_mq, slots, 120);
+WIRE_AT(struct wire_mq, condvar, 48 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, head, 96 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, tail, 100 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, cursize, 104 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, maxsize, 108 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, elsize, 112 + WIRE_MQ_GROWS);
+WIRE_AT(struct wire_mq, slots, 120 + WIRE_MQ_GROWS);
 
 /* mirrors svm_msg_q_ring_shared_t (ABI.md 9.1).  A ring stands where the one
  * before ends and may be unaligned to 8, but is always 4-aligned. */

@@ -52,7 +52,11 @@ void call_poll(const struct order *o, struct answer *a)
 	else if (way == 1)
 		DO(a, ppoll(p, SLOTS, &zero, NULL));
 	else
+#ifdef SYS_poll
 		DO(a, syscall(SYS_poll, p, SLOTS, 0));
+#else
+		DO(a, syscall(SYS_ppoll, p, SLOTS, &zero, NULL, 8));
+#endif
 	for (i = 0; i < SLOTS; i++)
 		if (p[i].fd >= 0)
 			put(a, " %d:%s", i, bits((unsigned short)p[i].revents));
