@@ -91,11 +91,15 @@
 	X(sendto)                                   \
 	X(setsockopt)                               \
 	X(shutdown)                                 \
+	X(sigaction)                                \
+	X(signal)                                   \
+	X(sigset)                                   \
 	X(socket)                                   \
 	X(socketpair)                               \
 	X(splice)                                   \
 	X(syscall)                                  \
 	X(system)                                   \
+	X(sysv_signal)                              \
 	X(vdprintf)                                 \
 	X(write)                                    \
 	X(writev)
@@ -120,19 +124,22 @@
 
 /* X(name, target): second names under which glibc exports the same function.
  * Its GLIBC_PRIVATE ones (__recv, __close_nocancel, ...) belong to glibc. */
-#define PRELOAD_ALIASES(X)       \
-	X(__close, close)        \
-	X(__connect, connect)    \
-	X(__dup2, dup2)          \
-	X(__fcntl, fcntl)        \
-	X(__poll, poll)          \
-	X(__read, read)          \
-	X(__select, select)      \
-	X(__send, send)          \
-	X(__write, write)        \
-	X(fcntl64, fcntl)        \
-	X(preadv64v2, preadv2)   \
-	X(pwritev64v2, pwritev2) \
-	X(sendfile64, sendfile)
+#define PRELOAD_ALIASES(X)            \
+	X(__close, close)             \
+	X(__connect, connect)         \
+	X(__dup2, dup2)               \
+	X(__fcntl, fcntl)             \
+	X(__poll, poll)               \
+	X(__read, read)               \
+	X(__select, select)           \
+	X(__send, send)               \
+	X(__sigaction, sigaction)     \
+	X(__sysv_signal, sysv_signal) \
+	X(__write, write)             \
+	X(fcntl64, fcntl)             \
+	X(preadv64v2, preadv2)        \
+	X(pwritev64v2, pwritev2)      \
+	X(sendfile64, sendfile)       \
+	X(ssignal, signal)
 
 #endif /* PRELOAD_CALLS_H */

@@ -3,7 +3,7 @@ preloaddir = $(libdir)/libsapi
 preload_LTLIBRARIES = %D%/libsapi_preload.la
 %C%_libsapi_preload_la_SOURCES = %D%/calls.h %D%/fresh.h %D%/init.c \
 	%D%/real.c %D%/real.h %D%/wrap_exec.c %D%/wrap_fd.c %D%/wrap_io.c %D%/wrap_open.c \
-	%D%/wrap_prctl.c %D%/wrap_stdio.c %D%/wrap_syscall.c %D%/wrap_wait.c
+	%D%/wrap_prctl.c %D%/wrap_signal.c %D%/wrap_stdio.c %D%/wrap_syscall.c %D%/wrap_wait.c
 # Neither may rename or redefine the functions that we define.
 %C%_libsapi_preload_la_CPPFLAGS = $(AM_CPPFLAGS) -U_FORTIFY_SOURCE \
 	-U_FILE_OFFSET_BITS

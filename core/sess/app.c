@@ -7,6 +7,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/sess/offer.h"
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
@@ -146,11 +147,11 @@ static struct app *get(struct app *app, const char *path)
 {
 	if (!path[0])
 		return NULL;
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	app->path = path;
 	if (!attach(app))
 		return app;
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return NULL;
 }
 
@@ -181,11 +182,11 @@ static int attach_now(struct app *app, const char *path)
 
 	if (!path[0])
 		return -EDESTADDRREQ;
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	app->path = path;
 	app->retry_at = 0;
 	err = attach(app);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return err;
 }
 
@@ -218,20 +219,20 @@ void app_leave(void)
 
 	app_at_exit();
 	for (i = 0; i < APP_N; i++) {
-		pthread_mutex_lock(&apps[i].lock);
+		mutex_lock(&apps[i].lock);
 		if (apps[i].state == APP_ATTACHED) {
 			app_drain(&apps[i]);
 			give_up(&apps[i]);
 			apps[i].retry_at = 0;
 		}
 		session_forget_lost(&apps[i]);
-		pthread_mutex_unlock(&apps[i].lock);
+		mutex_unlock(&apps[i].lock);
 	}
 }
 
 void app_put(struct app *app)
 {
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 }
 
 int app_claim(struct session **sp)
@@ -239,11 +240,11 @@ int app_claim(struct session **sp)
 	struct app *app = (*sp)->app;
 	int err;
 
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	err = attach(app);
 	if (!err)
 		err = session_claim(sp);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return err;
 }
 
@@ -293,10 +294,10 @@ static void look_for(struct app *app)
 {
 	if (app_now_ms() < app->retry_at)
 		return;
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	if (attach(app))
 		log_debug("%s: still gone", app->path);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 }
 
 void app_poll(void)
@@ -312,9 +313,9 @@ void app_poll(void)
 		if (!apps[i].attached ||
 		    (mq_empty(&apps[i].app_mq) && !apps[i].n_zombies))
 			continue;
-		pthread_mutex_lock(&apps[i].lock);
+		mutex_lock(&apps[i].lock);
 		app_drain(&apps[i]);
-		pthread_mutex_unlock(&apps[i].lock);
+		mutex_unlock(&apps[i].lock);
 	}
 }
 
@@ -416,7 +417,7 @@ static void serve(uint32_t by)
 
 		if (!app->attached)
 			continue;
-		pthread_mutex_lock(&app->lock);
+		mutex_lock(&app->lock);
 		if (by & WOKEN_BY_APP(2 * k) && app->state == APP_ATTACHED) {
 			mq_reset_event(&app->app_mq);
 			app_drain(app);
@@ -428,7 +429,7 @@ static void serve(uint32_t by)
 		}
 		if (app->n_zombies)
 			session_reap(app);
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 	}
 	cancel_back(cancel);
 }
@@ -552,7 +553,7 @@ void app_fork_prepare(void)
 	unsigned i;
 
 	for (i = 0; i < APP_N; i++)
-		pthread_mutex_lock(&apps[i].lock);
+		mutex_lock(&apps[i].lock);
 	offer_fork_prepare();
 }
 
@@ -562,7 +563,7 @@ void app_fork_parent(void)
 
 	offer_fork_parent();
 	for (i = 0; i < APP_N; i++)
-		pthread_mutex_unlock(&apps[i].lock);
+		mutex_unlock(&apps[i].lock);
 }
 
 /* The parent's socket must go at once: while we hold it, the session layer
@@ -593,7 +594,7 @@ void app_fork_child(void)
 		session_unpark(app, true);
 		app->generation++;
 		app_epoch++;
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 	}
 	waiter_forked();
 }

@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 
 /* A session layer on this host answers within some 100 us: worth a look or
@@ -43,9 +44,9 @@ static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
 			break;
 		ts.tv_sec = (time_t)((end - now) / 1000);
 		ts.tv_nsec = (long)((end - now) % 1000) * 1000000;
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 		err = app_wait(w, NULL, 0, &ts, NULL);
-		pthread_mutex_lock(&app->lock);
+		mutex_lock(&app->lock);
 		if (err < 0 && err != -EINTR)
 			break;
 	}
@@ -67,9 +68,9 @@ void app_rest(struct app *app)
 	struct timespec ts = { .tv_nsec = 1000000 };
 	int cancel = cancel_off();
 
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	k_ppoll(NULL, 0, &ts, NULL);
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	app_drain(app);
 	cancel_back(cancel);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/kernel.h"
+#include "core/base/mem.h"
 #include "core/sess/app.h"
 
 struct app_seg *app_seg(struct app *app, uint64_t handle)
@@ -36,14 +37,14 @@ int app_add_segment(struct app *app, uint64_t handle, int fd)
 	}
 	for (i = 0; i < app->n_segs && app->segs[i]; i++)
 		;
-	seg = i < APP_MAX_SEGS ? calloc(1, sizeof(*seg)) : NULL;
+	seg = i < APP_MAX_SEGS ? mem_zalloc(1, sizeof(*seg)) : NULL;
 	if (!seg) {
 		k_close(fd);
 		return -ENOMEM;
 	}
 	err = seg_attach(&seg->seg, fd);
 	if (err) {
-		free(seg);
+		mem_free(seg);
 		return err;
 	}
 	k_close(seg->seg.map.fd);
@@ -66,5 +67,5 @@ void app_seg_put(struct app *app, struct app_seg *seg)
 		if (app->segs[i] == seg)
 			app->segs[i] = NULL;
 	seg_close(&seg->seg);
-	free(seg);
+	mem_free(seg);
 }

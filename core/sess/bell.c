@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 
 #include "core/base/kernel.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/waiter.h"
 #include "core/wire/offer.h"
 
@@ -23,7 +25,7 @@ static int take_number(unsigned *serial)
 {
 	int i, n = -1;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	for (i = 0; i < WIRE_BELLS_MAX && taken[i]; i++)
 		;
 	if (i < WIRE_BELLS_MAX) {
@@ -31,20 +33,20 @@ static int take_number(unsigned *serial)
 		n = i;
 		*serial = ++serials;
 	}
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	return n;
 }
 
 static void give_number(unsigned n)
 {
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	taken[n] = false;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 struct bell *bell_new(void)
 {
-	struct bell *b = calloc(1, sizeof(*b));
+	struct bell *b = mem_zalloc(1, sizeof(*b));
 	int n = b ? take_number(&b->serial) : -1, cancel;
 
 	if (n < 0)
@@ -61,7 +63,7 @@ struct bell *bell_new(void)
 undo_number:
 	give_number(b->number);
 undo_bell:
-	free(b);
+	mem_free(b);
 	return NULL;
 }
 
@@ -79,7 +81,7 @@ void bell_put(struct bell *b)
 	private_close(b->evfd);
 	if (b->forks == forks) /* else the number is another bell's here */
 		give_number(b->number);
-	free(b);
+	mem_free(b);
 }
 
 void bell_ring(int evfd)

@@ -5,6 +5,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/sess/session_priv.h"
 
 /*
@@ -65,10 +66,10 @@ int session_shutdown_tls(struct session *s)
 
 	if (!s->accepted)
 		return 0;
-	pthread_mutex_lock(&s->app->lock);
+	mutex_lock(&s->app->lock);
 	if (!session_drain(s, DRAIN_SHUT))
 		err = session_send_close(s, WIRE_EV_SHUTDOWN);
-	pthread_mutex_unlock(&s->app->lock);
+	mutex_unlock(&s->app->lock);
 	return err;
 }
 
@@ -96,10 +97,10 @@ void session_linger(struct app *app)
 {
 	uint64_t end = app_now_ms() + LINGER_MS;
 
-	if (!app->attached || pthread_mutex_trylock(&app->lock))
+	if (!app->attached || mutex_trylock(&app->lock))
 		return;
 	while (app->state == APP_ATTACHED && any_left(app) &&
 	       app_now_ms() < end)
 		app_rest(app);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 }

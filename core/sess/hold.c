@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/sess/waiter.h"
 
 #define SLAB_HOLDS 512
@@ -57,7 +58,7 @@ static void robust_init(pthread_mutex_t *m)
 
 bool hold_lock(pthread_mutex_t *lock)
 {
-	if (likely(pthread_mutex_lock(lock) != EOWNERDEAD))
+	if (likely(mutex_lock(lock) != EOWNERDEAD))
 		return false;
 	pthread_mutex_consistent(lock);
 	return true;
@@ -284,9 +285,9 @@ int hold_new(struct hold **out)
 {
 	int err;
 
-	pthread_mutex_lock(&alloc_lock);
+	mutex_lock(&alloc_lock);
 	err = hold_new_locked(out);
-	pthread_mutex_unlock(&alloc_lock);
+	mutex_unlock(&alloc_lock);
 	return err;
 }
 
@@ -394,7 +395,7 @@ int hold_fork_prepare(void)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&alloc_lock);
+	mutex_lock(&alloc_lock);
 	next_child = NO_SLOT;
 	if (!family || self == NO_SLOT)
 		return family ? -EAGAIN : 0;
@@ -445,7 +446,7 @@ void hold_fork_add(struct hold *h)
 
 void hold_fork_parent(void)
 {
-	pthread_mutex_unlock(&alloc_lock);
+	mutex_unlock(&alloc_lock);
 }
 
 /* Without a slot this process has no part in what it inherited: it may not
@@ -462,5 +463,5 @@ void hold_fork_child(void)
 						     &state, SLOT_ALIVE)))
 			self = NO_SLOT;
 	}
-	pthread_mutex_unlock(&alloc_lock);
+	mutex_unlock(&alloc_lock);
 }

@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "core/base/base.h"
+#include "core/base/signal.h"
 #include "core/shm/ring.h"
 
 #define HOLD_SLOTS 256
@@ -115,12 +116,12 @@ void hold_own(struct hold *h, uint32_t wrk);
 void hold_accept(struct hold *h);
 bool hold_owner_accepts(const struct hold *h);
 
-/* pthread_mutex_lock() for a robust mutex; true if its owner died with it, for
+/* mutex_lock() for a robust mutex; true if its owner died with it, for
  * whom it matters */
 bool hold_lock(pthread_mutex_t *lock);
 static inline void hold_unlock(pthread_mutex_t *lock)
 {
-	pthread_mutex_unlock(lock);
+	mutex_unlock(lock);
 }
 
 /* fork: before, in the parent (-EAGAIN: the child will have no part in what

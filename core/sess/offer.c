@@ -11,6 +11,8 @@
 #include "core/base/fdbox.h"
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sess/offer_seg.h"
 #include "core/wire/offer.h"
@@ -97,10 +99,10 @@ static struct app *get(void)
 
 	if (!app)
 		return NULL;
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	if (app->state == APP_ATTACHED && app->links)
 		return app;
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return NULL;
 }
 
@@ -185,7 +187,7 @@ int offer_listen(uint16_t port, bool on)
 	cancel = cancel_off();
 	err = send_surely(app, &msg);
 	cancel_back(cancel);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return err;
 }
 
@@ -261,7 +263,7 @@ int offer_make(const struct offer *o)
 	if (!err)
 		err = send_offer(app, o);
 	cancel_back(cancel);
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	return err;
 }
 
@@ -286,7 +288,7 @@ void offer_release(const struct offer_grant *g)
 	seg_put(g);
 	cancel_back(cancel);
 	if (app)
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 }
 
 void offer_left(void)
@@ -345,7 +347,7 @@ void offer_keep(const struct offer *o, enum wire_ext_why why,
 	}
 	cancel_back(cancel);
 	if (app)
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 }
 
 void offer_keep_over(uint64_t cookie)
@@ -358,7 +360,7 @@ void offer_keep_over(uint64_t cookie)
 	for (i = 0; app->kept && i < WIRE_KEPT_N; i++)
 		if (app->kept[i].cookie == cookie)
 			app->kept[i].cookie = 0;
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 }
 
 /* --- receiving --- */
@@ -382,16 +384,16 @@ static _Atomic bool answered;
 
 static bool answer_add(const struct answer *a)
 {
-	struct answer *copy = malloc(sizeof(*copy));
+	struct answer *copy = mem_alloc(sizeof(*copy));
 
 	if (!copy)
 		return false;
 	*copy = *a;
-	pthread_mutex_lock(&answers_lock);
+	mutex_lock(&answers_lock);
 	copy->next = answers;
 	answers = copy;
 	answered = true;
-	pthread_mutex_unlock(&answers_lock);
+	mutex_unlock(&answers_lock);
 	return true;
 }
 
@@ -399,12 +401,12 @@ static struct answer *answer_take(void)
 {
 	struct answer *a;
 
-	pthread_mutex_lock(&answers_lock);
+	mutex_lock(&answers_lock);
 	a = answers;
 	if (a)
 		answers = a->next;
 	answered = answers != NULL;
-	pthread_mutex_unlock(&answers_lock);
+	mutex_unlock(&answers_lock);
 	return a;
 }
 
@@ -526,17 +528,18 @@ void offer_poll(void)
 	struct app *app;
 	int cancel;
 
-	if (likely(!offer_mail()))
+	/* to take a link takes memory */
+	if (likely(!offer_mail()) || sig_in_handler())
 		return;
 	cancel = cancel_off();
 	app = get();
 	if (app) {
 		receive(app);
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 	}
 	while ((a = answer_take())) {
 		hand_on(a);
-		free(a);
+		mem_free(a);
 	}
 	cancel_back(cancel);
 }

@@ -9,6 +9,8 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/waiter.h"
 
 #define MAX_SEGS 4096
@@ -55,13 +57,13 @@ static void bell_unref(struct offer_bell *b)
 	if (!b || --b->refs)
 		return;
 	private_close(b->fd);
-	free(b);
+	mem_free(b);
 }
 
 /* Takes @fd over. */
 static int bell_set(struct peer *p, unsigned n, int fd)
 {
-	struct offer_bell *b = calloc(1, sizeof(*b));
+	struct offer_bell *b = mem_zalloc(1, sizeof(*b));
 
 	if (!b) {
 		k_close(fd);
@@ -81,7 +83,7 @@ static struct peer *peer_get(unsigned epoch, uint32_t id)
 	for (p = peers; p; p = p->next)
 		if (p->epoch == epoch && p->id == id && !p->gone)
 			return p;
-	p = calloc(1, sizeof(*p));
+	p = mem_zalloc(1, sizeof(*p));
 	if (!p)
 		return NULL;
 	p->id = id;
@@ -103,7 +105,7 @@ static void peer_free_if_idle(struct peer *p)
 	*at = p->next;
 	for (i = 0; i < WIRE_BELLS_MAX; i++)
 		bell_unref(p->bell[i]);
-	free(p);
+	mem_free(p);
 }
 
 static struct offer_seg *seg_find(const struct peer *p, uint32_t id)
@@ -127,7 +129,7 @@ static void seg_free_if_idle(struct offer_seg *seg)
 		;
 	segs[i] = NULL;
 	map_close(&seg->map);
-	free(seg);
+	mem_free(seg);
 	p->segs--;
 	peer_free_if_idle(p);
 }
@@ -141,14 +143,14 @@ static int seg_new(struct peer *p, const struct wire_grant *w, int fd,
 
 	for (i = 0; i < n_segs && segs[i]; i++)
 		;
-	seg = i < MAX_SEGS ? calloc(1, sizeof(*seg)) : NULL;
+	seg = i < MAX_SEGS ? mem_zalloc(1, sizeof(*seg)) : NULL;
 	if (!seg) {
 		k_close(fd);
 		return -ENOMEM;
 	}
 	err = link_seg_attach(&seg->map, fd, w->n_links, w->ring);
 	if (err) {
-		free(seg);
+		mem_free(seg);
 		return err;
 	}
 	seg->id = w->seg;
@@ -209,9 +211,9 @@ int seg_get(unsigned epoch, const struct wire_grant *w, int seg_fd, int bell_fd,
 {
 	int err;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	err = get_locked(epoch, w, &seg_fd, &bell_fd, g);
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	if (seg_fd >= 0)
 		k_close(seg_fd);
 	if (bell_fd >= 0)
@@ -224,11 +226,11 @@ void seg_put(const struct offer_grant *g)
 	struct offer_seg *seg = g->seg;
 	int cancel = cancel_off();
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	bell_unref(g->bell);
 	seg->links--;
 	seg_free_if_idle(seg);
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	cancel_back(cancel);
 }
 
@@ -239,7 +241,7 @@ void seg_peer_gone(unsigned epoch, uint32_t id)
 	struct offer_seg *seg;
 	unsigned i;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	for (p = peers; p; p = p->next)
 		if (p->epoch != epoch || p->id == id)
 			p->gone = true;
@@ -252,20 +254,20 @@ void seg_peer_gone(unsigned epoch, uint32_t id)
 		next = p->next;
 		peer_free_if_idle(p);
 	}
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 void offer_set_user(const struct offer_grant *g, void *user)
 {
 	uint64_t bit = UINT64_C(1) << g->index;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	g->seg->user[g->side][g->index] = user;
 	if (user)
 		g->seg->mine[g->side] |= bit;
 	else
 		g->seg->mine[g->side] &= ~bit;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 const struct map *offer_map(const struct offer_seg *seg)
@@ -320,13 +322,13 @@ static unsigned look_at(unsigned i, bool bell, void *who[2 * WIRE_LINKS_MAX])
 	struct offer_seg *seg;
 	unsigned n = 0;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	seg = segs[i];
 	if (seg && seg->links) {
 		n = rung_of(seg, 0, bell, who);
 		n += rung_of(seg, 1, bell, who + n);
 	}
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	return n;
 }
 
@@ -349,7 +351,7 @@ void offer_fork_prepare(void)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	for (i = 0; i < n_segs; i++)
 		if (segs[i] && segs[i]->links)
 			segs[i]->family = true;
@@ -357,7 +359,7 @@ void offer_fork_prepare(void)
 
 void offer_fork_parent(void)
 {
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 /* What the parent had is another client's: no peer of it will be named to us,
@@ -368,6 +370,6 @@ void seg_fork_child(void)
 
 	for (p = peers; p; p = p->next)
 		p->gone = true;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	bells_forked();
 }

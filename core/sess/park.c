@@ -2,6 +2,7 @@
 /* park.c - messages that came before the segment that they speak of */
 #include <stdlib.h>
 
+#include "core/base/mem.h"
 #include "core/sess/session_priv.h"
 
 /*
@@ -68,7 +69,7 @@ bool session_park(struct app *app, const struct ctrl *c)
 		return false;
 	for (; *end; end = &(*end)->next)
 		n++;
-	p = n < MANY ? malloc(sizeof(*p)) : NULL;
+	p = n < MANY ? mem_alloc(sizeof(*p)) : NULL;
 	if (!p)
 		return false;
 	p->c = *c;
@@ -86,6 +87,6 @@ void session_unpark(struct app *app, bool drop)
 		next = p->next;
 		if (!drop)
 			session_event(app, &p->c);
-		free(p);
+		mem_free(p);
 	}
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/sess/session_priv.h"
 #include "core/sess/tls.h"
 
@@ -61,12 +62,12 @@ static int grow_handles(struct app *app, unsigned sessions)
 
 	if (sessions <= app->n_handles)
 		return 0;
-	wider = calloc(n, sizeof(struct session *));
+	wider = mem_zalloc(n, sizeof(struct session *));
 	if (!wider)
 		return old ? 0 : -ENOMEM; /* longer chains are not wrong */
 	app->handles = wider;
 	app->n_handles = n;
-	free(old);
+	mem_free(old);
 	for (i = 0; i < app->n_blocks * APP_SESSION_BLOCK; i++)
 		link_handle(session_by_index(app, i));
 	return 0;
@@ -107,7 +108,7 @@ static int grow(struct app *app)
 	if (app->n_blocks == APP_SESSION_BLOCKS ||
 	    grow_handles(app, (app->n_blocks + 1) * APP_SESSION_BLOCK))
 		return -ENOMEM;
-	block = calloc(APP_SESSION_BLOCK, sizeof(*block));
+	block = mem_zalloc(APP_SESSION_BLOCK, sizeof(*block));
 	if (!block)
 		return -ENOMEM;
 	for (i = APP_SESSION_BLOCK; i-- > 0;) {

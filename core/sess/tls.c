@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/mem.h"
 #include "core/shm/crypto.h"
 #include "core/wire/crypto.h"
 
@@ -42,7 +43,7 @@ static int read_pem(const char *path, char **text)
 	size_t len = err ? 0 : strlen(*text);
 
 	if (!err && (!len || len > WIRE_CERT_MAX)) {
-		free(*text);
+		mem_free(*text);
 		err = len ? -EFBIG : -EINVAL;
 	}
 	if (err)
@@ -55,7 +56,7 @@ static int read_pem(const char *path, char **text)
 static void wipe(char *text)
 {
 	explicit_bzero(text, strlen(text));
-	free(text);
+	mem_free(text);
 }
 
 static int read_both(struct pair *p, const struct conf_tls *tls)
@@ -68,14 +69,14 @@ static int read_both(struct pair *p, const struct conf_tls *tls)
 		return err;
 	err = read_pem(tls->key, &key);
 	if (err) {
-		free(cert);
+		mem_free(cert);
 		return err;
 	}
 	p->cert_len = strlen(cert);
 	p->len = p->cert_len + strlen(key);
 	if (asprintf(&p->text, "%s%s", cert, key) < 0)
 		err = -ENOMEM;
-	free(cert);
+	mem_free(cert);
 	wipe(key);
 	return err;
 }
@@ -83,14 +84,14 @@ static int read_both(struct pair *p, const struct conf_tls *tls)
 static int load(const struct conf_tls *tls, struct pair **out)
 {
 	size_t n = strlen(tls->cert) + 1, m = strlen(tls->key) + 1;
-	struct pair *p = calloc(1, sizeof(*p) + n + m);
+	struct pair *p = mem_zalloc(1, sizeof(*p) + n + m);
 	int err;
 
 	if (!p)
 		return -ENOMEM;
 	err = read_both(p, tls);
 	if (err) {
-		free(p);
+		mem_free(p);
 		return err;
 	}
 	p->cert = memcpy(p + 1, tls->cert, n);

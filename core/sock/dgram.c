@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sock/sock.h"
 
@@ -107,10 +109,10 @@ void dgram_opened(int fd, int domain, int type)
 	struct sock *s;
 
 	sock_init();
-	d = calloc(1, sizeof(*d));
+	d = mem_zalloc(1, sizeof(*d));
 	s = d ? sock_new(SOCK_UDP) : NULL;
 	if (!s) {
-		free(d);
+		mem_free(d);
 		return;
 	}
 	d->sock = s;
@@ -124,13 +126,13 @@ void dgram_opened(int fd, int domain, int type)
 	s->fd = fd;
 	s->dgram = d;
 	s->spin_us = conf_get()->spin_us;
-	pthread_mutex_lock(&dgrams_lock);
+	mutex_lock(&dgrams_lock);
 	d->next = dgrams;
 	d->prev = &dgrams;
 	if (d->next)
 		d->next->prev = &d->next;
 	dgrams = d;
-	pthread_mutex_unlock(&dgrams_lock);
+	mutex_unlock(&dgrams_lock);
 	table_add(fd, s);
 	sock_put(s); /* and it goes if there is no room in the table */
 }
@@ -139,12 +141,12 @@ struct dgram *dgram_by_id(uint32_t id)
 {
 	struct dgram *d;
 
-	pthread_mutex_lock(&dgrams_lock);
+	mutex_lock(&dgrams_lock);
 	for (d = dgrams; d && d->id != id; d = d->next)
 		;
 	if (d && !sock_try_hold(d->sock))
 		d = NULL;
-	pthread_mutex_unlock(&dgrams_lock);
+	mutex_unlock(&dgrams_lock);
 	return d;
 }
 
@@ -178,12 +180,12 @@ static void leave_tx(struct dgram *d, int fd, struct dlink **dead)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	forget_offers(d, d->dest, DGRAM_DESTS);
 	for (i = 0; i < DGRAM_DESTS; i++)
 		if (d->dest[i].link)
 			dgram_drop_tx(d, fd, &d->dest[i], dead);
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 }
 
 /* What is in the rings is still read. */
@@ -191,14 +193,14 @@ static void leave_rx(struct dgram *d)
 {
 	unsigned i;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	forget_offers(d, d->source, DGRAM_SOURCES);
 	for (i = 0; i < d->n_rx; i++) {
 		link_set_flags(&d->rx[i]->link->end, WIRE_LINK_CLOSED);
 		if (!d->rx[i]->left_ms)
 			d->rx[i]->left_ms = app_now_ms();
 	}
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 }
 
 void dgram_leave(struct sock *s, bool for_good)
@@ -248,13 +250,13 @@ int dgram_connect(struct sock *s, int fd, const struct sockaddr *sa,
 	err = k_connect(fd, sa, len);
 	if (err)
 		return err;
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	d->connected =
 		len >= sizeof(sa->sa_family) && sa->sa_family != AF_UNSPEC;
 	memset(&d->peer, 0, sizeof(d->peer));
 	if (d->connected && dgram_name_set(&peer, sa, len))
 		d->peer = peer;
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	d->heard_due = d->heard + MAX(conf_get()->upgrade_turns, 1u);
 	return 0;
 }
@@ -359,10 +361,10 @@ static void closing(struct dgram *d)
 	d->never_tx = d->never_rx = true;
 	leave_tx(d, -1, &dead); /* nothing comes behind what is in the rings */
 	leave_rx(d);
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	while (d->n_rx)
 		dgram_drop_rx(d, d->rx[0], &dead);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	dgram_bury(dead);
 	dgram_unlisten(d);
 }
@@ -394,16 +396,16 @@ void dgram_release(struct sock *s)
 
 	epoll_sock_gone(s);
 	closing(d);
-	pthread_mutex_lock(&dgrams_lock);
+	mutex_lock(&dgrams_lock);
 	*d->prev = d->next;
 	if (d->next)
 		d->next->prev = d->prev;
-	pthread_mutex_unlock(&dgrams_lock);
+	mutex_unlock(&dgrams_lock);
 	private_close(d->orphan);
 	bell_put(d->bell);
 	pthread_mutex_destroy(&d->tx_lock);
 	pthread_mutex_destroy(&d->rx_lock);
-	free(d);
+	mem_free(d);
 	s->dgram = NULL;
 	cancel_back(cancel);
 }
@@ -425,10 +427,10 @@ void dgram_fork_prepare(void)
 {
 	struct dgram *d;
 
-	pthread_mutex_lock(&dgrams_lock);
+	mutex_lock(&dgrams_lock);
 	for (d = dgrams; d; d = d->next) {
-		pthread_mutex_lock(&d->tx_lock);
-		pthread_mutex_lock(&d->rx_lock);
+		mutex_lock(&d->tx_lock);
+		mutex_lock(&d->rx_lock);
 		leave_rings(d);
 	}
 }
@@ -438,10 +440,10 @@ static void unlock_all(void)
 	struct dgram *d;
 
 	for (d = dgrams; d; d = d->next) {
-		pthread_mutex_unlock(&d->rx_lock);
-		pthread_mutex_unlock(&d->tx_lock);
+		mutex_unlock(&d->rx_lock);
+		mutex_unlock(&d->tx_lock);
 	}
-	pthread_mutex_unlock(&dgrams_lock);
+	mutex_unlock(&dgrams_lock);
 }
 
 /* Two processes have it: what comes by a link only one of them would get.  What
@@ -474,7 +476,7 @@ static void abandon(struct dgram_way *w)
 	if (!w->link)
 		return;
 	offer_abandon(&w->link->grant);
-	free(w->link);
+	mem_free(w->link);
 	w->link = NULL;
 	w->state = DGRAM_IDLE;
 }

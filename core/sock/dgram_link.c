@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/shm/frame.h"
 #include "core/sock/dgram.h"
@@ -127,7 +129,7 @@ void dgram_bury(struct dlink *dead)
 		next = dead->next;
 		offer_set_user(&dead->grant, NULL);
 		offer_release(&dead->grant);
-		free(dead);
+		mem_free(dead);
 	}
 }
 
@@ -156,11 +158,11 @@ void dgram_reap(struct dgram *d)
 	unsigned i;
 
 	d->reap = false;
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	for (i = d->n_rx; i-- > 0;)
 		if (is_over(d, d->rx[i]))
 			dgram_drop_rx(d, d->rx[i], &dead);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	dgram_bury(dead);
 	cancel_back(cancel);
 }
@@ -169,7 +171,7 @@ void dgram_reap(struct dgram *d)
 
 static int link_new(const struct offer_grant *g, struct dlink **out)
 {
-	struct dlink *l = calloc(1, sizeof(*l));
+	struct dlink *l = mem_zalloc(1, sizeof(*l));
 	int err;
 
 	if (!l)
@@ -178,7 +180,7 @@ static int link_new(const struct offer_grant *g, struct dlink **out)
 	err = link_end_init(&l->end, offer_map(g->seg), g->index, g->side,
 			    g->ring, &l->tx, &l->rx);
 	if (err) {
-		free(l);
+		mem_free(l);
 		return err;
 	}
 	*out = l;
@@ -190,7 +192,7 @@ static bool take_tx(struct dgram *d, uint64_t context, struct dlink *l)
 	struct dgram_way *w;
 	bool taken;
 
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	w = dgram_way_of(d, context);
 	taken = w && !d->never_tx;
 	if (taken) {
@@ -199,7 +201,7 @@ static bool take_tx(struct dgram *d, uint64_t context, struct dlink *l)
 		w->state = DGRAM_LINKED;
 		w->link = l;
 	}
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	return taken;
 }
 
@@ -208,7 +210,7 @@ static bool take_rx(struct dgram *d, uint64_t context, struct dlink *l)
 	struct dgram_way *w;
 	bool taken;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	w = dgram_way_of(d, context);
 	taken = w && !d->never_rx;
 	if (taken) {
@@ -218,7 +220,7 @@ static bool take_rx(struct dgram *d, uint64_t context, struct dlink *l)
 		d->rx[d->n_rx++] = w;
 		d->unready = true;
 	}
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	return taken;
 }
 
@@ -229,7 +231,7 @@ void dgram_consent(struct sock *s)
 
 	if (likely(!d->unready) || s->k_rx)
 		return;
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	d->unready = false;
 	for (i = 0; i < d->n_rx; i++) {
 		if (d->rx[i]->ready)
@@ -237,14 +239,14 @@ void dgram_consent(struct sock *s)
 		d->rx[i]->ready = true;
 		link_set_flags(&d->rx[i]->link->end, WIRE_LINK_RX_READY);
 	}
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 }
 
 /* The other end, which may have taken it, sees that it leads nowhere. */
 static void refuse(struct dlink *l)
 {
 	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
-	free(l);
+	mem_free(l);
 }
 
 int dgram_granted(uint64_t context, const struct offer_grant *g)

@@ -7,6 +7,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
@@ -64,12 +65,12 @@ static struct bell *bell_of(struct dgram *d, int fd)
 	struct bell *b = d->bell ? NULL : upgrade_bell(fd);
 
 	if (b) {
-		pthread_mutex_lock(&d->rx_lock);
+		mutex_lock(&d->rx_lock);
 		if (!d->bell) {
 			d->bell = b;
 			b = NULL;
 		}
-		pthread_mutex_unlock(&d->rx_lock);
+		mutex_unlock(&d->rx_lock);
 		bell_put(b);
 	}
 	return d->bell;
@@ -140,7 +141,7 @@ static void offer_way(struct dgram *d, pthread_mutex_t *lock,
 {
 	bool mine;
 
-	pthread_mutex_lock(lock);
+	mutex_lock(lock);
 	mine = w->state == DGRAM_IDLE && !d->closed &&
 	       !memcmp(name, &w->name, sizeof(*name));
 	if (mine) {
@@ -151,15 +152,15 @@ static void offer_way(struct dgram *d, pthread_mutex_t *lock,
 		o->udp = rx ? OFFER_UDP_RECEIVER : OFFER_UDP_SENDER;
 		d->n_offered++;
 	}
-	pthread_mutex_unlock(lock);
+	mutex_unlock(lock);
 	if (mine && offer_make(o)) {
-		pthread_mutex_lock(lock);
+		mutex_lock(lock);
 		if (dgram_way_of(d, o->context) == w) {
 			w->state = DGRAM_IDLE;
 			d->n_offered--;
 			later(w, RETRY_FACTOR);
 		}
-		pthread_mutex_unlock(lock);
+		mutex_unlock(lock);
 	}
 }
 
@@ -178,7 +179,7 @@ static bool is_wanted(struct dgram *d, int fd, struct dgram_way *w,
 
 	if (!w->wanted || !offer_able())
 		want = wanted(d, fd, name, false, &never);
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	if (!is_still(w, name)) {
 		want = false;
 	} else if (want && !offer_listener_at(ntohs(name->in.sin_port))) {
@@ -191,7 +192,7 @@ static bool is_wanted(struct dgram *d, int fd, struct dgram_way *w,
 		later(w, RETRY_FACTOR);
 		w->never |= never;
 	}
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	return want;
 }
 
@@ -206,10 +207,10 @@ static void offer_tx(struct dgram *d, int fd, struct dgram_way *w,
 		offer_way(d, &d->tx_lock, w, name, &o, false);
 		return;
 	}
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	if (is_still(w, name))
 		later(w, RETRY_FACTOR);
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 }
 
 /* With the lock.  An attachment that has gone answers no more. */
@@ -233,14 +234,14 @@ void dgram_sent(struct sock *s, int fd, const struct dgram_name *to, uint64_t n,
 	struct dgram_way *w;
 	bool due = false;
 
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	w = dgram_way_to(d->dest, DGRAM_DESTS, to);
 	if (w) {
 		w->count += n;
 		w->bytes += bytes;
 		due = is_due(d, w);
 	}
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	if (unlikely(due))
 		offer_tx(d, fd, w, to);
 	cancel_back(cancel);
@@ -315,20 +316,20 @@ static void answer(struct sock *s, int fd, const struct dgram_name *from)
 	struct dgram_way *w;
 	bool due, never, want;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	w = dgram_way_to(d->source, DGRAM_SOURCES, from);
 	if (w)
 		w->count++;
 	due = w && is_due(d, w);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	if (!due)
 		return;
 	want = is_alone(d, fd) && wanted(d, fd, from, true, &never);
 	if (!want || identify(d, fd, from, &o)) {
-		pthread_mutex_lock(&d->rx_lock);
+		mutex_lock(&d->rx_lock);
 		if (is_still(w, from))
 			later(w, RETRY_FACTOR);
-		pthread_mutex_unlock(&d->rx_lock);
+		mutex_unlock(&d->rx_lock);
 		return;
 	}
 	go_live(s, fd);
@@ -371,7 +372,7 @@ void dgram_refused(uint64_t context, enum offer_refusal why)
 	if (!d)
 		return;
 	lock = dgram_context_is_rx(context) ? &d->rx_lock : &d->tx_lock;
-	pthread_mutex_lock(lock);
+	mutex_lock(lock);
 	w = dgram_way_of(d, context);
 	if (w) {
 		w->state = DGRAM_IDLE;
@@ -379,7 +380,7 @@ void dgram_refused(uint64_t context, enum offer_refusal why)
 		later(w, why == OFFER_LIMIT ? 2 : RETRY_FACTOR);
 		w->never |= why == OFFER_PROOF || why == OFFER_USER;
 	}
-	pthread_mutex_unlock(lock);
+	mutex_unlock(lock);
 	if (w && w->never)
 		app_count_kernel(WIRE_WHY_REFUSED);
 	sock_put(d->sock);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
@@ -35,9 +36,9 @@ bool dgram_any(struct sock *s)
 
 	if (!d->n_rx)
 		return false;
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	ret = any(d);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	return ret;
 }
 
@@ -64,9 +65,9 @@ uint32_t dgram_tail(struct sock *s)
 	struct dgram *d = s->dgram;
 	uint32_t sum;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	sum = tail_of(d);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	return sum;
 }
 
@@ -78,11 +79,11 @@ bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail)
 
 	if (!d->n_rx || !(events & (POLL_INPUT | SOCK_ANY_INPUT)))
 		return false;
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	for (i = 0; i < d->n_rx; i++)
 		link_arm_rx(&d->rx[i]->link->end, d->bell->number);
 	ready = tail ? tail_of(d) != *tail : any(d);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	return ready;
 }
 
@@ -91,10 +92,10 @@ void dgram_disarm(struct sock *s)
 	struct dgram *d = s->dgram;
 	unsigned i;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	for (i = 0; i < d->n_rx; i++)
 		link_disarm(&d->rx[i]->link->end);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 }
 
 bool dgram_kernel_ready(struct sock *s)
@@ -124,7 +125,7 @@ void dgram_count(struct sock *s, bool slept, bool won)
 
 	if (!d->n_rx)
 		return;
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	if (d->n_rx) {
 		mine = d->rx[0]->link->end.mine;
 		link_tally(slept ? &mine->sleeps
@@ -132,5 +133,5 @@ void dgram_count(struct sock *s, bool slept, bool won)
 				 : &mine->spins_lost,
 			   1);
 	}
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 }

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/base/user.h"
 #include "core/sess/app.h"
 #include "core/shm/frame.h"
@@ -276,9 +277,9 @@ static ssize_t recv_once(struct sock *s, int fd, struct msghdr *msg, int flags,
 	int cancel = cancel_off();
 	ssize_t n;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	n = recv_locked(s, fd, msg, flags, patient, &from, &dead);
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	if (unlikely(dead != NULL))
 		dgram_bury(dead);
 	if (from.len && n >= 0)
@@ -407,7 +408,7 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 	int cancel = cancel_off(), turn;
 	ssize_t n = -EAGAIN;
 
-	pthread_mutex_lock(&d->rx_lock);
+	mutex_lock(&d->rx_lock);
 	turn = whose_turn(d, fd, false, &w);
 	if (turn == TURN_RING)
 		n = frame_next(&w->link->end.rx);
@@ -417,7 +418,7 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 		d->sticky = w;
 		*len = (int)n;
 	}
-	pthread_mutex_unlock(&d->rx_lock);
+	mutex_unlock(&d->rx_lock);
 	cancel_back(cancel);
 	return n >= 0 ? 0 : k_ioctl(fd, FIONREAD, len);
 }

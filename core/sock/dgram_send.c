@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/base/user.h"
 #include "core/sess/app.h"
 #include "core/shm/frame.h"
@@ -99,7 +100,7 @@ static bool by_link(struct sock *s, const struct msghdr *msg, size_t len)
 	bool done = false;
 	int cancel;
 
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	w = name_of(d, msg, &name) ? dgram_find(d->dest, DGRAM_DESTS, &name)
 				   : NULL;
 	if (w && w->link) {
@@ -118,7 +119,7 @@ static bool by_link(struct sock *s, const struct msghdr *msg, size_t len)
 			break;
 		}
 	}
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	if (unlikely(dead != NULL)) {
 		cancel = cancel_off();
 		dgram_bury(dead);
@@ -163,9 +164,9 @@ static void count_sent(struct sock *s, int fd, const struct msghdr *msg,
 	struct dgram_name name;
 	bool named;
 
-	pthread_mutex_lock(&d->tx_lock);
+	mutex_lock(&d->tx_lock);
 	named = name_of(d, msg, &name);
-	pthread_mutex_unlock(&d->tx_lock);
+	mutex_unlock(&d->tx_lock);
 	if (!named || d->never_tx)
 		return;
 	dgram_sent(s, fd, &name, n, bytes);

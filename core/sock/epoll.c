@@ -6,6 +6,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/base/user.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
@@ -139,7 +140,7 @@ static void oneshot_fired(struct epoll *ep, uint64_t data)
 	struct item *it;
 	unsigned i;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
 			if (it->sock && !sock_is_stream(it->sock) &&
@@ -149,7 +150,7 @@ static void oneshot_fired(struct epoll *ep, uint64_t data)
 				goto out;
 			}
 out:
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 }
 
 static bool item_pending(struct item *it)
@@ -229,10 +230,10 @@ static int collect_behind(struct epoll *ep, struct epoll_event *evs, int have,
 
 	if (!ep->hot)
 		return have;
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (!have || ep->added == added)
 		got = collect_locked(ep, evs + have, n - have);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return have + got;
 }
 
@@ -247,7 +248,7 @@ unsigned epoll_ready(struct epoll *ep)
 	struct item *it;
 	bool ready = false;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	it = ep->hot;
 	if (it) {
 		do {
@@ -255,7 +256,7 @@ unsigned epoll_ready(struct epoll *ep)
 			it = it->hot_next;
 		} while (!ready && it != ep->hot);
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return ready ? POLLIN | POLLRDNORM : 0;
 }
 
@@ -270,13 +271,13 @@ void epoll_scan_cold(struct epoll *ep)
 
 	if (ep->n_items > SCAN_ITEMS)
 		return;
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
 			if (it->sock && !it->gone && !it->hot_next &&
 			    item_pending(it))
 				item_hot(ep, it);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 }
 
 /* Before sleeping: every hot item becomes cold; true if one is ready. */
@@ -284,14 +285,14 @@ bool epoll_arm(struct epoll *ep)
 {
 	bool ready = false;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	while (ep->hot && !ready) {
 		if (item_arm(ep->hot))
 			item_cold(ep, ep->hot);
 		else
 			ready = true;
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return ready;
 }
 
@@ -420,12 +421,12 @@ void epoll_heat_all(struct epoll *ep)
 	struct item *it;
 	unsigned i;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
 			if (it->sock && !it->gone)
 				item_hot(ep, it);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 }
 
 /* There was no descriptor for what could wake us. */

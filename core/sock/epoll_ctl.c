@@ -7,6 +7,8 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/base/user.h"
 #include "core/sock/dgram.h"
 #include "core/sock/epoll.h"
@@ -78,7 +80,7 @@ struct item *item_find(struct epoll *ep, int fd, const struct sock *s)
 static void grow(struct epoll *ep)
 {
 	unsigned n = ep->n_buckets * 4, i;
-	struct item **wide = calloc(n, sizeof(*wide)), **old = ep->bucket;
+	struct item **wide = mem_zalloc(n, sizeof(*wide)), **old = ep->bucket;
 	struct item *it, *next;
 
 	if (!wide)
@@ -92,12 +94,12 @@ static void grow(struct epoll *ep)
 			it->next = *item_slot(ep, it->fd);
 			*item_slot(ep, it->fd) = it;
 		}
-	free(old);
+	mem_free(old);
 }
 
 static struct item *item_new(struct epoll *ep, int fd)
 {
-	struct item *it = calloc(1, sizeof(*it));
+	struct item *it = mem_zalloc(1, sizeof(*it));
 
 	if (!it)
 		return NULL;
@@ -140,7 +142,7 @@ void item_free(struct epoll *ep, struct item *it)
 	if (it->sock)
 		item_count(ep, it, -1);
 	ep->n_notes--;
-	free(it);
+	mem_free(it);
 }
 
 /* --- waking --- */
@@ -151,10 +153,10 @@ void item_fire(struct watch *w)
 	struct item *it = container_of(w, struct item, watch);
 	struct epoll *ep = it->ep;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (!it->gone)
 		item_hot(ep, it);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (it->gone)
 		return;
 	/* threads that sleep in it, and instances that it is in */
@@ -179,10 +181,10 @@ void epoll_kick(struct epoll *ep)
 {
 	int cancel = cancel_off();
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (ep->bare && !ep->kicked)
 		kick(ep);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	/* kicked before bare, as the thread that leaves lowers bare before it
 	 * looks at kicked (left_bare()): one of us takes the kick away */
 	if (!ep->bare && ep->kicked)
@@ -193,14 +195,14 @@ void epoll_kick(struct epoll *ep)
 /* The last of the threads is out; closing takes the member away. */
 void epoll_unkick(struct epoll *ep, int fd)
 {
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (ep->kick_fd >= 0) {
 		k_epoll_ctl(fd, EPOLL_CTL_DEL, ep->kick_fd, NULL);
 		private_close(ep->kick_fd);
 	}
 	ep->kick_fd = -1;
 	ep->kicked = false;
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 }
 
 /* --- instances --- */
@@ -217,17 +219,17 @@ static bool is_instance(int fd)
 
 static struct sock *instance_create(int fd)
 {
-	struct epoll *ep = calloc(1, sizeof(*ep));
+	struct epoll *ep = mem_zalloc(1, sizeof(*ep));
 	struct sock *s = NULL;
 
 	if (!ep)
 		return NULL;
-	ep->bucket = calloc(EP_BUCKETS, sizeof(*ep->bucket));
+	ep->bucket = mem_zalloc(EP_BUCKETS, sizeof(*ep->bucket));
 	if (ep->bucket)
 		s = sock_new(SOCK_EPOLL);
 	if (!s) {
-		free(ep->bucket);
-		free(ep);
+		mem_free(ep->bucket);
+		mem_free(ep);
 		return NULL;
 	}
 	ep->n_buckets = EP_BUCKETS;
@@ -241,10 +243,10 @@ static struct sock *instance_create(int fd)
 		sock_put(s); /* frees the instance too */
 		return NULL;
 	}
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	ep->next = epoll_instances;
 	epoll_instances = ep;
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	return s;
 }
 
@@ -269,26 +271,26 @@ void epoll_free(struct epoll *ep)
 	struct item *it;
 	unsigned i;
 
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (p = &epoll_instances; *p && *p != ep; p = &(*p)->next)
 		;
 	if (*p)
 		*p = ep->next;
 	epoll_unkeep_all(ep, NULL);
-	pthread_mutex_unlock(&table_lock);
-	pthread_mutex_lock(&watch_lock);
+	mutex_unlock(&table_lock);
+	mutex_lock(&watch_lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		while ((it = ep->bucket[i])) {
 			watch_unlink(&it->watch);
 			item_free(ep, it);
 		}
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 	private_close(ep->kick_fd);
 	private_close(ep->inner);
 	bell_put(ep->bell);
 	pthread_mutex_destroy(&ep->lock);
-	free(ep->bucket);
-	free(ep);
+	mem_free(ep->bucket);
+	mem_free(ep);
 }
 
 /* --- links --- */
@@ -330,11 +332,11 @@ static int ctl_link(struct epoll *ep, int op, int fd, struct sock *s,
 
 	if (op != EPOLL_CTL_ADD && op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	it = item_find(ep, fd, s);
 	if (it)
 		err = change_link(ep, op, it, ev);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	/* it may be ready, and a thread asleep: this one's store above and the
 	 * sleeper's count before its last look see to it */
 	if (!err && op != EPOLL_CTL_DEL && unlikely(ep->sleepers))
@@ -350,9 +352,9 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 {
 	struct item *it;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (item_find(ep, fd, s)) {
-		pthread_mutex_unlock(&ep->lock);
+		mutex_unlock(&ep->lock);
 		return -EEXIST;
 	}
 	it = item_new(ep, fd);
@@ -370,7 +372,7 @@ static int add_locked(struct epoll *ep, int fd, struct sock *s,
 		ep->added++; /* before it is hot: look_both() */
 		ep->spin_us = MAX(ep->spin_us, s->spin_us);
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (!it)
 		return -ENOMEM;
 	epoll_kick(ep);
@@ -386,7 +388,7 @@ static void change_locked(struct epoll *ep, int op, struct item *it,
 {
 	if (op == EPOLL_CTL_DEL)
 		watch_unlink(&it->watch);
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	if (op == EPOLL_CTL_DEL) {
 		item_free(ep, it);
 	} else {
@@ -395,7 +397,7 @@ static void change_locked(struct epoll *ep, int op, struct item *it,
 		it->disabled = false;
 		it->edge = true;
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (op != EPOLL_CTL_DEL)
 		item_fire(&it->watch);
 }
@@ -415,9 +417,9 @@ static int ctl_locked(struct epoll *ep, int op, int fd, struct sock *s,
 		return add_locked(ep, fd, s, ev, NULL);
 	if (op != EPOLL_CTL_MOD && op != EPOLL_CTL_DEL)
 		return -EINVAL;
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	it = item_find(ep, fd, s);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (!it)
 		return -ENOENT;
 	if (op == EPOLL_CTL_MOD && it->events & EPOLLEXCLUSIVE)
@@ -432,9 +434,9 @@ int epoll_ctl_sock(struct epoll *ep, int op, int fd, struct sock *s,
 {
 	int err;
 
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	err = ctl_locked(ep, op, fd, s, ev);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 	return err;
 }
 
@@ -443,9 +445,9 @@ int epoll_add_told(struct epoll *ep, int fd, struct sock *s,
 {
 	int err;
 
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	err = add_locked(ep, fd, s, ev, told);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 	return err;
 }
 
@@ -482,11 +484,11 @@ static int ctl_noted(struct epoll *ep, int epfd, int op, int fd,
 {
 	int err;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	err = k_epoll_ctl(epfd, op, fd, ev);
 	if (!err)
 		note_kernel(ep, op, fd, ev);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return err;
 }
 
@@ -540,12 +542,12 @@ static int try_stream(struct epoll *ep, int op, int fd, struct sock *s,
 static void bring_over(struct epoll *ep, int fd, struct sock *s)
 {
 	upgrade_lock(); /* take_grant() has it till all has moved */
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	/* who was told by what this thread has just registered may have closed
 	 * it: the number, and its note, is another connection's then */
 	if (table_peek(fd) == s)
 		epoll_appear_in(ep, fd, s);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	upgrade_unlock();
 }
 

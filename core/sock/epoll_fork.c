@@ -2,6 +2,8 @@
 /* epoll_fork.c - epoll instances and forks: who waits for what is in them */
 #include <stdlib.h>
 
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sock/epoll.h"
 
 /*
@@ -20,7 +22,7 @@ static void unlock_until(const struct epoll *end)
 	struct epoll *ep;
 
 	for (ep = epoll_instances; ep != end; ep = ep->next)
-		pthread_mutex_unlock(&ep->lock);
+		mutex_unlock(&ep->lock);
 }
 
 /* Who has an instance's lock may want that of one which is in it, and the list
@@ -30,13 +32,13 @@ void epoll_fork_prepare(void)
 	struct epoll *ep = epoll_instances;
 
 	while (ep) {
-		if (!pthread_mutex_trylock(&ep->lock)) {
+		if (!mutex_trylock(&ep->lock)) {
 			ep = ep->next;
 			continue;
 		}
 		unlock_until(ep);
-		pthread_mutex_lock(&ep->lock);
-		pthread_mutex_unlock(&ep->lock);
+		mutex_lock(&ep->lock);
+		mutex_unlock(&ep->lock);
 		ep = epoll_instances;
 	}
 }
@@ -72,7 +74,7 @@ void epoll_fork_child(void)
 		ep->bell = NULL;
 		ep->waited = false;
 		ep->sock->unclaimed = ep->n_items;
-		pthread_mutex_unlock(&ep->lock);
+		mutex_unlock(&ep->lock);
 	}
 }
 
@@ -85,8 +87,8 @@ static struct sock **members(struct epoll *ep, unsigned *n)
 	unsigned i;
 
 	*n = 0;
-	pthread_mutex_lock(&ep->lock);
-	list = calloc(ep->n_notes + 1, sizeof(struct sock *));
+	mutex_lock(&ep->lock);
+	list = mem_zalloc(ep->n_notes + 1, sizeof(struct sock *));
 	for (i = 0; list && i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next) {
 			if (!it->sock)
@@ -96,7 +98,7 @@ static struct sock **members(struct epoll *ep, unsigned *n)
 			/* what came before we were told */
 			item_hot(ep, it);
 		}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return list;
 }
 
@@ -120,7 +122,7 @@ void epoll_claim(struct sock *es)
 		sock_claim(list[i]);
 		sock_put(list[i]);
 	}
-	free(list);
+	mem_free(list);
 	/* last: another thread that waits meanwhile claims as well, rather
 	 * than sleep without what would wake it */
 	es->unclaimed = false;

@@ -5,6 +5,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/epoll.h"
 #include "core/sock/sock.h"
@@ -47,12 +48,12 @@ static int watch(struct epoll *ep, int fd, struct epoll_event *ev,
 	int cancel = cancel_off(), err;
 	bool fresh;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	fresh = ep->inner < 0;
 	err = watch_locked(ep, fd, ev, bell);
 	if (err)
 		ep->blind = true;
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (fresh) /* who sleeps meanwhile does so without it */
 		sock_notify(ep->sock);
 	cancel_back(cancel);
@@ -86,10 +87,10 @@ void epoll_watch_bell(struct epoll *ep, struct bell *bell)
  * connection, which would not be heard then. */
 void epoll_watch_still(struct epoll *ep, struct sock *s, int fd)
 {
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	if (table_peek(fd) == s)
 		epoll_watch_link(ep, s, fd);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 void epoll_sock_leaves(struct sock *s, int fd)
@@ -97,7 +98,7 @@ void epoll_sock_leaves(struct sock *s, int fd)
 	struct watch *w;
 	struct item *it;
 
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	for (w = s->watches; w; w = w->next) {
 		if (w->fire != item_fire)
 			continue;
@@ -105,7 +106,7 @@ void epoll_sock_leaves(struct sock *s, int fd)
 		if (it->ep->inner >= 0)
 			k_epoll_ctl(it->ep->inner, EPOLL_CTL_DEL, fd, NULL);
 	}
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 /* With ep->lock held: any registration of this number. */
@@ -124,17 +125,17 @@ struct bell *epoll_bell(int fd)
 	struct bell *b = NULL;
 	struct epoll *ep;
 
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (ep = epoll_instances; ep && !b; ep = ep->next) {
-		pthread_mutex_lock(&ep->lock);
+		mutex_lock(&ep->lock);
 		if (has(ep, fd)) {
 			if (!ep->bell)
 				ep->bell = bell_new();
 			b = bell_hold(ep->bell);
 		}
-		pthread_mutex_unlock(&ep->lock);
+		mutex_unlock(&ep->lock);
 	}
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	return b;
 }
 
@@ -242,10 +243,10 @@ void epoll_appear_in(struct epoll *ep, int fd, struct sock *s)
 	bool live, was;
 	int err;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	was = was_told(ep, item_find(ep, fd, NULL), s, &told);
 	live = take_out(ep, fd, s, &ev);
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (!live)
 		return;
 	err = was ? epoll_add_told(ep, fd, s, &ev, &told)
@@ -274,7 +275,7 @@ static void appear(int fd, struct sock *s)
  */
 void epoll_sock_appears(int fd, struct sock *s)
 {
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	if (likely(s->entries == 1 && table_peek(fd) == s)) {
 		appear(fd, s);
 	} else {
@@ -282,7 +283,7 @@ void epoll_sock_appears(int fd, struct sock *s)
 			if (table_peek(fd) == s)
 				appear(fd, s);
 	}
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 /**
@@ -296,7 +297,7 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 	struct item *it;
 	int err = 0;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	it = item_find(ep, fd, NULL);
 	if (!it || it->kept != s)
 		err = -EAGAIN;
@@ -308,7 +309,7 @@ int epoll_ctl_kept(struct epoll *ep, int op, int fd, struct sock *s,
 		k_epoll_ctl(ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
 		unkeep(ep, it);
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	if (err)
 		return err;
 	if (op == EPOLL_CTL_MOD) {
@@ -326,24 +327,24 @@ void epoll_unkeep_all(struct epoll *ep, const struct sock *s)
 	struct item *it, *next;
 	unsigned i;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = next) {
 			next = it->next;
 			if (it->kept && (!s || it->kept == s))
 				epoll_forget_note(ep, it);
 		}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 }
 
 static void forget_kept(const struct sock *s)
 {
 	struct epoll *ep;
 
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (ep = epoll_instances; ep; ep = ep->next)
 		epoll_unkeep_all(ep, s);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 /* Closing the last number takes a socket out of every instance. */
@@ -356,18 +357,18 @@ void epoll_sock_gone(struct sock *s)
 	if (unlikely(s->kept))
 		forget_kept(s);
 	for (;;) {
-		pthread_mutex_lock(&watch_lock);
+		mutex_lock(&watch_lock);
 		for (w = s->watches; w && w->fire != item_fire; w = w->next)
 			;
 		if (w) {
 			watch_unlink(w);
 			it = container_of(w, struct item, watch);
 			ep = it->ep;
-			pthread_mutex_lock(&ep->lock);
+			mutex_lock(&ep->lock);
 			item_free(ep, it);
-			pthread_mutex_unlock(&ep->lock);
+			mutex_unlock(&ep->lock);
 		}
-		pthread_mutex_unlock(&watch_lock);
+		mutex_unlock(&watch_lock);
 		if (!w)
 			return;
 	}
@@ -381,11 +382,11 @@ static bool has_item_of(struct epoll *ep, const struct sock *s)
 	bool found = false;
 	unsigned i;
 
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets && !found; i++)
 		for (it = ep->bucket[i]; it && !found; it = it->next)
 			found = it->sock == s;
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return found;
 }
 
@@ -394,18 +395,18 @@ static void count_items(struct sock *s)
 	struct watch *w;
 	struct item *it;
 
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	for (w = s->watches; w; w = w->next) {
 		if (w->fire != item_fire)
 			continue;
 		it = container_of(w, struct item, watch);
-		pthread_mutex_lock(&it->ep->lock);
+		mutex_lock(&it->ep->lock);
 		if (!it->counted)
 			item_count(it->ep, it, 1);
-		pthread_mutex_unlock(&it->ep->lock);
+		mutex_unlock(&it->ep->lock);
 		epoll_kick(it->ep);
 	}
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 /* With table_lock, which keeps the instances. */
@@ -413,12 +414,12 @@ void epoll_dgram_lives(struct sock *s)
 {
 	struct epoll *ep;
 
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (ep = epoll_instances; ep; ep = ep->next)
 		if (has_item_of(ep, s))
 			epoll_watch_bell(ep, s->dgram->bell);
 	count_items(s);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 void epoll_sock_closed(struct sock *s, int fd)
@@ -426,13 +427,13 @@ void epoll_sock_closed(struct sock *s, int fd)
 	struct watch *w;
 	struct item *it;
 
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	for (w = s->watches; w; w = w->next) {
 		if (w->fire != item_fire)
 			continue;
 		it = container_of(w, struct item, watch);
 		k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
 	}
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 	epoll_sock_gone(s);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 #include "core/sock/epoll.h"
 #include "core/sock/link.h"
 
@@ -54,7 +55,7 @@ static struct sock *next_in(struct epoll *ep, int *fd)
 
 	if (likely(!ep->n_nested))
 		return NULL;
-	pthread_mutex_lock(&ep->lock);
+	mutex_lock(&ep->lock);
 	for (i = 0; i < ep->n_buckets; i++)
 		for (it = ep->bucket[i]; it; it = it->next)
 			if (it->sock && it->sock->kind == SOCK_EPOLL &&
@@ -64,7 +65,7 @@ static struct sock *next_in(struct epoll *ep, int *fd)
 		s = best->sock;
 		*fd = best->fd;
 	}
-	pthread_mutex_unlock(&ep->lock);
+	mutex_unlock(&ep->lock);
 	return s;
 }
 

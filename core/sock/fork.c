@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
@@ -63,12 +64,18 @@ static void no_calls(struct sock *s)
 		s->upgrade = UPGRADE_IDLE;
 }
 
+/* Some locks are made anew in the child, not let go. */
+static unsigned held_before;
+
 static void prepare(void)
 {
+	unsigned held = sig_held;
+
 	upgrade_lock();
+	held_before = held;
 	app_fork_prepare();
-	pthread_mutex_lock(&table_lock);
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&table_lock);
+	mutex_lock(&watch_lock);
 	epoll_fork_prepare();
 	each_sock(need_hold);
 	link_fork_prepare();
@@ -83,8 +90,8 @@ static void in_parent(void)
 	hold_fork_parent();
 	link_fork_parent();
 	epoll_fork_parent();
-	pthread_mutex_unlock(&watch_lock);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&watch_lock);
+	mutex_unlock(&table_lock);
 	app_fork_parent();
 	upgrade_unlock();
 }
@@ -96,10 +103,11 @@ static void in_child(void)
 	each_sock(no_calls);
 	link_fork_child();
 	epoll_fork_child();
-	pthread_mutex_unlock(&watch_lock);
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&watch_lock);
+	mutex_unlock(&table_lock);
 	app_fork_child();
 	dgram_fork_child(); /* it gives segments back, which has locks */
+	sig_fork_child(held_before + 1); /* the next one */
 	upgrade_unlock();
 }
 

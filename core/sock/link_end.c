@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "core/base/mem.h"
 #include "core/sess/app.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
@@ -245,7 +246,7 @@ static void link_free(struct link *l)
 	bell_put(l->bell);
 	pthread_mutex_destroy(&l->rx_lock.mine);
 	pthread_mutex_destroy(&l->tx_lock.mine);
-	free(l);
+	mem_free(l);
 }
 
 static void hold_over(struct sock *s)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link_list.c - every link of the process: memory to give back, and forks */
+#include "core/base/signal.h"
 #include "core/sock/link.h"
 
 /* --- giving memory back --- */
@@ -22,7 +23,7 @@ static void untidy_del(struct link *l)
 
 void link_spread(struct link *l)
 {
-	pthread_mutex_lock(&untidy_lock);
+	mutex_lock(&untidy_lock);
 	if (!l->spread) {
 		l->spread = true;
 		l->untidy_next = untidy;
@@ -31,15 +32,15 @@ void link_spread(struct link *l)
 			untidy->untidy_prev = &l->untidy_next;
 		untidy = l;
 	}
-	pthread_mutex_unlock(&untidy_lock);
+	mutex_unlock(&untidy_lock);
 }
 
 void link_untidy(struct sock *s)
 {
-	pthread_mutex_lock(&untidy_lock);
+	mutex_lock(&untidy_lock);
 	if (s->link->spread)
 		untidy_del(s->link);
-	pthread_mutex_unlock(&untidy_lock);
+	mutex_unlock(&untidy_lock);
 }
 
 /* Who waits for room, and for less than all of it, is not to wait for more:
@@ -63,11 +64,10 @@ static bool tidy_one(struct link *l)
 {
 	bool tidy;
 
-	if (hold_others(l->sock->hold) ||
-	    pthread_mutex_trylock(&l->tx_lock.mine))
+	if (hold_others(l->sock->hold) || mutex_trylock(&l->tx_lock.mine))
 		return false;
 	tidy = tidy_or_arm(l);
-	pthread_mutex_unlock(&l->tx_lock.mine);
+	mutex_unlock(&l->tx_lock.mine);
 	return tidy;
 }
 
@@ -79,13 +79,13 @@ void link_tidy(void)
 	if (likely(!untidy))
 		return;
 	cancel = cancel_off();
-	pthread_mutex_lock(&untidy_lock);
+	mutex_lock(&untidy_lock);
 	for (l = untidy; l; l = next) {
 		next = l->untidy_next;
 		if (tidy_one(l))
 			untidy_del(l);
 	}
-	pthread_mutex_unlock(&untidy_lock);
+	mutex_unlock(&untidy_lock);
 	cancel_back(cancel);
 }
 
@@ -98,30 +98,30 @@ static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void link_list(struct link *l)
 {
-	pthread_mutex_lock(&links_lock);
+	mutex_lock(&links_lock);
 	l->next = links;
 	l->prev = &links;
 	if (l->next)
 		l->next->prev = &l->next;
 	links = l;
-	pthread_mutex_unlock(&links_lock);
+	mutex_unlock(&links_lock);
 }
 
 void link_unlist(struct link *l)
 {
-	pthread_mutex_lock(&links_lock);
+	mutex_lock(&links_lock);
 	*l->prev = l->next;
 	if (l->next)
 		l->next->prev = l->prev;
-	pthread_mutex_unlock(&links_lock);
+	mutex_unlock(&links_lock);
 }
 
 /* Held, it may be by the very thread that a signal handler has interrupted. */
 static bool is_idle(struct link_lock *lock)
 {
-	if (pthread_mutex_trylock(&lock->mine))
+	if (mutex_trylock(&lock->mine))
 		return false;
-	pthread_mutex_unlock(&lock->mine);
+	mutex_unlock(&lock->mine);
 	return true;
 }
 
@@ -129,25 +129,25 @@ void link_each_idle(void (*fn)(struct sock *s, struct link *l))
 {
 	struct link *l;
 
-	if (pthread_mutex_trylock(&links_lock))
+	if (mutex_trylock(&links_lock))
 		return;
 	for (l = links; l; l = l->next) {
 		if (is_idle(&l->tx_lock) && is_idle(&l->rx_lock))
 			fn(l->sock, l);
 	}
-	pthread_mutex_unlock(&links_lock);
+	mutex_unlock(&links_lock);
 }
 
 void link_fork_prepare(void)
 {
 	struct link *l;
 
-	pthread_mutex_lock(&links_lock);
+	mutex_lock(&links_lock);
 	for (l = links; l; l = l->next) {
-		pthread_mutex_lock(&l->rx_lock.mine);
-		pthread_mutex_lock(&l->tx_lock.mine);
+		mutex_lock(&l->rx_lock.mine);
+		mutex_lock(&l->tx_lock.mine);
 	}
-	pthread_mutex_lock(&untidy_lock); /* after tx_lock: link_spread() */
+	mutex_lock(&untidy_lock); /* after tx_lock: link_spread() */
 }
 
 static void unlock_all(void)
@@ -155,11 +155,11 @@ static void unlock_all(void)
 	struct link *l;
 
 	for (l = links; l; l = l->next) {
-		pthread_mutex_unlock(&l->tx_lock.mine);
-		pthread_mutex_unlock(&l->rx_lock.mine);
+		mutex_unlock(&l->tx_lock.mine);
+		mutex_unlock(&l->rx_lock.mine);
 	}
-	pthread_mutex_unlock(&untidy_lock);
-	pthread_mutex_unlock(&links_lock);
+	mutex_unlock(&untidy_lock);
+	mutex_unlock(&links_lock);
 }
 
 void link_fork_parent(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link_lock.c - the locks of an upgraded connection's two directions */
+#include "core/base/signal.h"
 #include "core/sock/link.h"
 
 /* The family's lock only if there is a family: it is robust, and four times as
@@ -8,7 +9,7 @@ void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family)
 {
 	struct link *l = s->link;
 
-	pthread_mutex_lock(&lock->mine);
+	mutex_lock(&lock->mine);
 	if (likely(!hold_others(s->hold)))
 		return;
 	lock->both = true;
@@ -32,5 +33,5 @@ void link_unlock(struct link_lock *lock, pthread_mutex_t *family)
 		lock->both = false;
 		hold_unlock(family);
 	}
-	pthread_mutex_unlock(&lock->mine);
+	mutex_unlock(&lock->mine);
 }

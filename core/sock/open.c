@@ -9,6 +9,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/signal.h"
 #include "core/base/user.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
@@ -221,7 +222,7 @@ static int listen_tls(int fd, const struct sockaddr *sa, socklen_t len)
 	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	int err = 0;
 
-	pthread_mutex_lock(&one);
+	mutex_lock(&one);
 	if (!table_peek(fd)) {
 		err = deaf_begin(fd);
 		if (!err && (sock_sandboxed || sock_tcp_domain(fd) < 0))
@@ -231,7 +232,7 @@ static int listen_tls(int fd, const struct sockaddr *sa, socklen_t len)
 		if (err)
 			deaf_end(fd);
 	}
-	pthread_mutex_unlock(&one);
+	mutex_unlock(&one);
 	return err;
 }
 
@@ -306,7 +307,7 @@ static int accept_session(struct sock *l, int flags, struct session **out)
 	if (fd < 0)
 		return fd;
 	sock_fresh(fd);
-	pthread_mutex_lock(&app->lock);
+	mutex_lock(&app->lock);
 	err = -EAGAIN;
 	while ((sess = session_pop(l->sess))) {
 		err = session_accept(sess);
@@ -327,7 +328,7 @@ static int accept_session(struct sock *l, int flags, struct session **out)
 		s->connect_told = true;
 		*out = sess;
 	}
-	pthread_mutex_unlock(&app->lock);
+	mutex_unlock(&app->lock);
 	if (err)
 		k_close(fd);
 	return err ? err : fd;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/mem.h"
 #include "core/base/user.h"
 #include "core/sock/dgram.h"
 #include "core/sock/poll.h"
@@ -413,7 +414,7 @@ static void cancelled(void *arg)
 
 	set_watch(set, false);
 	set_put(set);
-	free(set->heap);
+	mem_free(set->heap);
 }
 
 static int set_doze(struct pollset *set, uint64_t end, const sigset_t *mask)
@@ -504,9 +505,9 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	if ((!table_entries || !poll_any_ours(fds, n)) && !app_zombies())
 		return k_ppoll(fds, n, timeout, mask);
 	if (n > STACK_FDS) {
-		set.heap = calloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
-					     n * sizeof(*socks) +
-					     n * sizeof(*watches));
+		set.heap = mem_zalloc(1, (n + APP_WAIT_EXTRA) * sizeof(*kfds) +
+						 n * sizeof(*socks) +
+						 n * sizeof(*watches));
 		if (!set.heap)
 			return -ENOMEM;
 		set.watches = set.heap;
@@ -517,7 +518,7 @@ int sock_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
 	}
 	ret = set_poll(&set, timeout, mask);
 	set_put(&set);
-	free(set.heap);
+	mem_free(set.heap);
 	return ret;
 }
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/table.h"
 
@@ -314,17 +315,9 @@ static void ring_waiter(struct watch *w)
 	waiter_ring(w->waiter);
 }
 
-/* What the thread itself causes can't interrupt its sleep; crash handlers
- * seldom ask for restarts. */
-static bool is_fault(int sig)
-{
-	return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE ||
-	       sig == SIGILL || sig == SIGTRAP || sig == SIGSYS ||
-	       sig == SIGABRT;
-}
-
 /* Which handler ran is not to be known; only if every handler of the program
- * asks for restarts do we restart. */
+ * asks for restarts do we restart.  What the thread itself causes can't
+ * interrupt its sleep; crash handlers seldom ask for restarts. */
 bool sock_restarts(void)
 {
 	struct sigaction sa;
@@ -332,7 +325,7 @@ bool sock_restarts(void)
 
 	for (sig = 1; sig < SIGRTMAX; sig++) {
 		if ((sig >= FIRST_LIBC_SIGNAL && sig < SIGRTMIN) ||
-		    is_fault(sig) || sigaction(sig, NULL, &sa) ||
+		    sig_is_fault(sig) || k_sigaction(sig, NULL, &sa) ||
 		    sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN)
 			continue;
 		if (!(sa.sa_flags & SA_RESTART))
@@ -453,14 +446,14 @@ static int sleep_on(struct sock *s, unsigned events, uint64_t end_ns,
  * need not ring, unless for somebody else who waits for the same link. */
 static void stop_ringing(struct sock *s, const struct watch *mine)
 {
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	if (s->watches != mine || mine->next)
 		;
 	else if (s->kind == SOCK_UDP)
 		dgram_disarm(s);
 	else if (!hold_others(s->hold))
 		link_disarm(&s->link->end);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 /* Registered as a watcher: until it is woken, and off the list again even if

@@ -2,6 +2,7 @@
 /* sandbox.c - a process that is about to give up system calls: seccomp(2) */
 #include <unistd.h>
 
+#include "core/base/signal.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
@@ -30,7 +31,7 @@ static bool decide(void)
 	int fd;
 
 	upgrade_lock();
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (fd = table_next(0); fd >= 0; fd = table_next(fd + 1)) {
 		s = table_peek(fd);
 		if (is_stream(s))
@@ -38,7 +39,7 @@ static bool decide(void)
 		else if (s->kind == SOCK_LINK)
 			s->upgrade = UPGRADE_NEVER;
 	}
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	upgrade_unlock();
 	return moved;
 }

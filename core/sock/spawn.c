@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "core/base/base.h"
+#include "core/base/signal.h"
 #include "core/sock/sock.h"
 
 /*
@@ -62,23 +63,23 @@ void sock_spawn_begin(const void *actions)
 {
 	struct list *l;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	l = slot_for(actions);
 	l->of = actions;
 	l->n = 0;
 	l->used = ++made;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 void sock_spawn_end(const void *actions)
 {
 	struct list *l;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	l = find(actions);
 	if (l)
 		l->of = NULL;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 void sock_spawn_add(const void *actions, enum sock_spawn_do what, int fd,
@@ -86,13 +87,13 @@ void sock_spawn_add(const void *actions, enum sock_spawn_do what, int fd,
 {
 	struct list *l;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	l = find(actions);
 	if (l && l->n < ACTIONS)
 		l->action[l->n] = (struct action){ what, fd, to };
 	if (l)
 		l->n++;
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 }
 
 /* --- one descriptor and its copies --- */
@@ -170,9 +171,9 @@ bool spawn_inherits(const void *actions, int fd, bool cloexec)
 	const struct list *l;
 	bool ret;
 
-	pthread_mutex_lock(&lock);
+	mutex_lock(&lock);
 	l = find(actions);
 	ret = !l || l->n > ACTIONS || inherits(l, fd, cloexec);
-	pthread_mutex_unlock(&lock);
+	mutex_unlock(&lock);
 	return ret;
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 
@@ -106,16 +108,16 @@ static void release(struct sock *s)
 	} else {
 		epoll_sock_gone(s);
 		app = s->sess->app;
-		pthread_mutex_lock(&app->lock);
+		mutex_lock(&app->lock);
 		session_close(s->sess, s->opts->linger == 0);
-		pthread_mutex_unlock(&app->lock);
+		mutex_unlock(&app->lock);
 	}
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	s->kind = SOCK_NONE;
 	s->sess = NULL;
 	s->next = pool;
 	pool = s;
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 void sock_put(struct sock *s)
@@ -127,7 +129,7 @@ void sock_put(struct sock *s)
 /* Blocks are never freed: a reader may hold a stale pointer (table.h). */
 static int pool_grow(void)
 {
-	struct sock *block = calloc(POOL_BLOCK, sizeof(*block));
+	struct sock *block = mem_zalloc(POOL_BLOCK, sizeof(*block));
 	int i;
 
 	if (!block)
@@ -143,12 +145,12 @@ struct sock *sock_new(enum sock_kind kind)
 {
 	struct sock *s = NULL;
 
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	if (pool || !pool_grow()) {
 		s = pool;
 		pool = s->next;
 	}
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	if (!s)
 		return NULL;
 	/* refs stays 0 until everything else is set: sock_get() of a stale
@@ -197,7 +199,7 @@ static struct sock *_Atomic *level_of(unsigned n)
 
 	if (level)
 		return level;
-	level = calloc(1u << TABLE_BITS, sizeof(*level));
+	level = mem_zalloc(1u << TABLE_BITS, sizeof(*level));
 	/* release: pairs with the acquire in table_peek() */
 	atomic_store_explicit(&table_level[n >> TABLE_BITS], level,
 			      memory_order_release);
@@ -213,15 +215,15 @@ static int set_entry(int fd, struct sock *s, bool fresh)
 
 	if (n >> TABLE_BITS >= TABLE_LEVELS)
 		return -EMFILE;
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	level = level_of(n);
 	if (!level) {
-		pthread_mutex_unlock(&table_lock);
+		mutex_unlock(&table_lock);
 		return -ENOMEM;
 	}
 	sock_used = true;
 	if (fresh && level[n & ((1u << TABLE_BITS) - 1)]) {
-		pthread_mutex_unlock(&table_lock);
+		mutex_unlock(&table_lock);
 		return -EEXIST;
 	}
 	if (s) {
@@ -234,7 +236,7 @@ static int set_entry(int fd, struct sock *s, bool fresh)
 	table_entries -= (old != NULL);
 	if (old)
 		old->entries--;
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	if (old)
 		sock_put(old);
 	return 0;
@@ -258,13 +260,13 @@ struct sock *table_take(int fd)
 
 	if (!table_peek(fd))
 		return NULL;
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	level = table_level[n >> TABLE_BITS];
 	old = atomic_exchange(&level[n & ((1u << TABLE_BITS) - 1)], NULL);
 	table_entries -= (old != NULL);
 	if (old)
 		old->entries--;
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 	return old;
 }
 
@@ -290,13 +292,13 @@ void table_renumber(struct sock *s, int fd)
 
 	if (s->kind == SOCK_SESSION || s->fd != fd || !s->entries)
 		return;
-	pthread_mutex_lock(&table_lock);
+	mutex_lock(&table_lock);
 	for (i = table_next(0); i >= 0 && s->entries; i = table_next(i + 1))
 		if (i != fd && table_peek(i) == s) {
 			s->fd = i;
 			break;
 		}
-	pthread_mutex_unlock(&table_lock);
+	mutex_unlock(&table_lock);
 }
 
 void sock_fresh(int fd)

@@ -8,6 +8,8 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
@@ -315,7 +317,7 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 		    struct link **out)
 {
 	static _Atomic uint32_t serials;
-	struct link *l = calloc(1, sizeof(*l));
+	struct link *l = mem_zalloc(1, sizeof(*l));
 	int err;
 
 	if (!l)
@@ -330,7 +332,7 @@ static int link_new(struct sock *s, const struct offer_grant *g,
 	err = link_end_init(&l->end, offer_map(g->seg), g->index, g->side,
 			    g->ring, &s->hold->link.tx, &s->hold->link.rx);
 	if (err) {
-		free(l);
+		mem_free(l);
 		return err;
 	}
 	*out = l;
@@ -361,12 +363,12 @@ static pthread_mutex_t grant_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void upgrade_lock(void)
 {
-	pthread_mutex_lock(&grant_lock);
+	mutex_lock(&grant_lock);
 }
 
 void upgrade_unlock(void)
 {
-	pthread_mutex_unlock(&grant_lock);
+	mutex_unlock(&grant_lock);
 }
 
 /* grant_lock held */

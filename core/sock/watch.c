@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch.c - who is told when a sock's readiness may have changed */
+#include "core/base/signal.h"
 #include "core/sock/table.h"
 
 pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,16 +30,16 @@ void watch_unlink(struct watch *w)
 void watch_add(struct watch *w, struct sock *s,
 	       void (*fire)(struct watch *watch))
 {
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	watch_link(w, s, fire);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 void watch_del(struct watch *w)
 {
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	watch_unlink(w);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 void watch_fire(struct sock *s)
@@ -51,9 +52,9 @@ void watch_fire(struct sock *s)
 
 void sock_notify(struct sock *s)
 {
-	pthread_mutex_lock(&watch_lock);
+	mutex_lock(&watch_lock);
 	watch_fire(s);
-	pthread_mutex_unlock(&watch_lock);
+	mutex_unlock(&watch_lock);
 }
 
 void sock_session_event(struct session *sess)

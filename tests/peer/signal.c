@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* signal.c - calls that a signal interrupts, or that start again */
+#include <sys/time.h>
+
 #include "tests/peer/epoll.h"
 
 static volatile sig_atomic_t signals;
@@ -205,6 +207,79 @@ TOPIC(in_handler)
 	say_data(handler_got, 3);
 	TRY(far_do(act_read, 16, MSG_WAITALL));
 	TRY(recv(near_fd, buf, sizeof(buf), 0));
+}
+
+static volatile sig_atomic_t handler_fd, handler_connected, handler_failed;
+
+static bool handler_data(int fd)
+{
+	char c;
+
+	return !send(fd, &c, 0, MSG_DONTWAIT | MSG_NOSIGNAL) &&
+	       (recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+		errno == EAGAIN);
+}
+
+/* all of it is async-signal-safe, and changes nothing */
+static void handler_calls(int sig)
+{
+	struct pollfd p = { .fd = handler_fd, .events = POLLIN | POLLOUT };
+	int saved = errno, val, copy;
+	socklen_t len = sizeof(val);
+
+	signals++;
+	copy = dup(handler_fd);
+	if (poll(&p, 1, 0) < 0 || p.revents & POLLNVAL || copy < 0 ||
+	    getsockopt(copy, SOL_SOCKET, SO_TYPE, &val, &len) ||
+	    (handler_connected && !handler_data(copy)) || close(copy))
+		handler_failed++;
+	errno = saved;
+}
+
+#define STORM_SIGNALS 2000
+#define STORM_ROUNDS 40
+
+static void one_connection(int listener, int port)
+{
+	char ping[64] = "ping", pong[64];
+	int fd, conn, i;
+
+	fd = sock_dial(port);
+	conn = (int)MUST(accept(listener, NULL, NULL));
+	handler_fd = fd;
+	handler_connected = true;
+	for (i = 0; i < STORM_ROUNDS; i++) {
+		MUST(send(fd, ping, sizeof(ping), 0));
+		MUST(recv(conn, pong, sizeof(pong), MSG_WAITALL));
+		MUST(send(conn, pong, sizeof(pong), 0));
+		MUST(recv(fd, pong, sizeof(pong), MSG_WAITALL));
+	}
+	handler_connected = false;
+	handler_fd = listener;
+	MUST(close(fd));
+	MUST(close(conn));
+}
+
+/* whatever a handler interrupts, its calls neither fail nor hang */
+TOPIC(storm)
+{
+	struct itimerval often = { { 0, 150 }, { 0, 150 } }, never = { 0 };
+	struct sigaction sa = { .sa_handler = handler_calls,
+				.sa_flags = SA_RESTART },
+			 was;
+	int listener, port;
+
+	listener = sock_listener(8, &port);
+	handler_fd = listener;
+	MUST(sigaction(SIGALRM, &sa, NULL));
+	MUST(setitimer(ITIMER_REAL, &often, NULL));
+	while (signals < STORM_SIGNALS)
+		one_connection(listener, port);
+	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	MUST(sigaction(SIGALRM, NULL, &was));
+	say("failed %d", (int)handler_failed);
+	say("the handler %d, flags %#x", was.sa_handler == handler_calls,
+	    (unsigned)was.sa_flags);
 }
 
 /* SIGIO when something comes */
