@@ -215,6 +215,22 @@ static bool still_shared(struct hold *h, bool look)
 	return look ? hold_shared(h) : hold_others(h);
 }
 
+/* An heir that came while we closed may have subscribed us (session_claim()):
+ * sapid would give us the session when the heir ends, and nobody would close
+ * it.  If it has ended already, we may have been given it. */
+static void leave_to_heir(struct session *s)
+{
+	bool last;
+
+	unsubscribe(s);
+	last = hold_drop(s->hold);
+	s->hold = NULL;
+	if (last && s->app->state == APP_ATTACHED)
+		session_send_end(s, false);
+	else
+		session_free(s);
+}
+
 void session_reap(struct app *app)
 {
 	struct session *s = app->zombies, *next;
@@ -235,9 +251,7 @@ void session_reap(struct app *app)
 			   still_shared(s->hold, look)) {
 			session_watch(s);
 		} else if (!hold_is_owner(s->hold)) {
-			hold_drop(s->hold);
-			s->hold = NULL;
-			session_free(s);
+			leave_to_heir(s);
 		} else {
 			hold_drop(s->hold);
 			s->hold = NULL;
