@@ -301,6 +301,7 @@ static bool kept_claim(const struct worker *w, const struct wire_kept *k,
 {
 	uint64_t inode;
 
+	*claim = (struct claim){ .cookie = k->cookie };
 	if (k->is_ip4 > 1)
 		return false;
 	if (k->is_unix) {
@@ -310,7 +311,6 @@ static bool kept_claim(const struct worker *w, const struct wire_kept *k,
 		addr_set(&claim->lcl, k->lcl, k->is_ip4, k->lcl_port);
 		addr_set(&claim->rmt, k->rmt, k->is_ip4, k->rmt_port);
 	}
-	claim->cookie = k->cookie;
 	return !diag_prove(w->conn, claim);
 }
 

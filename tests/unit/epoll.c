@@ -106,7 +106,7 @@ static char drain(struct end *e)
 
 TEST(level)
 {
-	struct epoll_event ev;
+	struct epoll_event ev = { .events = EPOLLIN };
 	struct end e;
 	int ep = epoll_create1(EPOLL_CLOEXEC);
 
