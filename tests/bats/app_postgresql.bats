@@ -10,6 +10,7 @@ setup() {
   [ "$(id -u)" != 0 ] || user=(setpriv --reuid postgres --regid postgres --init-groups)
   long
   [ -n "$bin" ] || skip "no postgresql"
+  need_preloaded "$bin/postgres" --version
   "${user[@]}" test -r "$PRELOAD_LIB" -a -x "$SAPID" ||
     skip "the build tree is not open to postgres"
   data=$(mktemp -d /tmp/sapi-pg.XXXXXX)
