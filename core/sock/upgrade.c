@@ -66,12 +66,23 @@ bool upgrade_due_offer(struct sock *s)
 	return is_worth(s);
 }
 
+/* Nothing has come of it.  But another thread may have decided meanwhile that
+ * the kernel keeps the connection for good (back.c). */
+static void not_now(struct sock *s, enum sock_upgrade next)
+{
+	enum sock_upgrade was = s->upgrade;
+
+	while ((was == UPGRADE_IDLE || was == UPGRADE_OFFERED) &&
+	       !atomic_compare_exchange_weak(&s->upgrade, &was, next)) {
+	}
+}
+
 /* Not now: when it has gone on for some time more. */
 static void later(struct sock *s)
 {
 	s->need_turns = (s->turns + 1) * RETRY_FACTOR;
 	s->need_bytes = (s->moved + 1) * RETRY_FACTOR;
-	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
+	not_now(s, s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE);
 }
 
 /* Nobody listens there, which one load tells; or the daemon, which was told a
@@ -87,7 +98,7 @@ static void crowded(struct sock *s)
 {
 	s->need_turns = s->turns + s->turns / 2 + 2 + s->gen % 8;
 	s->need_bytes = s->moved + s->moved / 2 + 4096;
-	s->upgrade = s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE;
+	not_now(s, s->need_turns > TURNS_MAX ? UPGRADE_NEVER : UPGRADE_IDLE);
 }
 
 static void never(struct sock *s, int fd, enum wire_ext_why why)
@@ -377,7 +388,10 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 	struct link *l;
 	int err = 0;
 
-	if (s->hold_left || s->rd_shut || !upgrade_is_still(s, fd) || shared(s))
+	/* here and not only in answered(): last_link() in back.c may have said
+	 * "never" since, and whoever did has no link in mind any more */
+	if (s->upgrade != UPGRADE_OFFERED || s->hold_left || s->rd_shut ||
+	    !upgrade_is_still(s, fd) || shared(s))
 		return -ESTALE;
 	if (!s->hold)
 		err = hold_new(&s->hold);
@@ -470,7 +484,7 @@ static void refused(uint64_t context, enum offer_refusal why)
 	else if (why == OFFER_EXPIRED || why == OFFER_MEMORY)
 		later(s);
 	else
-		s->upgrade = UPGRADE_NEVER;
+		not_now(s, UPGRADE_NEVER);
 	stay_refused(s, fd, why);
 	sock_put(s);
 }

@@ -3,6 +3,9 @@
  * them, or both, leave in the middle; every byte is checked */
 #include <time.h>
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include "tests/unit/link_ends.h"
 
 #define TOTAL 400000u /* bytes each way */
@@ -19,6 +22,7 @@ struct side {
 	bool stays;	   /* then goes on by our calls, or by raw ones */
 	bool left, raw;
 	_Atomic bool *done; /* of both */
+	const struct side *other;
 };
 
 static uint32_t next(struct side *e)
@@ -63,6 +67,38 @@ static bool try_receive(struct side *e)
 	return n > 0;
 }
 
+/* Before it fails: what this end waits for, and what there is. */
+static void explain(const struct side *e, unsigned events)
+{
+	const struct hold_link *h = e->s->hold ? &e->s->hold->link : NULL;
+	int in = -1, out = -1;
+
+	k_ioctl(e->fd, FIONREAD, &in);
+	k_ioctl(e->fd, SIOCOUTQ, &out);
+	printf("# side %u%s%s%s: sent %u, got %u; the kernel has %d in, %d "
+	       "out\n",
+	       e->me, e->left ? " left" : "", e->stays ? " stays" : "",
+	       e->raw ? " raw" : "", e->sent, e->got, in, out);
+	if (h)
+		printf("# tx ring %u back %u tail %u from %u; rx mode %u head "
+		       "%u "
+		       "skip %u kernel %llu switch %llu\n",
+		       h->tx_ring, h->tx_back, (unsigned)h->tx.tail, h->tx_from,
+		       h->rx_mode, (unsigned)h->rx.head, h->rx_skip,
+		       (unsigned long long)h->rx_kernel,
+		       (unsigned long long)h->rx_switch);
+	if (e->s->link)
+		printf("# ring: %zd to read, %zd unread, flags %#x, peer's "
+		       "%#x; "
+		       "ready %#x of %#x\n",
+		       ring_used(&e->s->link->end.rx),
+		       ring_unread(&e->s->link->end.tx),
+		       link_flags(&e->s->link->end),
+		       link_peer_flags(&e->s->link->end),
+		       sock_ready(e->s, events), events);
+	fflush(stdout);
+}
+
 /* For what is still to be done: time up is a wake-up that was lost. */
 static void wait_for_it(struct side *e, unsigned ms)
 {
@@ -77,6 +113,10 @@ static void wait_for_it(struct side *e, unsigned ms)
 		pfd.events |= POLLOUT;
 	n = e->raw ? k_ppoll(&pfd, 1, &ts, NULL)
 		   : sock_ppoll(&pfd, 1, &ts, NULL);
+	if (n <= 0 && ms == STUCK_MS) {
+		explain(e, (unsigned)pfd.events);
+		explain(e->other, (unsigned)pfd.events);
+	}
 	CHECK(n > 0 || ms != STUCK_MS);
 }
 
@@ -130,7 +170,8 @@ static void exchange(struct ends *ends, unsigned seed)
 					  .s = i ? ends->ss : ends->cs,
 					  .me = i,
 					  .random = seed * 2 + i,
-					  .done = done };
+					  .done = done,
+					  .other = &sides[!i] };
 		sides[i].leave_at = next(&sides[i]) % (2 * TOTAL);
 		sides[i].stays = next(&sides[i]) % 2;
 		if (next(&sides[i]) % 4 == 0) /* not at all */
