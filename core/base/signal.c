@@ -16,6 +16,7 @@
 struct running {
 	struct running *below;
 	uintptr_t low, high; /* the alternate stack that it is on; 0: none */
+	void (*then)(void);
 };
 
 struct kept {
@@ -60,6 +61,12 @@ bool sig_in_handler(void)
 	return unlikely(top);
 }
 
+void sig_then(void (*fn)(void))
+{
+	if (sig_in_handler())
+		top->then = fn;
+}
+
 static void run(sig_handler *fn, int sig, siginfo_t *info, ucontext_t *uc)
 {
 	struct running self = { 0 };
@@ -75,6 +82,8 @@ static void run(sig_handler *fn, int sig, siginfo_t *info, ucontext_t *uc)
 	top = &self;
 	fn(sig, info, uc);
 	top = self.below;
+	if (unlikely(self.then))
+		self.then();
 }
 
 /* The interrupted code goes on, and hears of nothing before sig_release(). */

@@ -44,6 +44,8 @@ void sig_deliver(void);
 void sig_fork_child(unsigned held);
 /* Is this thread in a handler of the program's? */
 bool sig_in_handler(void);
+/* If it is: call @fn when the handler returns. */
+void sig_then(void (*fn)(void));
 /* Is it one of those that the program causes itself? */
 bool sig_is_fault(int sig);
 

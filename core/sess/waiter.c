@@ -9,6 +9,7 @@
 #include <sys/eventfd.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 
 static __thread struct waiter self __attribute__((
 	tls_model("initial-exec"))) = { .evfd = -1, .inner = -1, .fd = -1 };
@@ -182,6 +183,16 @@ static uint32_t woken_by(struct waiter *w, const struct epoll_event *ev)
 	w->fd = -1; /* to be asked for again */
 	w->revents = ev->events;
 	return by;
+}
+
+static void look_again(void)
+{
+	waiter_ring(&self);
+}
+
+void waiter_in_handler(void)
+{
+	sig_then(look_again);
 }
 
 int64_t waiter_sleep(struct waiter *w, const struct timespec *timeout,

@@ -282,6 +282,66 @@ TOPIC(storm)
 	    (unsigned)was.sa_flags);
 }
 
+#define WAITS_ROUNDS 800
+
+static long act_echo(int fd, long rounds, long unused)
+{
+	char c;
+	long i;
+
+	for (i = 0; i < rounds; i++) {
+		if (read(fd, &c, 1) != 1)
+			return -1;
+		usleep(200); /* so that the asker sleeps, not spins */
+		if (write(fd, &c, 1) != 1)
+			return -1;
+	}
+	return i;
+}
+
+/* waits in vain, for what never comes */
+static void handler_waits(int sig)
+{
+	struct pollfd p = { .fd = handler_fd, .events = POLLIN };
+	int saved = errno;
+
+	signals++;
+	handler_failed += poll(&p, 1, 1) != 0;
+	errno = saved;
+}
+
+/* a handler sleeps, and whoever it interrupted was about to */
+TOPIC(handler_sleeps)
+{
+	struct itimerval often = { { 0, 1700 }, { 0, 1700 } }, never = { 0 };
+	struct sigaction sa = { .sa_handler = handler_waits,
+				.sa_flags = SA_RESTART };
+	int listener, port, fd, conn, i;
+	char c;
+
+	listener = sock_listener(8, &port);
+	fd = sock_dial(port);
+	conn = (int)MUST(accept(listener, NULL, NULL));
+	for (i = 0; i < STORM_ROUNDS; i++) {
+		MUST(write(fd, "a", 1));
+		MUST(read(conn, &c, 1));
+		MUST(write(conn, "a", 1));
+		MUST(read(fd, &c, 1));
+	}
+	handler_fd = fd;
+	far_open();
+	far_go(act_echo, WAITS_ROUNDS, 0);
+	MUST(sigaction(SIGALRM, &sa, NULL));
+	MUST(setitimer(ITIMER_REAL, &often, NULL));
+	for (i = 0; i < WAITS_ROUNDS; i++) {
+		MUST(write(near_fd, "a", 1));
+		MUST(read(near_fd, &c, 1));
+	}
+	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	TRY(far_end());
+	say("failed %d", (int)handler_failed);
+}
+
 /* SIGIO when something comes */
 TOPIC(async_first)
 {
