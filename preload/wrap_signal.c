@@ -9,7 +9,7 @@
  * handlers are left alone, for they look at where it happened.
  *
  * Where libc sets handlers by itself the kernel keeps what it is given, which
- * is on_signal() if it was that before: siginterrupt(3), the end of system(3).
+ * is on_signal() if it was that before: for example in siginterrupt(3).
  */
 #include <signal.h>
 

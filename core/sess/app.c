@@ -524,7 +524,6 @@ int app_wait(struct waiter *w, struct pollfd *fds, nfds_t n,
 	nfds_t i;
 	int ready = 0;
 
-	waiter_in_handler();
 	listen_to_apps(w);
 	w->revents = 0;
 	timeout = at_most(w, timeout);
