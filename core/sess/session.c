@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/sess/session_priv.h"
 #include "core/sess/tls.h"
+#include "core/wire/ctrl.h"
 
 void session_state(struct session *s, enum session_state state)
 {
@@ -163,13 +164,15 @@ void session_free(struct session *s)
 
 /* --- requests --- */
 
-/* By TCP or by TLS; @proto and @config are the message's. */
+/* By which transport; @proto and @config are the message's. */
 static int ask(struct session *s, struct ctrl *c, uint8_t *proto,
 	       uint64_t *config)
 {
 	int err;
 
-	*proto = s->tls ? WIRE_PROTO_TLS : WIRE_PROTO_TCP;
+	*proto = s->datagrams ? WIRE_PROTO_UDP
+		 : s->tls     ? WIRE_PROTO_TLS
+			      : WIRE_PROTO_TCP;
 	if (s->tls) {
 		err = tls_config(s->app, s->tls, c->type == WIRE_EV_LISTEN,
 				 config);
@@ -215,6 +218,7 @@ static void listen_ip4(struct session *dual)
 	s->lcl.is_ip4 = 1;
 	s->lcl.port = dual->lcl.port;
 	s->tls = dual->tls;
+	s->datagrams = dual->datagrams;
 	if (session_send_listen(s)) {
 		session_free(s);
 		return;
@@ -231,8 +235,9 @@ static bool is_dual(const struct session *s)
 	       !memcmp(s->lcl.ip, any, sizeof(any));
 }
 
-int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
-		   const struct conf_tls *tls, struct session **out)
+static int start_listen(struct app *app, const struct ctrl_addr *addr,
+			uint8_t flags, const struct conf_tls *tls,
+			bool datagrams, struct session **out)
 {
 	struct session *s = session_new(app, SESSION_BINDING);
 	int err;
@@ -247,6 +252,7 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	s->lcl = *addr;
 	s->listen_flags = flags;
 	s->tls = tls;
+	s->datagrams = datagrams;
 	if (!app->sapid && is_dual(s))
 		listen_ip4(s);
 	err = session_send_listen(s);
@@ -258,9 +264,22 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	return 0;
 }
 
-int session_connect(struct app *app, const struct ctrl_addr *rmt,
-		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
-		    struct session **out)
+int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
+		   const struct conf_tls *tls, struct session **out)
+{
+	return start_listen(app, addr, flags, tls, false, out);
+}
+
+int session_listen_udp(struct app *app, const struct ctrl_addr *addr,
+		       uint8_t flags, struct session **out)
+{
+	return start_listen(app, addr, flags, NULL, true, out);
+}
+
+static int start_connect(struct app *app, const struct ctrl_addr *rmt,
+			 const struct ctrl_addr *lcl,
+			 const struct conf_tls *tls, bool datagrams,
+			 uint8_t flags, struct session **out)
 {
 	struct ctrl c = { .type = WIRE_EV_CONNECT };
 	struct session *s;
@@ -278,11 +297,13 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 	}
 	s->rmt = *rmt;
 	s->tls = tls;
+	s->datagrams = datagrams;
 	c.connect.client_index = app->client;
 	c.connect.context = s->index;
 	c.connect.wrk_index = app->wrk_index;
 	c.connect.port = rmt->port;
 	c.connect.is_ip4 = rmt->is_ip4;
+	c.connect.flags = flags;
 	memcpy(c.connect.ip, rmt->ip, sizeof(c.connect.ip));
 	if (lcl) {
 		memcpy(c.connect.lcl_ip, lcl->ip, sizeof(c.connect.lcl_ip));
@@ -296,6 +317,21 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 	}
 	*out = s;
 	return 0;
+}
+
+int session_connect(struct app *app, const struct ctrl_addr *rmt,
+		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
+		    struct session **out)
+{
+	return start_connect(app, rmt, lcl, tls, false, 0, out);
+}
+
+int session_connect_udp(struct app *app, const struct ctrl_addr *rmt,
+			const struct ctrl_addr *lcl, bool connected,
+			struct session **out)
+{
+	return start_connect(app, rmt, lcl, NULL, true,
+			     connected ? WIRE_CFG_CONNECTED : 0, out);
 }
 
 struct session *session_pop(struct session *l)
@@ -378,6 +414,11 @@ static void ring(struct session *s, uint8_t type)
 	struct ctrl c = { .type = type };
 
 	c.io.session_index = (uint32_t)s->handle;
+	if (unlikely(s->datagrams && s->state == SESSION_LISTENING)) {
+		c.io.session_index = s->main_index;
+		if (type == WIRE_EV_IO_TX)
+			c.type = WIRE_EV_IO_TX_MAIN;
+	}
 	if (app_send(s->app, s->mq_index, &c))
 		log_debug("session %u: doorbell lost", s->index);
 }

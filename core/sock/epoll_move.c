@@ -79,6 +79,8 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 
 void epoll_watch_bell(struct epoll *ep, struct bell *bell)
 {
+	if (!bell) /* VPP's */
+		return;
 	watch(ep, -1, NULL, bell);
 }
 
@@ -419,6 +421,35 @@ void epoll_dgram_lives(struct sock *s)
 			epoll_watch_bell(ep, s->dgram->bell);
 	count_items(s);
 	pthread_mutex_unlock(&table_lock);
+}
+
+void epoll_dgram_asked(struct sock *s)
+{
+	struct epoll_event ev;
+	struct watch *w;
+	struct item *it;
+
+	pthread_mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		pthread_mutex_lock(&it->ep->lock);
+		if (!it->counted)
+			item_count(it->ep, it, 1);
+		ev.events = dgram_kernel_events(s, it->events);
+		ev.data = it->data;
+		/* an exclusive one can't be changed: the kernel says more
+		 * than it should */
+		if (!it->disabled &&
+		    k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev))
+			log_debug("epoll %d: %d is asked as before",
+				  it->ep->sock->fd, it->fd);
+		it->edge = true;
+		pthread_mutex_unlock(&it->ep->lock);
+		epoll_kick(it->ep);
+	}
+	pthread_mutex_unlock(&watch_lock);
 }
 
 void epoll_sock_closed(struct sock *s, int fd)

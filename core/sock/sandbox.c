@@ -2,6 +2,7 @@
 /* sandbox.c - a process that is about to give up system calls: seccomp(2) */
 #include <unistd.h>
 
+#include "core/sock/dgram.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
@@ -19,7 +20,8 @@ _Atomic bool sock_sandboxed;
 static bool is_stream(const struct sock *s)
 {
 	return s->kind == SOCK_SESSION || s->kind == SOCK_LISTENER ||
-	       (s->kind == SOCK_LINK && s->link);
+	       (s->kind == SOCK_LINK && s->link) ||
+	       (s->kind == SOCK_UDP && dgram_is_vpps(s->dgram));
 }
 
 /* No grant comes after this; true if one has come, or a session. */
