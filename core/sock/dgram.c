@@ -120,6 +120,7 @@ void dgram_opened(int fd, int domain, int type)
 	d->nonblock = (type & SOCK_NONBLOCK) != 0;
 	d->heard_due = MAX(conf_get()->upgrade_turns, 1u);
 	d->never_tx = d->never_rx = !conf_any_udp(conf_get());
+	d->may_vpp = conf_udp_by_vpp(conf_get());
 	pthread_mutex_init(&d->tx_lock, NULL);
 	pthread_mutex_init(&d->rx_lock, NULL);
 	s->domain = domain;

@@ -413,9 +413,8 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 	ssize_t n = -EAGAIN;
 
 	if (d->vpp && dgram_is_vpps(d)) {
-		*len = vudp_next_len(s);
 		cancel_back(cancel);
-		return 0;
+		return vudp_next_len(s, fd, len);
 	}
 	pthread_mutex_lock(&d->rx_lock);
 	turn = whose_turn(d, fd, false, &w);

@@ -178,8 +178,8 @@ ssize_t dgram_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 	struct dgram *d = s->dgram;
 	ssize_t ret;
 
-	if (unlikely(d->vpp) && dgram_is_vpps(d))
-		return vudp_sendmsg(s, fd, msg, flags);
+	if (unlikely(d->may_vpp) && vudp_sendmsg(s, msg, flags, &ret))
+		return ret;
 	if ((d->n_tx || d->n_offered) && try_link(s, msg, flags, &ret))
 		return ret;
 	ret = k_sendmsg(fd, msg, flags);
@@ -198,8 +198,7 @@ bool dgram_sendmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
 	uint64_t bytes = 0;
 	int i;
 
-	if (s->dgram->n_tx || s->dgram->n_offered || !n ||
-	    (s->dgram->vpp && dgram_is_vpps(s->dgram)))
+	if (s->dgram->n_tx || s->dgram->n_offered || !n || s->dgram->may_vpp)
 		return false;
 	*ret = k_sendmmsg(fd, msgs, n, flags);
 	if (*ret <= 0 || s->dgram->never_tx)

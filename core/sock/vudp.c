@@ -3,71 +3,87 @@
 #include "core/sock/vudp.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 
-/* VPP answers at once.  A peer in a cut-through does when it looks, and is not
- * waited for for ever: what is sent meanwhile waits. */
-#define ANSWER_MS 1000
-
 /* --- sessions --- */
 
+/* Has the network, or VPP, let it down? That a cut-through's peer has not read
+ * all is nothing that UDP would know. */
+static bool is_refused(const struct session *sess)
+{
+	return sess->state == SESSION_FAILED ||
+	       (session_flags(sess) & SESSION_RESET &&
+		(!sess->cut || !sess->app->attached));
+}
+
 /* session.notify, with app.lock held */
-static void on_event(struct session *sess)
+void vudp_event(struct session *sess)
 {
 	struct sock *s = sess->user;
 	struct vudp *v = s->dgram->vpp;
-	unsigned flags = session_flags(sess);
-	bool refused;
 
 	pthread_mutex_lock(&v->lock);
-	/* of a cut-through it says that the peer has not read all: UDP does
-	 * not */
-	refused = flags & SESSION_RESET && (!sess->cut || !sess->app->attached);
-	refused |= sess->state == SESSION_FAILED;
-	if (sess == v->conn && refused && !v->refused_told) {
+	if (sess == v->conn && is_refused(sess) && !v->refused_told) {
 		v->refused_told = true;
 		s->opts->error = ECONNREFUSED;
 		s->errors++;
 	}
 	pthread_mutex_unlock(&v->lock);
+	vudp_adopt(v);
+	vudp_sweep(v);
 	sock_notify(s);
 }
 
-/* With app.lock: another one, or NULL, takes its place. */
-static void set_conn(struct vudp *v, struct session *sess)
+static void watch(struct vudp *v, struct session *sess)
+{
+	if (!sess)
+		return;
+	sess->user = v->sock;
+	sess->notify = vudp_event;
+}
+
+/* With app.lock: another one, or NULL, takes the place of what is there. */
+static void put_in(struct vudp *v, struct session **place, struct session *sess)
 {
 	struct session *old;
 
+	watch(v, sess);
 	pthread_mutex_lock(&v->lock);
-	old = v->conn;
+	old = *place;
 	if (vudp_usable(old))
 		v->tails += fifo_tail(&old->rx);
-	v->conn = sess;
-	v->refused_told = false;
-	if (sess) {
-		sess->user = v->sock;
-		sess->notify = on_event;
-	}
+	if (old && old->ip4 && vudp_usable(old->ip4))
+		v->tails += fifo_tail(&old->ip4->rx);
+	v->sticky = NULL;
+	*place = sess;
 	pthread_mutex_unlock(&v->lock);
 	if (old)
 		session_close(old, false);
 }
 
-/* With app.lock, which is given up meanwhile. */
+static void set_conn(struct vudp *v, struct session *sess)
+{
+	put_in(v, &v->conn, sess);
+	v->refused_told = false;
+}
+
+/* With app.lock, which is given up meanwhile: a session to @rmt, which may
+ * still be without an answer. */
 static int ask(struct app *app, struct vudp *v, const struct ctrl_addr *rmt,
 	       struct session **sess)
 {
-	bool own = v->bound.port || !addr_is_any(&v->bound);
-	int err = session_connect_udp(app, rmt, own ? &v->bound : NULL, true,
-				      sess);
+	bool own = v->own.port || !addr_is_any(&v->own);
+	int err =
+		session_connect_udp(app, rmt, own ? &v->own : NULL, true, sess);
 
 	if (err)
 		return err;
-	err = app_wait_ctl(app, *sess, ANSWER_MS);
+	err = app_wait_ctl(app, *sess, VUDP_ANSWER_MS);
 	if (err == -ETIMEDOUT)
 		return 0;
 	if (!err && (*sess)->state == SESSION_FAILED)
@@ -77,40 +93,49 @@ static int ask(struct app *app, struct vudp *v, const struct ctrl_addr *rmt,
 	return err;
 }
 
-/* A port of this host's that nobody else has. */
-static uint16_t reserve_port(struct sock *s, int fd)
+/* What the program has bound it to; a port that we have reserved is no wish. */
+void vudp_note_own(struct vudp *v, int fd)
 {
-	struct sockaddr_storage ss = { .ss_family = (sa_family_t)s->domain };
-	struct sockaddr *sa = (struct sockaddr *)&ss;
-	struct ctrl_addr a;
-	socklen_t len = s->domain == AF_INET ? sizeof(struct sockaddr_in)
-					     : sizeof(struct sockaddr_in6);
-	int i;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
 
-	for (i = 0; i < 2; i++) {
-		socklen_t room = sizeof(ss);
-
-		if (!k_getsockname(fd, sa, &room) &&
-		    !addr_to_ctrl(sa, room, &a) && a.port)
-			return a.port;
-		memset(&ss, 0, sizeof(ss));
-		ss.ss_family = (sa_family_t)s->domain;
-		if (i || k_bind(fd, sa, len))
-			break;
-	}
-	return 0;
+	if (v->port)
+		return;
+	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
+	    addr_to_ctrl((struct sockaddr *)&ss, len, &v->own))
+		memset(&v->own, 0, sizeof(v->own));
 }
 
-static void name_from(struct vudp *v, const struct session *sess, int fd)
+/* The name of this end of a cut-through: what it is bound to, or a port of this
+ * host's that nobody else has. */
+void vudp_reserve_port(struct vudp *v, int fd)
 {
-	if (!v->port && (sess->cut || sess->state == SESSION_CONNECTING))
-		v->port = reserve_port(v->sock, fd);
+	struct sockaddr_storage ss = { .ss_family =
+					       (sa_family_t)v->sock->domain };
+	struct sockaddr *sa = (struct sockaddr *)&ss;
+	socklen_t len = ss.ss_family == AF_INET ? sizeof(struct sockaddr_in)
+						: sizeof(struct sockaddr_in6);
+	struct ctrl_addr a = v->own;
+
+	if (v->port)
+		return;
+	if (!a.port && !k_bind(fd, sa, len)) {
+		len = sizeof(ss);
+		if (k_getsockname(fd, sa, &len) || addr_to_ctrl(sa, len, &a))
+			a.port = 0;
+	}
+	v->port = a.port;
+}
+
+static void name_end(struct vudp *v, const struct session *sess, int fd)
+{
+	if (sess->cut || sess->state == SESSION_CONNECTING)
+		vudp_reserve_port(v, fd);
 }
 
 /* --- becoming VPP's, and the kernel's again --- */
 
-/* NULL: it can't be */
-static struct vudp *vudp_of(struct sock *s)
+struct vudp *vudp_of(struct sock *s)
 {
 	struct dgram *d = s->dgram;
 	struct vudp *v = d->vpp;
@@ -131,85 +156,192 @@ static struct vudp *vudp_of(struct sock *s)
 	return v;
 }
 
-static void begin(struct vudp *v)
+void vudp_begin(struct vudp *v)
 {
 	v->active = true;
 	epoll_dgram_asked(v->sock);
 	sock_notify(v->sock);
 }
 
-/* The kernel's half is the whole. */
-static void end(struct vudp *v)
+/* With app.lock */
+static void drop_all(struct vudp *v)
 {
+	set_conn(v, NULL);
+	put_in(v, &v->listener, NULL);
+	vudp_drop_peers(v);
+}
+
+/* There is one attachment to VPP. */
+static void drop(struct vudp *v)
+{
+	struct session *any = v->conn	    ? v->conn
+			      : v->listener ? v->listener
+			      : v->n_peers  ? v->peer[0].sess
+					    : NULL;
+	struct app *app = any ? any->app : NULL;
+
+	if (!app)
+		return;
+	pthread_mutex_lock(&app->lock);
+	drop_all(v);
+	pthread_mutex_unlock(&app->lock);
+}
+
+/* The kernel's half is the whole. */
+static void leave(struct vudp *v)
+{
+	if (!v->active)
+		return;
+	drop(v);
+	v->sock->opts->error = 0;
 	v->active = v->connected = false;
 	epoll_dgram_asked(v->sock);
 	sock_notify(v->sock);
 }
 
-static void drop_conn(struct vudp *v)
-{
-	struct app *app;
+/* --- bind(2) --- */
 
-	if (!v->conn)
-		return;
-	app = v->conn->app;
-	pthread_mutex_lock(&app->lock);
-	set_conn(v, NULL);
-	pthread_mutex_unlock(&app->lock);
+/* With app.lock, which is given up meanwhile. */
+static int listen_vpp(struct app *app, struct vudp *v)
+{
+	struct session *sess;
+	int err = session_listen_udp(app, &v->at, v->listen_flags, &sess);
+
+	if (err)
+		return err;
+	watch(v, sess);
+	err = app_wait_ctl(app, sess, VUDP_ANSWER_MS);
+	if (!err && sess->state == SESSION_FAILED)
+		err = sess->error;
+	if (err) {
+		session_close(sess, false);
+		return err;
+	}
+	put_in(v, &v->listener, sess);
+	vudp_adopt(v);
+	return 0;
 }
 
-static void leave(struct vudp *v)
+static int start_listening(struct vudp *v)
 {
-	if (!v->active)
-		return;
-	drop_conn(v);
-	v->sock->opts->error = 0;
-	end(v);
+	struct app *app = app_get(CONF_VPP);
+	int err;
+
+	if (!app)
+		return -ENETDOWN;
+	err = listen_vpp(app, v);
+	app_put(app);
+	if (!err)
+		vudp_begin(v);
+	return err;
+}
+
+static uint8_t flags_of(const struct sock *s, int fd)
+{
+	int val;
+
+	return s->domain == AF_INET6 &&
+			       !sock_int_opt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+					     &val) &&
+			       val
+		       ? WIRE_LISTEN_V6ONLY
+		       : 0;
+}
+
+static int bind_vpp(struct sock *s, int fd, const struct ctrl_addr *at,
+		    bool vpps)
+{
+	struct vudp *v;
+	int err;
+
+	sock_init();
+	v = vudp_of(s);
+	if (!v)
+		return -EOPNOTSUPP;
+	err = vudp_make_peers(v);
+	if (err)
+		return err;
+	v->at = v->own = *at;
+	v->vpps_address = vpps;
+	v->listen_flags = flags_of(s, fd);
+	err = start_listening(v);
+	v->listens = !err;
+	return err;
+}
+
+int vudp_bound(struct sock *s, int fd, bool vpps)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr *sa = (struct sockaddr *)&ss;
+	socklen_t len = sizeof(ss);
+	struct conf_choice choice;
+	struct ctrl_addr at;
+	int err;
+
+	if (k_getsockname(fd, sa, &len) || addr_to_ctrl(sa, len, &at))
+		return 0;
+	conf_choose(conf_get(), CONF_UDP_RECEIVER, sa, NULL, &choice);
+	if (choice.use != CONF_VPP)
+		return 0;
+	err = bind_vpp(s, fd, &at, vpps);
+	if (!err) {
+		s->spin_us = choice.spin_us;
+		return 0;
+	}
+	log_info("UDP socket %d stays with the kernel: %s", fd,
+		 strerrorname_np(-err));
+	return choice.require ? err : 0;
 }
 
 /* --- connect(2) --- */
 
-/* What the program has bound it to; a port that we have reserved is no wish. */
-static void note_bound(struct vudp *v, int fd)
+/* VPP lets nobody else have the port of a listener, not even for another
+ * address; so that goes, and comes back if it was in vain. */
+static int connect_session(struct app *app, struct vudp *v, int fd,
+			   const struct ctrl_addr *rmt)
 {
-	struct sockaddr_storage ss;
-	socklen_t len = sizeof(ss);
+	struct session *sess = NULL;
+	int err;
 
-	if (v->port)
-		return;
-	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
-	    addr_to_ctrl((struct sockaddr *)&ss, len, &v->bound))
-		memset(&v->bound, 0, sizeof(v->bound));
+	vudp_note_own(v, fd);
+	put_in(v, &v->listener, NULL);
+	err = ask(app, v, rmt, &sess);
+	if (err) {
+		if (v->listens && !v->connected && listen_vpp(app, v))
+			log_info("UDP socket %d does not listen any more", fd);
+		return err;
+	}
+	name_end(v, sess, fd);
+	vudp_drop_peers(v);
+	set_conn(v, sess);
+	v->to = *rmt;
+	return 0;
 }
 
 static int connect_vpp(struct vudp *v, int fd, const struct ctrl_addr *rmt,
 		       const struct conf_choice *choice)
 {
 	static const struct sockaddr none = { .sa_family = AF_UNSPEC };
-	struct session *sess = NULL;
 	struct app *app = app_get(CONF_VPP);
+	struct sock *s = v->sock;
 	int err;
 
 	if (!app)
 		return -ENETDOWN;
-	note_bound(v, fd);
-	err = ask(app, v, rmt, &sess);
-	if (err) {
-		app_put(app);
-		return err;
+	err = connect_session(app, v, fd, rmt);
+	if (!err) {
+		v->require = choice->require;
+		s->spin_us = choice->spin_us;
+		s->opts->error = 0;
+		v->connected = true;
 	}
-	v->peer = *rmt;
-	v->require = choice->require;
-	v->sock->spin_us = choice->spin_us;
-	v->sock->opts->error = 0;
-	v->connected = true;
-	/* what it was connected to by the kernel it is no more */
-	if (v->sock->dgram->connected && !k_connect(fd, &none, sizeof(none)))
-		v->sock->dgram->connected = false;
-	name_from(v, sess, fd);
-	set_conn(v, sess);
 	app_put(app);
-	begin(v);
+	if (err)
+		return err;
+	/* what it was connected to by the kernel it is no more */
+	if (s->dgram->connected && !k_connect(fd, &none, sizeof(none)))
+		s->dgram->connected = false;
+	vudp_begin(v);
 	return 0;
 }
 
@@ -230,11 +362,25 @@ static bool wanted(struct sock *s, const struct sockaddr *sa, socklen_t len,
 	return true;
 }
 
+/* By the kernel, or to nothing, and then it is bound as it was. */
+static int connect_kernel(struct vudp *v, int fd, const struct sockaddr *sa,
+			  socklen_t len)
+{
+	int err = k_connect(fd, sa, len);
+
+	if (err) /* and all stays as it is */
+		return err;
+	leave(v);
+	v->sock->dgram->connected =
+		len >= sizeof(sa->sa_family) && sa->sa_family != AF_UNSPEC;
+	if (v->listens && !v->sock->dgram->connected && start_listening(v))
+		log_info("UDP socket %d does not listen any more", fd);
+	return 0;
+}
+
 /**
  * vudp_connect() - connect(2) of a UDP socket, if it is VPP's or was
  * @ret:	set if so
- *
- * Where the kernel refuses the address all stays as it is.
  */
 bool vudp_connect(struct sock *s, int fd, const struct sockaddr *sa,
 		  socklen_t len, int *ret)
@@ -243,7 +389,7 @@ bool vudp_connect(struct sock *s, int fd, const struct sockaddr *sa,
 	struct conf_choice choice;
 	struct ctrl_addr rmt;
 
-	if (!v && !conf_udp_by_vpp(conf_get()))
+	if (!s->dgram->may_vpp)
 		return false;
 	if (wanted(s, sa, len, &rmt, &choice)) {
 		sock_init();
@@ -258,14 +404,9 @@ bool vudp_connect(struct sock *s, int fd, const struct sockaddr *sa,
 		if (choice.require)
 			return true;
 	}
-	if (!v || !v->active)
+	if (!v || (!v->active && !v->listens))
 		return false;
-	*ret = k_connect(fd, sa, len);
-	if (*ret)
-		return true;
-	leave(v);
-	s->dgram->connected =
-		len >= sizeof(sa->sa_family) && sa->sa_family != AF_UNSPEC;
+	*ret = connect_kernel(v, fd, sa, len);
 	return true;
 }
 
@@ -279,13 +420,9 @@ static int to_kernel(struct sock *s)
 
 	if (v->require)
 		return -ENETDOWN;
-	addr_from_ctrl(&v->peer, s->domain, (struct sockaddr *)&ss, &len);
-	err = k_connect(s->fd, (struct sockaddr *)&ss, len);
-	if (err)
-		return err;
-	s->dgram->connected = true;
-	leave(v);
-	return 1;
+	addr_from_ctrl(&v->to, s->domain, (struct sockaddr *)&ss, &len);
+	err = connect_kernel(v, s->fd, (struct sockaddr *)&ss, len);
+	return err ? err : 1;
 }
 
 int vudp_again(struct sock *s)
@@ -302,10 +439,10 @@ int vudp_again(struct sock *s)
 		return err;
 	}
 	if (vudp_ended(v->conn)) { /* nobody else was faster */
-		err = ask(app, v, &v->peer, &sess);
-		set_conn(v, err ? NULL : sess);
+		err = ask(app, v, &v->to, &sess);
 		if (!err)
-			name_from(v, sess, s->fd);
+			name_end(v, sess, s->fd);
+		set_conn(v, err ? NULL : sess);
 	}
 	app_put(app);
 	cancel_back(cancel);
@@ -317,26 +454,26 @@ int vudp_again(struct sock *s)
 int vudp_shutdown(struct sock *s, int fd, int how)
 {
 	struct vudp *v = s->dgram->vpp;
+	int err = 0;
 
+	/* Linux: a socket that is not connected is shut, and then told so */
 	if (!v->connected)
-		return k_shutdown(fd, how);
+		err = k_shutdown(fd, how);
 	if (how != SHUT_WR)
 		v->rd_shut = true;
 	if (how != SHUT_RD)
 		v->wr_shut = true;
 	s->shuts++;
 	sock_notify(s);
-	return 0;
+	return err;
 }
 
 int vudp_name(struct sock *s, struct ctrl_addr *a, bool peer)
 {
 	struct vudp *v = s->dgram->vpp;
 
-	if (peer && !v->connected)
-		return -ENOTCONN;
 	pthread_mutex_lock(&v->lock);
-	*a = v->peer;
+	*a = v->to;
 	if (!peer && v->conn)
 		*a = v->conn->lcl;
 	if (!peer && (!v->conn || v->conn->cut))
@@ -349,7 +486,8 @@ void vudp_release(struct vudp *v)
 {
 	if (!v)
 		return;
-	drop_conn(v);
+	drop(v);
+	vudp_free_peers(v);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
@@ -371,14 +509,20 @@ void vudp_fork_parent(struct vudp *v)
 /* A copy of the parent's: nobody is told that it goes. */
 static void forget(struct session *sess)
 {
+	struct session *p;
 	struct app *app;
 
 	if (!sess)
 		return;
 	app = sess->app;
 	pthread_mutex_lock(&app->lock);
+	while ((p = session_pop(sess))) {
+		p->hold = NULL;
+		session_free(p);
+	}
+	if (sess->ip4)
+		session_free(sess->ip4);
 	sess->hold = NULL;
-	sess->next = NULL;
 	session_free(sess);
 	pthread_mutex_unlock(&app->lock);
 }
@@ -388,17 +532,24 @@ void vudp_fork_child(struct vudp *v)
 	if (!v)
 		return;
 	forget(v->conn);
-	v->conn = NULL;
+	forget(v->listener);
+	v->conn = v->listener = v->sticky = NULL;
+	while (v->n_peers)
+		forget(v->peer[--v->n_peers].sess);
 	v->sock->unclaimed = v->active;
 	pthread_mutex_unlock(&v->lock);
 }
 
 void vudp_claim(struct sock *s)
 {
-	int err;
+	struct vudp *v = s->dgram->vpp;
+	int err = 0;
 
 	s->unclaimed = false;
-	err = vudp_again(s);
+	if (v->connected)
+		err = vudp_again(s);
+	else if (v->listens)
+		err = start_listening(v);
 	if (err < 0)
 		log_info("an inherited UDP socket is not VPP's here: %s",
 			 strerrorname_np(-err));

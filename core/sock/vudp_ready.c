@@ -16,17 +16,33 @@ static uint32_t enough(const struct fifo *f)
 
 /* With the lock.  To whom nothing can be sent any more one can say so at once.
  */
-static bool writable(const struct session *sess)
+static bool has_room(const struct session *sess)
 {
-	if (vudp_ended(sess))
-		return true;
-	return sess->state == SESSION_OPEN &&
-	       fifo_room(&sess->tx) >= enough(&sess->tx);
+	return !vudp_usable(sess) || fifo_room(&sess->tx) >= enough(&sess->tx);
 }
 
-static bool readable(const struct session *sess)
+/* Of several sessions the listener's is asked for: who does not read is in
+ * nobody's way (vudp_send.c). */
+static bool writable(const struct vudp *v)
 {
-	return vudp_usable(sess) && fifo_used(&sess->rx);
+	if (v->connected)
+		return !(v->conn && v->conn->state == SESSION_CONNECTING) &&
+		       has_room(v->conn);
+	return !v->listener ||
+	       (has_room(v->listener) && has_room(v->listener->ip4));
+}
+
+static bool readable(const struct vudp *v)
+{
+	const struct session *sess;
+	unsigned i;
+
+	for (i = 0; i < vudp_sources(v); i++) {
+		sess = vudp_source(v, i);
+		if (vudp_usable(sess) && fifo_used(&sess->rx))
+			return true;
+	}
+	return false;
 }
 
 /* As datagram_poll() of Linux. */
@@ -38,9 +54,9 @@ unsigned vudp_ready(struct sock *s, unsigned want)
 	pthread_mutex_lock(&v->lock);
 	if (v->rd_shut)
 		ev |= POLL_INPUT | POLLRDHUP | SOCK_ANY_INPUT;
-	else if (want & (POLL_INPUT | SOCK_ANY_INPUT) && readable(v->conn))
+	else if (want & (POLL_INPUT | SOCK_ANY_INPUT) && readable(v))
 		ev |= POLL_INPUT | SOCK_ANY_INPUT;
-	if (want & POLL_OUTPUT && writable(v->conn))
+	if (want & POLL_OUTPUT && writable(v))
 		ev |= POLL_OUTPUT;
 	pthread_mutex_unlock(&v->lock);
 	if (v->rd_shut && v->wr_shut)
@@ -53,7 +69,16 @@ unsigned vudp_ready(struct sock *s, unsigned want)
 /* With the lock */
 static uint32_t tail_of(const struct vudp *v)
 {
-	return v->tails + (vudp_usable(v->conn) ? fifo_tail(&v->conn->rx) : 0);
+	const struct session *sess;
+	uint32_t sum = v->tails;
+	unsigned i;
+
+	for (i = 0; i < vudp_sources(v); i++) {
+		sess = vudp_source(v, i);
+		if (vudp_usable(sess))
+			sum += fifo_tail(&sess->rx);
+	}
+	return sum;
 }
 
 uint32_t vudp_tail(struct sock *s)
@@ -80,22 +105,25 @@ static void arm_input(struct session *sess)
 /* True: there was none, and now there is. */
 static bool arm_output(struct session *sess)
 {
-	if (!vudp_usable(sess) || writable(sess))
+	if (has_room(sess))
 		return false;
 	session_want_room(sess, enough(&sess->tx));
-	return writable(sess);
+	return has_room(sess);
 }
 
 bool vudp_arm(struct sock *s, unsigned events, const uint32_t *tail)
 {
 	struct vudp *v = s->dgram->vpp;
 	bool fresh = false;
+	unsigned i;
 
 	pthread_mutex_lock(&v->lock);
 	if (events & (POLL_INPUT | POLLRDHUP | SOCK_ANY_INPUT))
-		arm_input(v->conn);
+		for (i = 0; i < vudp_sources(v); i++)
+			arm_input(vudp_source(v, i));
 	if (events & POLL_OUTPUT)
-		fresh = arm_output(v->conn);
+		for (i = 0; i < VUDP_FIRST_PEER; i++)
+			fresh |= arm_output(vudp_source(v, i));
 	fresh |= tail && tail_of(v) != *tail;
 	pthread_mutex_unlock(&v->lock);
 	return fresh || (!tail && sock_ready(s, events));
