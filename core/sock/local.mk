@@ -1,5 +1,5 @@
 core_libsock_la_SOURCES += %D%/sock.h \
-	%D%/addr.c %D%/back.c %D%/bind.c %D%/connect.c %D%/copy.c %D%/cursor.h %D%/deaf.c \
+	%D%/addr.c %D%/back.c %D%/bind.c %D%/cmsg.c %D%/connect.c %D%/copy.c %D%/cursor.h %D%/deaf.c \
 	%D%/dgram.c %D%/dgram.h %D%/dgram_link.c %D%/dgram_offer.c %D%/dgram_ready.c \
 	%D%/dgram_recv.c %D%/dgram_send.c %D%/diag.c %D%/epoll.c \
 	%D%/epoll.h %D%/epoll_ctl.c %D%/epoll_fork.c %D%/epoll_move.c %D%/epoll_nest.c \

@@ -305,6 +305,9 @@ bool sock_seems_local(int fd); /* a Unix stream socket */
 bool sock_kind_is_new(int fd);
 void sock_kind_copied(int from, int to);
 
+/* cmsg.c */
+bool cmsg_any(const struct msghdr *msg, int level);
+
 /* copy.c */
 void copy_adopt(int fd, struct sock *s);
 

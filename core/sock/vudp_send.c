@@ -199,22 +199,6 @@ static ssize_t send_loop(struct sock *s, const struct out *o, bool *kernels)
 	}
 }
 
-/* Segmentation by the sender, which would have to be told that it is none. */
-static bool has_segments(const struct msghdr *msg)
-{
-	struct msghdr *m = (struct msghdr *)msg;
-	struct cmsghdr *c;
-
-	if (likely(!msg->msg_controllen))
-		return false;
-	if (!user_ok(msg->msg_control, msg->msg_controllen))
-		return true;
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
-		if (c->cmsg_level == SOL_UDP)
-			return true;
-	return false;
-}
-
 static bool same_addr(const struct ctrl_addr *a, const struct ctrl_addr *b)
 {
 	return a->port == b->port && a->is_ip4 == b->is_ip4 &&
@@ -283,7 +267,7 @@ bool vudp_sendmsg(struct sock *s, const struct msghdr *msg, int flags,
 		      : cursor_total(msg->msg_iov, (int)msg->msg_iovlen);
 	if (flags & (MSG_OOB | MSG_MORE))
 		len = -EOPNOTSUPP;
-	else if (has_segments(msg))
+	else if (cmsg_any(msg, SOL_UDP)) /* segments, and they would be none */
 		len = -EINVAL;
 	else if (len > (o.to.is_ip4 ? PACKET_MAX_IP4 : PACKET_MAX))
 		len = -EMSGSIZE;

@@ -28,6 +28,7 @@
 #define APPS 16
 #define SLOTS 4096
 #define FIFO_BYTES (256u << 10)
+#define WRK_HANDLE 0x100000000ull
 #define DATA_HANDLE 0x200000000ull /* of an application's FIFOs */
 #define CT_HANDLE 0x300000000ull
 
@@ -44,6 +45,7 @@ struct fapp {
 	int conn; /* 0: none */
 	int evfd;
 	uint32_t index;
+	uint32_t serial; /* nobody's segments are called as another's */
 	struct seg wrk, data;
 	struct mq out;
 };
@@ -122,22 +124,40 @@ static void announce(struct fapp *app, struct seg *seg, uint64_t handle)
 	post(app, &c);
 }
 
+/* A worker is an application here, but for its number. */
 static void attach(struct fapp *app, int conn)
 {
-	struct wire_sapi m = { .type = WIRE_SAPI_ATTACH_REPLY };
+	static uint32_t serials;
+	struct wire_sapi m = { .type = WIRE_SAPI_ATTACH_REPLY }, asked;
 	struct wire_attach_reply *r = &m.attach_reply;
-	char buf[512];
+	struct wire_worker_reply *w = &m.worker_reply;
 	uint64_t off;
 	int fd[4];
 
-	MUST(recv(conn, buf, sizeof(buf), 0) > 0);
+	MUST(recv(conn, &asked, sizeof(asked), 0) > 0);
 	queue(&app->wrk, &app->out, &app->evfd, &off);
 	MUST(!seg_create(&app->data, "played-data", 64u << 20));
 	app->conn = conn;
 	app->index = (uint32_t)(app - apps);
+	app->serial = ++serials;
+	if (asked.type == WIRE_SAPI_WORKER) {
+		m.type = WIRE_SAPI_WORKER_REPLY;
+		w->wrk_index = app->index;
+		w->app_event_queue_address = off;
+		w->segment_handle = WRK_HANDLE + app->serial;
+		w->api_client_handle = app->index + 1;
+		w->n_fds = 2;
+		w->fd_flags = WIRE_FD_MEMFD_SEGMENT | WIRE_FD_MQ_EVENTFD;
+		w->is_add = 1;
+		fd[0] = app->wrk.map.fd;
+		fd[1] = app->evfd;
+		send_fds(conn, &m, sizeof(m), fd, 2);
+		announce(app, &app->data, DATA_HANDLE + app->serial);
+		return;
+	}
 	r->app_index = app->index;
 	r->app_mq = off;
-	r->segment_handle = 0x100000001ull;
+	r->segment_handle = WRK_HANDLE + app->serial;
 	r->api_client_handle = app->index + 1;
 	r->n_fds = 4;
 	r->fd_flags = 15;
@@ -146,7 +166,7 @@ static void attach(struct fapp *app, int conn)
 	fd[2] = app->evfd;
 	fd[3] = in_evfd;
 	send_fds(conn, &m, sizeof(m), fd, 4);
-	announce(app, &app->data, DATA_HANDLE);
+	announce(app, &app->data, DATA_HANDLE + app->serial);
 }
 
 /* --- sessions --- */
@@ -243,7 +263,7 @@ static void on_listen(struct fapp *app, const struct ctrl *m)
 	c.bound.lcl = s->lcl;
 	c.bound.rx_fifo = s->rx_off;
 	c.bound.tx_fifo = s->tx_off;
-	c.bound.segment_handle = DATA_HANDLE;
+	c.bound.segment_handle = DATA_HANDLE + s->app->serial;
 	post(app, &c);
 }
 
@@ -283,7 +303,7 @@ static void connected(struct slot *s, int32_t retval)
 		c.connected.handle = handle_of(s);
 		c.connected.rx_fifo = s->rx_off;
 		c.connected.tx_fifo = s->tx_off;
-		c.connected.segment_handle = DATA_HANDLE;
+		c.connected.segment_handle = DATA_HANDLE + s->app->serial;
 		c.connected.lcl = s->lcl;
 	} else {
 		s->kind = FREE;
