@@ -59,7 +59,10 @@ static int bind_udp(struct sock *s, int fd, const struct sockaddr *sa,
 			return err;
 		err = bind_freely(fd, s->domain, sa, len);
 	}
-	return err ? err : vudp_bound(s, fd, vpps);
+	if (err)
+		return err;
+	s->dgram->bound = true;
+	return vudp_bound(s, fd, vpps);
 }
 
 /**

@@ -100,6 +100,7 @@ struct dgram {
 	pthread_mutex_t tx_lock, rx_lock;
 	_Atomic bool never_tx, never_rx; /* the kernel's for good */
 	_Atomic bool live, closed, nonblock;
+	bool bound;	      /* by the program, where a rule may say so */
 	bool may_vpp;	      /* a rule says so of some address */
 	_Atomic bool shut;    /* by shutdown(2) */
 	_Atomic bool reap;    /* links that are over may be let go of */

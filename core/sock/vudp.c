@@ -10,6 +10,8 @@
 #include "core/base/kernel.h"
 #include "core/base/log.h"
 
+#define PORT_TRIES 100 /* a millisecond each */
+
 /* --- sessions --- */
 
 /* Has the network, or VPP, let it down? That a cut-through's peer has not read
@@ -72,10 +74,8 @@ static void set_conn(struct vudp *v, struct session *sess)
 	v->refused_told = false;
 }
 
-/* With app.lock, which is given up meanwhile: a session to @rmt, which may
- * still be without an answer. */
-static int ask(struct app *app, struct vudp *v, const struct ctrl_addr *rmt,
-	       struct session **sess)
+static int ask_once(struct app *app, struct vudp *v,
+		    const struct ctrl_addr *rmt, struct session **sess)
 {
 	bool own = v->own.port || !addr_is_any(&v->own);
 	int err =
@@ -93,13 +93,33 @@ static int ask(struct app *app, struct vudp *v, const struct ctrl_addr *rmt,
 	return err;
 }
 
-/* What the program has bound it to; a port that we have reserved is no wish. */
+/*
+ * With app.lock, which is given up meanwhile: a session to @rmt, which may
+ * still be without an answer.  VPP takes a while to let go of a port that the
+ * one so far has had.
+ */
+static int ask(struct app *app, struct vudp *v, const struct ctrl_addr *rmt,
+	       struct session **sess)
+{
+	int err, i;
+
+	for (i = 0;; i++) {
+		err = ask_once(app, v, rmt, sess);
+		if (err != -EADDRINUSE || !v->own.port || i == PORT_TRIES)
+			return err;
+		set_conn(v, NULL);
+		app_rest(app);
+	}
+}
+
+/* What the program has bound it to: one that the kernel or we have chosen is no
+ * wish. */
 void vudp_note_own(struct vudp *v, int fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
 
-	if (v->port)
+	if (!v->sock->dgram->bound)
 		return;
 	if (k_getsockname(fd, (struct sockaddr *)&ss, &len) ||
 	    addr_to_ctrl((struct sockaddr *)&ss, len, &v->own))
@@ -119,11 +139,13 @@ void vudp_reserve_port(struct vudp *v, int fd)
 
 	if (v->port)
 		return;
-	if (!a.port && !k_bind(fd, sa, len)) {
-		len = sizeof(ss);
-		if (k_getsockname(fd, sa, &len) || addr_to_ctrl(sa, len, &a))
-			a.port = 0;
-	}
+	/* the kernel may have chosen one already, and says that it is bound */
+	if (!a.port && k_bind(fd, sa, len))
+		log_debug("UDP socket %d has a port", fd);
+	len = sizeof(ss);
+	if (!a.port &&
+	    (k_getsockname(fd, sa, &len) || addr_to_ctrl(sa, len, &a)))
+		a.port = 0;
 	v->port = a.port;
 }
 

@@ -1,5 +1,5 @@
 # udp_helpers.bash - two ends of UDP, of which VPP carries one or both
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the scenes are the caller's
 # shellcheck disable=SC2154 # automake exports top_srcdir; helpers.bash sets port
 
 python=/usr/bin/python3

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # automake exports top_builddir; helpers set the rest
 # udp_played.bats - UDP through a VPP that is played (played_vpp.c); vpp_udp.bats
 # has a real one
 bats_require_minimum_version 1.5.0

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # helpers set what is used
 # vpp_udp.bats - UDP through a real VPP: to another program of ours on it, and to
 # the kernel's at the other end of a cable
 bats_require_minimum_version 1.5.0
