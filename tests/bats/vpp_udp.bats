@@ -161,3 +161,23 @@ END
   udp_run shm refused "$port" | tee "$BATS_TEST_TMPDIR/out"
   [ "$(grep -cx ConnectionRefusedError "$BATS_TEST_TMPDIR/out")" = 3 ]
 }
+
+@test "VPP, UDP, a cable: from a port of its own, again and again" {
+  on_cable
+  there_echo 10.10.0.2
+  udp_script bound << 'END'
+import socket, sys
+
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.10.0.1", int(sys.argv[2])))
+s.settimeout(10)
+for i in range(5):
+    s.connect(("10.10.0.2", int(sys.argv[1])))
+    s.send(b"from a port")
+    print(s.recv(20), s.getsockname() == ("10.10.0.1", int(sys.argv[2])))
+END
+  local server=$port
+  free_port
+  udp_run shm bound "$server" "$port" | tee "$BATS_TEST_TMPDIR/out"
+  [ "$(grep -cx "b'from a port' True" "$BATS_TEST_TMPDIR/out")" = 5 ]
+}
