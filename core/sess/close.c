@@ -81,23 +81,6 @@ static void stop_listening(struct session *s)
 		session_free(s);
 }
 
-static void close_listener(struct session *s, bool last)
-{
-	struct session *p;
-
-	s->hold = NULL;
-	s->notify = NULL;
-	/* with other workers left, sapid offers these to them; VPP does not,
-	 * and their clients would wait as long as we live.  What a child has
-	 * of its parent's is the parent's. */
-	while ((p = session_pop(s)))
-		if (last || (!s->app->sapid && session_claimed(s)))
-			session_refuse(p);
-		else
-			session_free(p);
-	stop_listening(s);
-}
-
 static void unsubscribe(struct session *s)
 {
 	hold_lock(&s->hold->rx_lock);
@@ -148,6 +131,25 @@ static void close_open(struct session *s, bool abort)
 	}
 	s->hold = NULL;
 	session_free(s);
+}
+
+static void close_listener(struct session *s, bool last)
+{
+	struct session *p;
+
+	s->hold = NULL;
+	s->notify = NULL;
+	/* with other workers left, sapid offers these to them; VPP does not,
+	 * and their clients would wait as long as we live.  What a child has
+	 * of its parent's is the parent's. */
+	while ((p = session_pop(s)))
+		if (p->state == SESSION_OPEN)
+			close_open(p, false);
+		else if (last || (!s->app->sapid && session_claimed(s)))
+			session_refuse(p);
+		else
+			session_free(p);
+	stop_listening(s);
 }
 
 /* The answer is still to come, and must find nobody else under this index: a

@@ -121,8 +121,9 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 		 const struct sockaddr *addr, const struct sockaddr *local,
 		 struct conf_choice *choice);
 
-/* May any UDP socket be other than the kernel's? */
+/* May any UDP socket have links?  Be VPP's? */
 bool conf_any_udp(const struct conf *conf);
+bool conf_udp_by_vpp(const struct conf *conf);
 
 /* Parse @text as the content of @file into @conf (for tests and tools): the
  * number of wrong lines, each given to @complain. */

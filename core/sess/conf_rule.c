@@ -471,11 +471,7 @@ find_rule(const struct conf *conf, enum conf_role role,
 	return NULL;
 }
 
-/**
- * conf_any_udp() - Is there a rule that takes a UDP socket from the kernel?
- * @conf:	the process's configuration
- */
-bool conf_any_udp(const struct conf *conf)
+static bool any_udp(const struct conf *conf, enum conf_use use)
 {
 	const struct conf_rule *rule;
 
@@ -483,9 +479,27 @@ bool conf_any_udp(const struct conf *conf)
 		return false;
 	for (rule = conf->rules; rule; rule = rule->next)
 		if (rule->filter.applies && rule->roles & UDP_ROLES &&
-		    rule->use == CONF_AUTO)
+		    rule->use == use)
 			return true;
 	return false;
+}
+
+/**
+ * conf_any_udp() - Is there a rule by which UDP may have links?
+ * @conf:	the process's configuration
+ */
+bool conf_any_udp(const struct conf *conf)
+{
+	return any_udp(conf, CONF_AUTO);
+}
+
+/**
+ * conf_udp_by_vpp() - Is there one by which VPP carries UDP?
+ * @conf:	the process's configuration
+ */
+bool conf_udp_by_vpp(const struct conf *conf)
+{
+	return any_udp(conf, CONF_VPP);
 }
 
 /**

@@ -82,7 +82,7 @@ static int take_fifos(struct session *s, uint64_t handle, uint64_t rx,
 		err = fifo_attach(&s->tx, &seg->seg, tx, s->app->dialect);
 	if (err)
 		return err;
-	if (!s->app->sapid) {
+	if (!s->app->sapid && !s->datagrams) {
 		fifo_use_end(&s->rx, s->app->dialect);
 		fifo_use_end(&s->tx, s->app->dialect);
 	}
@@ -97,9 +97,29 @@ static bool given_up(const struct session *s)
 	return s->state == SESSION_CLOSING && s->handle == WIRE_INVALID_HANDLE;
 }
 
+/* A listener of UDP's has FIFOs (ABI.md 12.9); who has come back with VPP, has
+ * others now.  Whoever uses the old ones looks at the state with a lock of its
+ * own, which it is given the time to leave by being told. */
+static int bound_fifos(struct session *s, const struct ctrl *c)
+{
+	if (!s->datagrams)
+		return 0;
+	notify(s->dual ? s->dual : s);
+	if (s->seg)
+		app_seg_put(s->app, s->seg);
+	s->seg = NULL;
+	s->main_index = (uint32_t)c->bound.cl_sh_handle;
+	s->mq_index = c->bound.mq_index;
+	return s->mq_index < s->app->n_mqs
+		       ? take_fifos(s, c->bound.segment_handle,
+				    c->bound.rx_fifo, c->bound.tx_fifo)
+		       : -EPROTO;
+}
+
 static void on_bound(struct app *app, const struct ctrl *c)
 {
 	struct session *s = session_by_index(app, c->bound.context);
+	int err;
 
 	if (s && given_up(s)) {
 		session_rename(s, c->bound.handle);
@@ -121,6 +141,14 @@ static void on_bound(struct app *app, const struct ctrl *c)
 	}
 	session_rename(s, c->bound.handle);
 	s->mq_index = app->ctrl_mq;
+	err = bound_fifos(s, c);
+	if (err) {
+		if (session_unlisten(s))
+			log_debug("session %u: unlisten not sent", s->index);
+		session_rename(s, WIRE_INVALID_HANDLE);
+		fail(s, err, WIRE_E_UNKNOWN);
+		return;
+	}
 	session_state(s, SESSION_LISTENING);
 	app_count(app, listens, 1);
 	notify(s);
@@ -165,6 +193,19 @@ static void name_connected(struct session *s)
 	s->lcl.port = 0;
 }
 
+/* A peer of UDP's that waits in its connect(2) for somebody to answer: at
+ * once. */
+static void accept_datagrams(struct session *s, const struct session *l)
+{
+	if (!l->datagrams)
+		return;
+	s->datagrams = s->cut = true;
+	s->notify = l->notify;
+	s->user = l->user;
+	if (session_accept(s))
+		log_debug("session %u: not accepted", s->index);
+}
+
 static void on_accepted(struct app *app, const struct ctrl *c)
 {
 	struct session *at =
@@ -195,6 +236,7 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 		return;
 	}
 	name_accepted(s, at);
+	accept_datagrams(s, l);
 	*l->pending_tail = s;
 	l->pending_tail = &s->next;
 	l->n_pending++;
@@ -207,7 +249,8 @@ static int connected_fifos(struct session *s, const struct ctrl *c)
 	struct app_seg *sig;
 	int err;
 
-	if (!c->connected.ct_rx_fifo)
+	s->cut = c->connected.ct_rx_fifo != 0;
+	if (!s->cut)
 		return take_fifos(s, c->connected.segment_handle,
 				  c->connected.rx_fifo, c->connected.tx_fifo);
 	/* VPP's cut-through: data of one pair, signals of another (12.6), and
@@ -341,10 +384,11 @@ static void on_io(struct app *app, uint32_t index)
 {
 	struct session *s = session_by_index(app, index);
 
-	if (!s || s->state != SESSION_OPEN)
+	if (!s || (s->state != SESSION_OPEN &&
+		   !(s->datagrams && s->state == SESSION_LISTENING)))
 		return;
 	session_give_room(s);
-	notify(s);
+	notify(s->dual ? s->dual : s);
 }
 
 static void on_flag(struct app *app, uint64_t handle, unsigned flags)

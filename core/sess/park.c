@@ -21,6 +21,9 @@ static bool lacks_segment(struct app *app, const struct ctrl *c)
 {
 	if (c->type == WIRE_EV_ACCEPTED)
 		return !app_seg(app, c->accepted.segment_handle);
+	if (c->type == WIRE_EV_BOUND)
+		return !c->bound.retval && c->bound.rx_fifo &&
+		       !app_seg(app, c->bound.segment_handle);
 	if (c->type != WIRE_EV_CONNECTED || c->connected.retval)
 		return false;
 	return !app_seg(app, c->connected.segment_handle) ||
@@ -32,6 +35,8 @@ static bool lacks_segment(struct app *app, const struct ctrl *c)
 static uint64_t handle_of(const struct ctrl *c)
 {
 	switch (c->type) {
+	case WIRE_EV_BOUND:
+		return c->bound.handle;
 	case WIRE_EV_ACCEPTED:
 		return c->accepted.handle;
 	case WIRE_EV_CONNECTED:

@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "core/sess/session_priv.h"
 #include "core/sess/tls.h"
+#include "core/wire/ctrl.h"
 
 void session_state(struct session *s, enum session_state state)
 {
@@ -164,13 +165,15 @@ void session_free(struct session *s)
 
 /* --- requests --- */
 
-/* By TCP or by TLS; @proto and @config are the message's. */
+/* By which transport; @proto and @config are the message's. */
 static int ask(struct session *s, struct ctrl *c, uint8_t *proto,
 	       uint64_t *config)
 {
 	int err;
 
-	*proto = s->tls ? WIRE_PROTO_TLS : WIRE_PROTO_TCP;
+	*proto = s->datagrams ? WIRE_PROTO_UDP
+		 : s->tls     ? WIRE_PROTO_TLS
+			      : WIRE_PROTO_TCP;
 	if (s->tls) {
 		err = tls_config(s->app, s->tls, c->type == WIRE_EV_LISTEN,
 				 config);
@@ -216,6 +219,7 @@ static void listen_ip4(struct session *dual)
 	s->lcl.is_ip4 = 1;
 	s->lcl.port = dual->lcl.port;
 	s->tls = dual->tls;
+	s->datagrams = dual->datagrams;
 	if (session_send_listen(s)) {
 		session_free(s);
 		return;
@@ -232,8 +236,9 @@ static bool is_dual(const struct session *s)
 	       !memcmp(s->lcl.ip, any, sizeof(any));
 }
 
-int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
-		   const struct conf_tls *tls, struct session **out)
+static int start_listen(struct app *app, const struct ctrl_addr *addr,
+			uint8_t flags, const struct conf_tls *tls,
+			bool datagrams, struct session **out)
 {
 	struct session *s = session_new(app, SESSION_BINDING);
 	int err;
@@ -248,6 +253,7 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	s->lcl = *addr;
 	s->listen_flags = flags;
 	s->tls = tls;
+	s->datagrams = datagrams;
 	if (!app->sapid && is_dual(s))
 		listen_ip4(s);
 	err = session_send_listen(s);
@@ -259,9 +265,22 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 	return 0;
 }
 
-int session_connect(struct app *app, const struct ctrl_addr *rmt,
-		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
-		    struct session **out)
+int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
+		   const struct conf_tls *tls, struct session **out)
+{
+	return start_listen(app, addr, flags, tls, false, out);
+}
+
+int session_listen_udp(struct app *app, const struct ctrl_addr *addr,
+		       uint8_t flags, struct session **out)
+{
+	return start_listen(app, addr, flags, NULL, true, out);
+}
+
+static int start_connect(struct app *app, const struct ctrl_addr *rmt,
+			 const struct ctrl_addr *lcl,
+			 const struct conf_tls *tls, bool datagrams,
+			 uint8_t flags, struct session **out)
 {
 	struct ctrl c = { .type = WIRE_EV_CONNECT };
 	struct session *s;
@@ -279,11 +298,13 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 	}
 	s->rmt = *rmt;
 	s->tls = tls;
+	s->datagrams = datagrams;
 	c.connect.client_index = app->client;
 	c.connect.context = s->index;
 	c.connect.wrk_index = app->wrk_index;
 	c.connect.port = rmt->port;
 	c.connect.is_ip4 = rmt->is_ip4;
+	c.connect.flags = flags;
 	memcpy(c.connect.ip, rmt->ip, sizeof(c.connect.ip));
 	if (lcl) {
 		memcpy(c.connect.lcl_ip, lcl->ip, sizeof(c.connect.lcl_ip));
@@ -297,6 +318,21 @@ int session_connect(struct app *app, const struct ctrl_addr *rmt,
 	}
 	*out = s;
 	return 0;
+}
+
+int session_connect(struct app *app, const struct ctrl_addr *rmt,
+		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
+		    struct session **out)
+{
+	return start_connect(app, rmt, lcl, tls, false, 0, out);
+}
+
+int session_connect_udp(struct app *app, const struct ctrl_addr *rmt,
+			const struct ctrl_addr *lcl, bool connected,
+			struct session **out)
+{
+	return start_connect(app, rmt, lcl, NULL, true,
+			     connected ? WIRE_CFG_CONNECTED : 0, out);
 }
 
 struct session *session_pop(struct session *l)
@@ -379,6 +415,11 @@ static void ring(struct session *s, uint8_t type)
 	struct ctrl c = { .type = type };
 
 	c.io.session_index = (uint32_t)s->handle;
+	if (unlikely(s->datagrams && s->state == SESSION_LISTENING)) {
+		c.io.session_index = s->main_index;
+		if (type == WIRE_EV_IO_TX)
+			c.type = WIRE_EV_IO_TX_MAIN;
+	}
 	if (app_send(s->app, s->mq_index, &c))
 		log_debug("session %u: doorbell lost", s->index);
 }

@@ -87,6 +87,11 @@ struct session {
 	uint8_t listen_flags;	    /* listener: as announced */
 	const struct conf_tls *tls; /* NULL: TCP, or a cut-through */
 	bool accepted;
+	bool datagrams; /* UDP: with headers (core/shm/packet.h) */
+	bool cut;	/* UDP: a cut-through */
+	/* UDP: a listener has FIFOs of its own, which VPP's main thread looks
+	 * at, and another index for that */
+	uint32_t main_index;
 	/* drain.c: what follows when VPP has taken all; it is a zombie then */
 	_Atomic enum session_drain drain;
 	/* VPP's "::" serves IPv6 alone: a listener for IPv4 beside it */
@@ -108,6 +113,14 @@ int session_listen(struct app *app, const struct ctrl_addr *addr, uint8_t flags,
 int session_connect(struct app *app, const struct ctrl_addr *rmt,
 		    const struct ctrl_addr *lcl, const struct conf_tls *tls,
 		    struct session **s) MUST_CHECK;
+/* The same by UDP.  What a cut-through's peers send comes by sessions of their
+ * own: they are answered at once, and are in the back-log, open. */
+int session_listen_udp(struct app *app, const struct ctrl_addr *addr,
+		       uint8_t flags, struct session **s) MUST_CHECK;
+/* @connected: of a socket that is; else VPP answers at once. */
+int session_connect_udp(struct app *app, const struct ctrl_addr *rmt,
+			const struct ctrl_addr *lcl, bool connected,
+			struct session **s) MUST_CHECK;
 /* Take the first session of the listener's back-log, unanswered; NULL. */
 struct session *session_pop(struct session *listener);
 /* Answer ACCEPTED: the session is open from here. */

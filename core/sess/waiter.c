@@ -55,11 +55,19 @@ static int make(struct waiter *w)
 	return err;
 }
 
+static void look_again(void)
+{
+	waiter_ring(&self);
+}
+
 int waiter_get(struct waiter **w)
 {
 	int err, cancel;
 
 	*w = &self;
+	/* what the handler interrupted may be about to sleep by it, too, and
+	 * must look again then */
+	sig_then(look_again);
 	if (likely(self.evfd >= 0))
 		return 0;
 	pthread_once(&key_once, make_key);
@@ -183,16 +191,6 @@ static uint32_t woken_by(struct waiter *w, const struct epoll_event *ev)
 	w->fd = -1; /* to be asked for again */
 	w->revents = ev->events;
 	return by;
-}
-
-static void look_again(void)
-{
-	waiter_ring(&self);
-}
-
-void waiter_in_handler(void)
-{
-	sig_then(look_again);
 }
 
 int64_t waiter_sleep(struct waiter *w, const struct timespec *timeout,

@@ -70,9 +70,6 @@ int waiter_listen_to(struct waiter *w, int fd, uint32_t events,
  * that is called @of has had.  One at a time. */
 int waiter_follow(struct waiter *w, int fd, uint32_t events,
 		  uint32_t of) MUST_CHECK;
-/* Before a sleep, which may be a signal handler's: then the thread may have
- * been about to sleep itself, and must look again when the handler returns. */
-void waiter_in_handler(void);
 /* Sleep until something has happened, or for @timeout (NULL: for ever): what
  * it was, which may be another's doing; 0: time is up; -EINTR.  A cancellation
  * point. */

@@ -4,3 +4,4 @@ core_libshm_la_SOURCES += %D%/mq.c
 core_libshm_la_SOURCES += %D%/map.c %D%/seg.c %D%/chunk.c %D%/fifo.c \
 	%D%/fifo_list.h %D%/fifo_put.c %D%/fifo_take.c
 core_libshm_la_SOURCES += %D%/frame.h %D%/frame.c %D%/ring.h %D%/ring.c %D%/link.h %D%/link.c
+core_libshm_la_SOURCES += %D%/packet.h %D%/packet.c

@@ -4,19 +4,34 @@
 #include <netinet/in.h>
 
 #include "core/base/kernel.h"
+#include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
+#include "core/sock/vudp.h"
 
 /* What is bound may listen or connect: is either VPP's by the rules? */
-static bool is_vpps(const struct sockaddr *sa)
+static bool is_vpps(const struct sockaddr *sa, bool udp)
 {
 	struct conf_choice choice;
 
-	conf_choose(conf_get(), CONF_TCP_SERVER, sa, NULL, &choice);
+	conf_choose(conf_get(), udp ? CONF_UDP_RECEIVER : CONF_TCP_SERVER, sa,
+		    NULL, &choice);
 	if (choice.use == CONF_VPP)
 		return true;
-	conf_choose(conf_get(), CONF_TCP_CLIENT, sa, NULL, &choice);
+	conf_choose(conf_get(), udp ? CONF_UDP_CONNECT : CONF_TCP_CLIENT, sa,
+		    NULL, &choice);
 	return choice.use == CONF_VPP;
+}
+
+static bool vpp_is_there(void)
+{
+	struct app *app;
+
+	sock_init();
+	app = app_get(CONF_VPP);
+	if (app)
+		app_put(app);
+	return app;
 }
 
 static int bind_freely(int fd, int domain, const struct sockaddr *sa,
@@ -29,6 +44,27 @@ static int bind_freely(int fd, int domain, const struct sockaddr *sa,
 	return err ? err : k_bind(fd, sa, len);
 }
 
+/* The kernel has said @err.  From here on VPP's datagrams come as well. */
+static int bind_udp(struct sock *s, int fd, const struct sockaddr *sa,
+		    socklen_t len, int err)
+{
+	bool vpps = err == -EADDRNOTAVAIL;
+	struct ctrl_addr addr;
+
+	if (!s->dgram->may_vpp || (err && !vpps))
+		return err;
+	if (vpps) {
+		if (addr_to_ctrl(sa, len, &addr) || !is_vpps(sa, true) ||
+		    !vpp_is_there())
+			return err;
+		err = bind_freely(fd, s->domain, sa, len);
+	}
+	if (err)
+		return err;
+	s->dgram->bound = true;
+	return vudp_bound(s, fd, vpps);
+}
+
 /**
  * sock_bind() - bind(2), also to an address of VPP's
  *
@@ -38,19 +74,21 @@ static int bind_freely(int fd, int domain, const struct sockaddr *sa,
 int sock_bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	int err = k_bind(fd, sa, len), domain;
+	struct sock *s = sock_get(fd);
 	struct ctrl_addr addr;
-	struct app *app;
 
+	if (s && s->kind == SOCK_UDP) {
+		err = bind_udp(s, fd, sa, len, err);
+		sock_put(s);
+		return err;
+	}
+	if (s)
+		sock_put(s);
 	if (err != -EADDRNOTAVAIL || conf_get()->disabled ||
-	    addr_to_ctrl(sa, len, &addr) || !is_vpps(sa))
+	    addr_to_ctrl(sa, len, &addr) || !is_vpps(sa, false))
 		return err;
 	domain = sock_tcp_domain(fd);
-	if (domain < 0)
+	if (domain < 0 || !vpp_is_there())
 		return err;
-	sock_init();
-	app = app_get(CONF_VPP);
-	if (!app)
-		return err;
-	app_put(app);
 	return bind_freely(fd, domain, sa, len);
 }

@@ -13,6 +13,7 @@
 #include "core/base/signal.h"
 #include "core/sess/app.h"
 #include "core/sock/sock.h"
+#include "core/sock/vudp.h"
 
 #ifndef SO_PREFER_BUSY_POLL
 #define SO_PREFER_BUSY_POLL 69
@@ -120,6 +121,8 @@ void dgram_opened(int fd, int domain, int type)
 	d->orphan = -1;
 	d->nonblock = (type & SOCK_NONBLOCK) != 0;
 	d->heard_due = MAX(conf_get()->upgrade_turns, 1u);
+	d->never_tx = d->never_rx = !conf_any_udp(conf_get());
+	d->may_vpp = conf_udp_by_vpp(conf_get());
 	pthread_mutex_init(&d->tx_lock, NULL);
 	pthread_mutex_init(&d->rx_lock, NULL);
 	s->domain = domain;
@@ -246,6 +249,8 @@ int dgram_connect(struct sock *s, int fd, const struct sockaddr *sa,
 	struct dgram_name peer;
 	int err;
 
+	if (vudp_connect(s, fd, sa, len, &err))
+		return err;
 	dgram_leave(s, false);
 	err = k_connect(fd, sa, len);
 	if (err)
@@ -266,6 +271,8 @@ int dgram_shutdown(struct sock *s, int fd, int how)
 {
 	int err;
 
+	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+		return vudp_shutdown(s, fd, how);
 	dgram_leave(s, true);
 	err = k_shutdown(fd, how);
 	if (!err) {
@@ -396,6 +403,7 @@ void dgram_release(struct sock *s)
 
 	epoll_sock_gone(s);
 	closing(d);
+	vudp_release(d->vpp);
 	mutex_lock(&dgrams_lock);
 	*d->prev = d->next;
 	if (d->next)
@@ -432,6 +440,7 @@ void dgram_fork_prepare(void)
 		mutex_lock(&d->tx_lock);
 		mutex_lock(&d->rx_lock);
 		leave_rings(d);
+		vudp_fork_prepare(d->vpp);
 	}
 }
 
@@ -466,8 +475,10 @@ void dgram_fork_parent(void)
 {
 	struct dgram *d;
 
-	for (d = dgrams; d; d = d->next)
+	for (d = dgrams; d; d = d->next) {
+		vudp_fork_parent(d->vpp);
 		shared(d);
+	}
 	unlock_all();
 }
 
@@ -498,6 +509,7 @@ void dgram_fork_child(void)
 		d->port = 0; /* the parent's to take back */
 		private_close(d->orphan);
 		d->orphan = -1;
+		vudp_fork_child(d->vpp);
 	}
 	unlock_all();
 }

@@ -43,6 +43,8 @@
 #define DGRAM_SOURCES 64 /* ... and receives from */
 #define DGRAM_RING_MIN 262144u
 
+struct vudp;
+
 /* A link, of which we use one ring. */
 struct dlink {
 	struct link_end end;
@@ -92,11 +94,14 @@ struct dgram {
 	uint32_t id;
 	struct dgram *next, **prev; /* of the process */
 	struct bell
-		*_Atomic bell; /* of all its links; NULL: none was offered */
+		*_Atomic bell;	  /* of all its links; NULL: none was offered */
+	struct vudp *_Atomic vpp; /* NULL: it was never VPP's (vudp.h) */
 	int orphan; /* private number, while a call goes on after close(2) */
 	pthread_mutex_t tx_lock, rx_lock;
 	_Atomic bool never_tx, never_rx; /* the kernel's for good */
 	_Atomic bool live, closed, nonblock;
+	bool bound;	      /* by the program, where a rule may say so */
+	bool may_vpp;	      /* a rule says so of some address */
 	_Atomic bool shut;    /* by shutdown(2) */
 	_Atomic bool reap;    /* links that are over may be let go of */
 	_Atomic bool unready; /* there may be links without consent */
@@ -217,8 +222,15 @@ bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail);
 void dgram_disarm(struct sock *s);
 /* The kernel has something, or the thread has spun for a while: look. */
 bool dgram_kernel_ready(struct sock *s);
-int dgram_listen(struct sock *s, struct waiter *w);
+int dgram_listen(struct sock *s, unsigned events, struct waiter *w);
 void dgram_count(struct sock *s, bool slept, bool won);
+
+/* Does VPP carry it? */
+bool dgram_is_vpps(const struct dgram *d);
+/* ... and the kernel nothing? */
+bool dgram_is_vpps_alone(const struct dgram *d);
+/* What the kernel's half of an instance, or poll(2), is to be asked. */
+unsigned dgram_kernel_events(const struct sock *s, unsigned events);
 
 static inline bool sock_is_live_dgram(const struct sock *s)
 {
@@ -231,7 +243,8 @@ static inline bool dgram_enter_kernel(struct sock *s)
 	const struct dgram *d = s->dgram;
 
 	if (d->live) /* but if there are no more links, and will be none */
-		return d->never_rx && !d->n_rx && ++s->k_rx;
+		return d->never_rx && !d->n_rx &&
+		       !(d->vpp && dgram_is_vpps(d)) && ++s->k_rx;
 	++s->k_rx;
 	if (!s->dgram->live)
 		return true;

@@ -6,6 +6,7 @@
 #include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
+#include "core/sock/vudp.h"
 
 /*
  * DOC: A live socket is in the program's epoll instance twice, as a listener
@@ -29,6 +30,28 @@ static bool any(const struct dgram *d)
 	return false;
 }
 
+bool dgram_is_vpps(const struct dgram *d)
+{
+	struct vudp *v = d->vpp;
+
+	return v && v->active;
+}
+
+bool dgram_is_vpps_alone(const struct dgram *d)
+{
+	return dgram_is_vpps(d) && d->vpp->connected;
+}
+
+/* One can always write by the kernel, which says nothing of VPP. */
+unsigned dgram_kernel_events(const struct sock *s, unsigned events)
+{
+	if (!dgram_is_vpps(s->dgram))
+		return events;
+	return events & ~(dgram_is_vpps_alone(s->dgram)
+				  ? 0xffffu
+				  : (unsigned)(POLL_OUTPUT | POLLWRBAND));
+}
+
 bool dgram_any(struct sock *s)
 {
 	struct dgram *d = s->dgram;
@@ -44,6 +67,8 @@ bool dgram_any(struct sock *s)
 
 unsigned dgram_ready(struct sock *s, unsigned want)
 {
+	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+		return vudp_ready(s, want);
 	if (!(want & (POLL_INPUT | SOCK_ANY_INPUT)) || !dgram_any(s))
 		return 0;
 	return POLL_INPUT | SOCK_ANY_INPUT | POLL_OUTPUT;
@@ -65,6 +90,8 @@ uint32_t dgram_tail(struct sock *s)
 	struct dgram *d = s->dgram;
 	uint32_t sum;
 
+	if (unlikely(d->vpp) && dgram_is_vpps(d))
+		return vudp_tail(s);
 	mutex_lock(&d->rx_lock);
 	sum = tail_of(d);
 	mutex_unlock(&d->rx_lock);
@@ -77,6 +104,8 @@ bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail)
 	bool ready = false;
 	unsigned i;
 
+	if (unlikely(d->vpp) && dgram_is_vpps(d))
+		return vudp_arm(s, events, tail);
 	if (!d->n_rx || !(events & (POLL_INPUT | SOCK_ANY_INPUT)))
 		return false;
 	mutex_lock(&d->rx_lock);
@@ -102,17 +131,23 @@ bool dgram_kernel_ready(struct sock *s)
 {
 	static const struct timespec zero;
 	struct pollfd pfd = { .fd = s->fd, .events = POLLIN };
-	int cancel = cancel_off(), n;
+	int cancel, n;
 
+	if (dgram_is_vpps_alone(s->dgram))
+		return false;
+	cancel = cancel_off();
 	n = k_ppoll(&pfd, 1, &zero, NULL);
 	cancel_back(cancel);
 	return n > 0;
 }
 
-int dgram_listen(struct sock *s, struct waiter *w)
+int dgram_listen(struct sock *s, unsigned events, struct waiter *w)
 {
 	int err = s->dgram->bell ? waiter_listen(w, s->dgram->bell) : 0;
 
+	if (dgram_is_vpps_alone(s->dgram) ||
+	    !(events & (POLL_INPUT | SOCK_ANY_INPUT)))
+		return err;
 	return err ? err
 		   : waiter_follow(w, s->fd, POLLIN, s->dgram->id | SERIAL);
 }

@@ -13,6 +13,7 @@
 #include "core/sock/cursor.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
+#include "core/sock/vudp.h"
 
 /*
  * DOC: A socket that is not live receives by the kernel's own call, and all
@@ -334,6 +335,8 @@ ssize_t dgram_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
 	struct from from;
 	ssize_t n;
 
+	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+		return vudp_recvmsg(s, fd, msg, flags);
 	if (unlikely(flags & MSG_ERRQUEUE) || msg->msg_iovlen > IOV_MAX)
 		return k_recvmsg(fd, msg, flags);
 	while (!dgram_enter_kernel(s)) {
@@ -375,6 +378,8 @@ bool dgram_recvmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
 	struct from from = { .len = 0 };
 	bool ours = n && !first->msg_name && !s->dgram->never_rx;
 
+	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+		return false;
 	if (unlikely(flags & MSG_ERRQUEUE)) {
 		*ret = k_recvmmsg(fd, msgs, n, flags, timeout);
 		return true;
@@ -408,6 +413,10 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 	int cancel = cancel_off(), turn;
 	ssize_t n = -EAGAIN;
 
+	if (d->vpp && dgram_is_vpps(d)) {
+		cancel_back(cancel);
+		return vudp_next_len(s, fd, len);
+	}
 	mutex_lock(&d->rx_lock);
 	turn = whose_turn(d, fd, false, &w);
 	if (turn == TURN_RING)

@@ -12,6 +12,7 @@
 #include "core/sock/cursor.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
+#include "core/sock/vudp.h"
 
 #define MAX_IP4 65507
 #define ASK_SENDS 64  /* whether the daemon is still there */
@@ -178,6 +179,8 @@ ssize_t dgram_sendmsg(struct sock *s, int fd, const struct msghdr *msg,
 	struct dgram *d = s->dgram;
 	ssize_t ret;
 
+	if (unlikely(d->may_vpp) && vudp_sendmsg(s, msg, flags, &ret))
+		return ret;
 	if ((d->n_tx || d->n_offered) && try_link(s, msg, flags, &ret))
 		return ret;
 	ret = k_sendmsg(fd, msg, flags);
@@ -196,7 +199,7 @@ bool dgram_sendmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
 	uint64_t bytes = 0;
 	int i;
 
-	if (s->dgram->n_tx || s->dgram->n_offered || !n)
+	if (s->dgram->n_tx || s->dgram->n_offered || !n || s->dgram->may_vpp)
 		return false;
 	*ret = k_sendmmsg(fd, msgs, n, flags);
 	if (*ret <= 0 || s->dgram->never_tx)

@@ -122,7 +122,7 @@ void item_count(struct epoll *ep, struct item *it, int by)
 		return;
 	it->counted = by > 0;
 	ep->n_items += (unsigned)by;
-	if (s->kind == SOCK_LINK || s->kind == SOCK_UDP)
+	if (s->kind == SOCK_LINK || (s->kind == SOCK_UDP && !s->dgram->vpp))
 		ep->n_links += (unsigned)by;
 	if (s->kind != SOCK_LINK && s->kind != SOCK_SESSION)
 		ep->n_hybrids += (unsigned)by;
@@ -505,11 +505,18 @@ static void accepts_by(struct epoll *ep, struct sock *s)
 static int ctl_kernel(struct epoll *ep, int epfd, int op, int fd,
 		      struct sock *s, struct epoll_event *ev)
 {
+	struct epoll_event half;
 	int err;
 
 	if (!s)
 		return ctl_noted(ep, epfd, op, fd, ev);
-	err = k_epoll_ctl(epfd, op, fd, ev);
+	if (s->kind == SOCK_UDP && op != EPOLL_CTL_DEL) {
+		half = *ev;
+		half.events = dgram_kernel_events(s, ev->events);
+		err = k_epoll_ctl(epfd, op, fd, &half);
+	} else {
+		err = k_epoll_ctl(epfd, op, fd, ev);
+	}
 	if (err)
 		return err;
 	if (s->kind == SOCK_LISTENER && op != EPOLL_CTL_DEL)

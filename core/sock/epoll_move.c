@@ -80,6 +80,8 @@ void epoll_watch_link(struct epoll *ep, struct sock *s, int fd)
 
 void epoll_watch_bell(struct epoll *ep, struct bell *bell)
 {
+	if (!bell) /* VPP's */
+		return;
 	watch(ep, -1, NULL, bell);
 }
 
@@ -420,6 +422,35 @@ void epoll_dgram_lives(struct sock *s)
 			epoll_watch_bell(ep, s->dgram->bell);
 	count_items(s);
 	mutex_unlock(&table_lock);
+}
+
+void epoll_dgram_asked(struct sock *s)
+{
+	struct epoll_event ev;
+	struct watch *w;
+	struct item *it;
+
+	mutex_lock(&watch_lock);
+	for (w = s->watches; w; w = w->next) {
+		if (w->fire != item_fire)
+			continue;
+		it = container_of(w, struct item, watch);
+		mutex_lock(&it->ep->lock);
+		if (!it->counted)
+			item_count(it->ep, it, 1);
+		ev.events = dgram_kernel_events(s, it->events);
+		ev.data = it->data;
+		/* an exclusive one can't be changed: the kernel says more
+		 * than it should */
+		if (!it->disabled &&
+		    k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev))
+			log_debug("epoll %d: %d is asked as before",
+				  it->ep->sock->fd, it->fd);
+		it->edge = true;
+		mutex_unlock(&it->ep->lock);
+		epoll_kick(it->ep);
+	}
+	mutex_unlock(&watch_lock);
 }
 
 void epoll_sock_closed(struct sock *s, int fd)

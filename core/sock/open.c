@@ -14,6 +14,7 @@
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
+#include "core/sock/vudp.h"
 
 /* --- becoming ours --- */
 
@@ -504,7 +505,16 @@ int sock_shutdown(int fd, int how)
 static int name_of(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 {
 	struct sock *s = sock_get(fd);
+	struct ctrl_addr a;
 	int err;
+
+	if (s && s->kind == SOCK_UDP && dgram_is_vpps_alone(s->dgram)) {
+		err = vudp_name(s, &a, peer);
+		if (!err)
+			err = put_name(fd, &a, s->domain, addr, len);
+		sock_put(s);
+		return err;
+	}
 
 	if (!s || s->kind != SOCK_SESSION) {
 		if (s)

@@ -123,6 +123,10 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 		ret = 1;
 		if (s && s->kind == SOCK_LINK && level == SOL_SOCKET)
 			ret = link_option(s, fd, name, val, len);
+		else if (s && s->kind == SOCK_UDP && level == SOL_SOCKET &&
+			 name == SO_ERROR && dgram_is_vpps(s->dgram))
+			ret = give_int(fd, atomic_exchange(&s->opts->error, 0),
+				       val, len);
 		if (s)
 			sock_put(s);
 		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);

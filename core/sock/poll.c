@@ -122,7 +122,12 @@ static void set_fill(struct pollset *set)
 		set->n_socks += s != NULL;
 		set->n_epolls += s && s->kind == SOCK_EPOLL;
 		set->kfds[i] = set->fds[i];
-		if (s && s->kind == SOCK_SESSION)
+		if (s && s->kind == SOCK_UDP)
+			set->kfds[i].events = (short)dgram_kernel_events(
+				s, (unsigned short)set->fds[i].events);
+		if (s &&
+		    (s->kind == SOCK_SESSION ||
+		     (s->kind == SOCK_UDP && dgram_is_vpps_alone(s->dgram))))
 			set->kfds[i].fd = -1;
 		else if (s && s->kind == SOCK_LINK)
 			set->kfds[i].events = liveness(set, i);

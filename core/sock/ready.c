@@ -391,7 +391,7 @@ static int listen_to(struct sock *s, unsigned events, struct waiter *w)
 	int err;
 
 	if (s->kind == SOCK_UDP)
-		return dgram_listen(s, w);
+		return dgram_listen(s, events, w);
 	if (s->kind != SOCK_LINK)
 		return 0;
 	err = waiter_listen(w, s->link->bell);
@@ -538,7 +538,8 @@ static int look_on(struct sock *s, unsigned events, uint64_t end_ns)
 	int err;
 
 	while (!sock_ready(s, events) &&
-	       !(s->kind == SOCK_UDP && dgram_kernel_ready(s))) {
+	       !(s->kind == SOCK_UDP && !(events & POLLOUT) &&
+		 dgram_kernel_ready(s))) {
 		app_poll();
 		if (s->kind == SOCK_LINK) /* the end; else nobody tells */
 			link_ask_kernel(s, POLLRDHUP);
@@ -564,7 +565,7 @@ int sock_wait(struct sock *s, unsigned events, int timeout_ms)
 		if (sock_ready(s, events) ||
 		    (s->kind == SOCK_UDP &&
 		     spin.rounds % DGRAM_SPIN_LOOK == 0 &&
-		     dgram_kernel_ready(s)))
+		     !(events & POLLOUT) && dgram_kernel_ready(s)))
 			err = 0;
 	}
 	count_spin(s, !err);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/base/signal.h"
+#include "core/sock/dgram.h"
 #include "core/sock/link.h"
 #include "core/sock/sock.h"
 
@@ -20,7 +21,8 @@ _Atomic bool sock_sandboxed;
 static bool is_stream(const struct sock *s)
 {
 	return s->kind == SOCK_SESSION || s->kind == SOCK_LISTENER ||
-	       (s->kind == SOCK_LINK && s->link);
+	       (s->kind == SOCK_LINK && s->link) ||
+	       (s->kind == SOCK_UDP && dgram_is_vpps(s->dgram));
 }
 
 /* No grant comes after this; true if one has come, or a session. */

@@ -11,6 +11,7 @@
 #include "core/base/signal.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
+#include "core/sock/vudp.h"
 
 #define POOL_BLOCK 64
 
@@ -76,7 +77,7 @@ void sock_claim(struct sock *s)
 	if (s->sess && unlikely(!session_claimed(s->sess)))
 		claim_session(s);
 	else if (unlikely(s->unclaimed))
-		epoll_claim(s);
+		s->kind == SOCK_UDP ? vudp_claim(s) : epoll_claim(s);
 }
 
 struct sock *sock_get_claimed(int fd)

@@ -75,7 +75,8 @@ struct sock {
 	struct epoll *epoll;	/* EPOLL */
 	struct dgram *dgram;	/* UDP */
 	_Atomic bool unclaimed; /* EPOLL: with items that this process has not
-				 * waited for yet, a parent's or its own */
+				 * waited for yet, a parent's or its own; UDP:
+				 * VPP's, by a parent */
 	struct watch *watches;
 	_Atomic int fd;	   /* all but SESSION: a number for it */
 	bool connect_told; /* connect() has said 0 or EISCONN since it is open
@@ -304,6 +305,9 @@ bool sock_seems_local(int fd); /* a Unix stream socket */
 bool sock_kind_is_new(int fd);
 void sock_kind_copied(int from, int to);
 
+/* cmsg.c */
+bool cmsg_any(const struct msghdr *msg, int level);
+
 /* copy.c */
 void copy_adopt(int fd, struct sock *s);
 
@@ -319,6 +323,8 @@ void epoll_sock_gone(struct sock *s);
 void epoll_sock_leaves(struct sock *s, int fd);
 /* @s, a UDP socket, gets links: its items are to be looked at. */
 void epoll_dgram_lives(struct sock *s);
+/* @s becomes VPP's, or the kernel's again: what the kernel is asked changes. */
+void epoll_dgram_asked(struct sock *s);
 /* @fd of @s is closed, but what it means stays open. */
 void epoll_sock_closed(struct sock *s, int fd);
 /* The bell of an instance that has @fd, referenced; NULL. */

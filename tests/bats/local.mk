@@ -4,7 +4,9 @@ bats_tests += %D%/tool.bats
 bats_tests += %D%/nm.bats %D%/preload.bats %D%/rooms.bats
 EXTRA_DIST += %D%/early.c
 
-check_PROGRAMS += %D%/calls %D%/idle
+check_PROGRAMS += %D%/calls %D%/idle %D%/played_vpp
+%C%_played_vpp_SOURCES = %D%/played_vpp.c
+%C%_played_vpp_LDADD = core/libshm.la core/libkernel.la
 %C%_calls_SOURCES = %D%/calls.c
 %C%_idle_SOURCES = %D%/idle.c
 bats_tests += %D%/native.bats
@@ -23,9 +25,10 @@ bats_tests += %D%/app_apache.bats %D%/app_daemonize.bats %D%/app_exec.bats %D%/a
 EXTRA_DIST += %D%/datagrams.py %D%/handover.py %D%/passing.py %D%/talk.py %D%/Talk.java
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
 bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/link_idle.bats
-bats_tests += %D%/tls.bats
+bats_tests += %D%/tls.bats %D%/udp_played.bats
 
 # with a real VPP
 bats_tests += %D%/vpp_gone.bats %D%/vpp_ours.bats %D%/vpp_stock.bats \
-	%D%/vpp_threads.bats %D%/vpp_tls.bats %D%/vpp_wire.bats
-EXTRA_DIST += %D%/both_ends.py %D%/tls_ends.py %D%/vpp_helpers.bash
+	%D%/vpp_threads.bats %D%/vpp_tls.bats %D%/vpp_udp.bats %D%/vpp_wire.bats
+EXTRA_DIST += %D%/both_ends.py %D%/tls_ends.py %D%/udp_ends.py %D%/udp_helpers.bash \
+	%D%/vpp_helpers.bash

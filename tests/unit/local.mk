@@ -195,3 +195,6 @@ unit_tests += %D%/ring_threads %D%/ring_kill
 %C%_ring_threads_LDADD = core/libshm.la core/libkernel.la
 %C%_ring_kill_SOURCES = %D%/ring_kill.c
 %C%_ring_kill_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/packet
+%C%_packet_SOURCES = %D%/packet.c
+%C%_packet_LDADD = core/libshm.la core/libkernel.la
