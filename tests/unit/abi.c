@@ -186,6 +186,8 @@ TEST(layouts_and_numbers_are_those_of_every_release)
 {
 	size_t i;
 
+	if (WIRE_MQ_GROWS)
+		SKIP("the lists were measured on x86-64");
 	for (i = 0; i < ARRAY_SIZE(releases); i++)
 		check_release(releases[i]);
 	CHECK(!n_wrong);
@@ -203,6 +205,8 @@ TEST(a_list_of_an_unread_release_is_red)
 {
 	struct measured *m;
 
+	if (WIRE_MQ_GROWS)
+		SKIP("as above");
 	read_list(2606);
 	m = find("session_bound_msg_t", "mq_index");
 	CHECK(m);
