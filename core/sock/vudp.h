@@ -10,8 +10,8 @@
  *   connected.  That keeps the number, the options and, where VPP gives a
  *   cut-through no port, a port to be called by.
  * - bound: a listener, whose FIFOs carry what comes from the network, and one
- *   session for each peer in the same VPP that is connected to it.  The kernel's
- *   socket is bound, too: what comes there is received as well.
+ *   session for each peer in the same VPP that is connected to it.  The
+ *   socket of the kernel is bound, too: what comes there is received as well.
  * - neither: one for each address that was sent to, and the kernel's socket.
  *
  * A session may end though the socket does not: a peer in the same VPP has
