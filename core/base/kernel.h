@@ -113,11 +113,11 @@
 	  (int fd, int level, int name, const void *val, socklen_t len),       \
 	  (fd, level, name, val, len))                                         \
 	X(int, shutdown, (int fd, int how), (fd, how))                         \
-	X(int, socket, (int domain, int type, int proto),                      \
-	  (domain, type, proto))                                               \
 	X(int, sigaction,                                                      \
 	  (int sig, const struct sigaction *act, struct sigaction *old),       \
 	  (sig, act, old))                                                     \
+	X(int, socket, (int domain, int type, int proto),                      \
+	  (domain, type, proto))                                               \
 	X(ssize_t, splice,                                                     \
 	  (int in, off_t *in_off, int out, off_t *out_off, size_t len,         \
 	   unsigned flags),                                                    \

@@ -9,8 +9,6 @@
 
 /* What the kernel has of a sigset_t in a signal's frame, and no more. */
 #define KERNEL_SET 8
-/* SIGCANCEL and SIGSETXID: libc waits for who does not answer these. */
-#define FIRST_LIBC_SIGNAL 32
 
 /* A handler that runs; on its own stack. */
 struct running {
@@ -72,13 +70,14 @@ static void run(sig_handler *fn, int sig, siginfo_t *info, ucontext_t *uc)
 	struct running self = { 0 };
 	uintptr_t low = (uintptr_t)uc->uc_stack.ss_sp;
 
-	(void)sig_in_handler(); /* forget those that were left */
-	self.below = top;
 	if (!(uc->uc_stack.ss_flags & SS_DISABLE) &&
 	    within((uintptr_t)&self, low, low + uc->uc_stack.ss_size)) {
 		self.low = low;
 		self.high = low + uc->uc_stack.ss_size;
+	} else {
+		(void)sig_in_handler(); /* forget those that were left */
 	}
+	self.below = top;
 	top = &self;
 	fn(sig, info, uc);
 	top = self.below;
@@ -93,17 +92,18 @@ static void keep(sig_handler *fn, int sig, const siginfo_t *info,
 	sigset_t all;
 	int i;
 
+	/* not libc's own, which sigfillset(3) leaves out: it waits for who
+	 * does not answer these */
+	sigfillset(&all);
+	for (i = 1; i < SIGRTMIN; i++)
+		if (sig_is_fault(i) && !sigismember(&uc->uc_sigmask, i))
+			sigdelset(&all, i);
 	kept.fn = fn;
 	kept.sig = sig;
 	kept.info = *info;
 	sigemptyset(&kept.before);
 	memcpy(&kept.before, &uc->uc_sigmask, KERNEL_SET);
 	pthread_sigmask(SIG_BLOCK, NULL, &kept.during);
-	sigfillset(&all);
-	for (i = 1; i < SIGRTMIN; i++)
-		if ((sig_is_fault(i) || i >= FIRST_LIBC_SIGNAL) &&
-		    !sigismember(&kept.before, i))
-			sigdelset(&all, i);
 	memcpy(&uc->uc_sigmask, &all, KERNEL_SET);
 	sig_waits = true;
 }

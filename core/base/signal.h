@@ -10,7 +10,8 @@
  * stands in front of the program's handlers (preload/wrap_signal.c) lets
  * sig_handle() decide: without locks the handler runs at once; with one the
  * signal is kept, all others are blocked, and it runs when the last lock is
- * let go.  Nothing of ours sleeps with a lock for long.
+ * let go.  What sleeps with a lock delays it: attaching, as long as the daemon
+ * takes to answer, and splice(2) with a pipe that blocks.
  *
  * Nor may a handler allocate, for it may have interrupted the program's
  * malloc(): mem.h asks sig_in_handler().
@@ -30,7 +31,8 @@
 
 typedef void sig_handler(int sig, siginfo_t *info, void *context);
 
-/* Of this thread and its handlers alone, so volatile is all that it takes. */
+/* Of this thread and its handlers alone: so volatile is enough, and a barrier
+ * to the compiler, of which sig_hold()'s pairs with sig_release()'s. */
 extern __thread volatile unsigned sig_held
 	__attribute__((tls_model("initial-exec")));
 extern __thread volatile bool sig_waits
@@ -63,7 +65,8 @@ static inline void sig_release(void)
 		sig_deliver();
 }
 
-/* pthread_mutex_lock() and so on, of which the results are. */
+/* As pthread_mutex_lock() and so on; who is given an error that means that the
+ * lock is not held calls sig_release(). */
 static inline int mutex_lock(pthread_mutex_t *m)
 {
 	sig_hold();

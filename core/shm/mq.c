@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/signal.h"
 
 /* Tries to see the consumer between two messages, before a repair believes
  * what it sees. */
@@ -407,26 +408,28 @@ static int locked(struct mq *q, int rc)
 {
 	if (likely(!rc))
 		return 0;
-	if (rc != EOWNERDEAD)
+	if (rc != EOWNERDEAD) {
+		sig_release();
 		return -rc;
+	}
 	rc = repair(q);
 	/* spoilt or not: the others must not inherit an unusable lock */
 	pthread_mutex_consistent(&q->shared->mutex);
 	/* the dead one may have published without a signal */
 	ring_other(q);
 	if (rc)
-		pthread_mutex_unlock(&q->shared->mutex);
+		mutex_unlock(&q->shared->mutex);
 	return rc;
 }
 
 static int lock(struct mq *q)
 {
-	return locked(q, pthread_mutex_lock(&q->shared->mutex));
+	return locked(q, mutex_lock(&q->shared->mutex));
 }
 
 static void unlock(struct mq *q)
 {
-	pthread_mutex_unlock(&q->shared->mutex);
+	mutex_unlock(&q->shared->mutex);
 }
 
 /* Put one message where it belongs: 1 if the queue was empty, else 0. */

@@ -75,6 +75,20 @@ bool addr_is_any(const struct ctrl_addr *a)
 	return !memcmp(a->ip, any, sizeof(any));
 }
 
+bool addr_is_same(const struct ctrl_addr *a, const struct ctrl_addr *b)
+{
+	return a->port == b->port && a->is_ip4 == b->is_ip4 &&
+	       !memcmp(a->ip, b->ip, sizeof(a->ip));
+}
+
+void addr_any_is_here(struct ctrl_addr *a)
+{
+	if (!addr_is_any(a))
+		return;
+	a->ip[12] = a->is_ip4 ? 127 : 0;
+	a->ip[15] = 1;
+}
+
 bool addr_is_loopback(const struct ctrl_addr *a)
 {
 	static const uint8_t one[16] = { [15] = 1 };

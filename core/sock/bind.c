@@ -75,16 +75,14 @@ int sock_bind(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	int err = k_bind(fd, sa, len), domain;
 	struct sock *s = sock_get(fd);
+	bool udp = s && s->kind == SOCK_UDP;
 	struct ctrl_addr addr;
 
-	if (s && s->kind == SOCK_UDP) {
+	if (udp)
 		err = bind_udp(s, fd, sa, len, err);
-		sock_put(s);
-		return err;
-	}
 	if (s)
 		sock_put(s);
-	if (err != -EADDRNOTAVAIL || conf_get()->disabled ||
+	if (udp || err != -EADDRNOTAVAIL || conf_get()->disabled ||
 	    addr_to_ctrl(sa, len, &addr) || !is_vpps(sa, false))
 		return err;
 	domain = sock_tcp_domain(fd);

@@ -202,10 +202,7 @@ static bool wanted(int fd, const struct sockaddr *sa, socklen_t len,
 		app_count_kernel(WIRE_WHY_RULE);
 		return false;
 	}
-	if (addr_is_any(rmt)) { /* Linux: this host */
-		rmt->ip[12] = rmt->is_ip4 ? 127 : 0;
-		rmt->ip[15] = 1;
-	}
+	addr_any_is_here(rmt);
 	if (choice->use != CONF_VPP && !addr_is_local(rmt)) {
 		app_count_kernel(WIRE_WHY_REMOTE);
 		return false;

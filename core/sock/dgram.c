@@ -106,9 +106,13 @@ struct dgram_way *dgram_way_to(struct dgram_way *ways, unsigned n,
 void dgram_opened(int fd, int domain, int type)
 {
 	static _Atomic uint32_t ids;
+	bool links = conf_any_udp(conf_get()),
+	     vpp = conf_udp_by_vpp(conf_get());
 	struct dgram *d;
 	struct sock *s;
 
+	if ((!links && !vpp) || sock_vfork_child())
+		return;
 	sock_init();
 	d = mem_zalloc(1, sizeof(*d));
 	s = d ? sock_new(SOCK_UDP) : NULL;
@@ -121,8 +125,8 @@ void dgram_opened(int fd, int domain, int type)
 	d->orphan = -1;
 	d->nonblock = (type & SOCK_NONBLOCK) != 0;
 	d->heard_due = MAX(conf_get()->upgrade_turns, 1u);
-	d->never_tx = d->never_rx = !conf_any_udp(conf_get());
-	d->may_vpp = conf_udp_by_vpp(conf_get());
+	d->never_tx = d->never_rx = !links;
+	d->may_vpp = vpp;
 	pthread_mutex_init(&d->tx_lock, NULL);
 	pthread_mutex_init(&d->rx_lock, NULL);
 	s->domain = domain;
@@ -271,7 +275,7 @@ int dgram_shutdown(struct sock *s, int fd, int how)
 {
 	int err;
 
-	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+	if (dgram_is_vpps(s->dgram))
 		return vudp_shutdown(s, fd, how);
 	dgram_leave(s, true);
 	err = k_shutdown(fd, how);

@@ -131,7 +131,8 @@ struct dgram {
 };
 
 /* --- dgram.c: the life of one --- */
-/* @fd is a UDP socket that a program has just made. */
+/* @fd is a UDP socket that a program has just made: ours if a rule may say so.
+ */
 void dgram_opened(int fd, int domain, int type);
 int dgram_connect(struct sock *s, int fd, const struct sockaddr *sa,
 		  socklen_t len);
@@ -226,7 +227,11 @@ int dgram_listen(struct sock *s, unsigned events, struct waiter *w);
 void dgram_count(struct sock *s, bool slept, bool won);
 
 /* Does VPP carry it? */
-bool dgram_is_vpps(const struct dgram *d);
+bool vudp_is_active(const struct vudp *v);
+static inline bool dgram_is_vpps(const struct dgram *d)
+{
+	return unlikely(d->vpp) && vudp_is_active(d->vpp);
+}
 /* ... and the kernel nothing? */
 bool dgram_is_vpps_alone(const struct dgram *d);
 /* What the kernel's half of an instance, or poll(2), is to be asked. */
@@ -243,8 +248,8 @@ static inline bool dgram_enter_kernel(struct sock *s)
 	const struct dgram *d = s->dgram;
 
 	if (d->live) /* but if there are no more links, and will be none */
-		return d->never_rx && !d->n_rx &&
-		       !(d->vpp && dgram_is_vpps(d)) && ++s->k_rx;
+		return d->never_rx && !d->n_rx && !(dgram_is_vpps(d)) &&
+		       ++s->k_rx;
 	++s->k_rx;
 	if (!s->dgram->live)
 		return true;

@@ -30,13 +30,6 @@ static bool any(const struct dgram *d)
 	return false;
 }
 
-bool dgram_is_vpps(const struct dgram *d)
-{
-	struct vudp *v = d->vpp;
-
-	return v && v->active;
-}
-
 bool dgram_is_vpps_alone(const struct dgram *d)
 {
 	return dgram_is_vpps(d) && d->vpp->connected;
@@ -67,7 +60,7 @@ bool dgram_any(struct sock *s)
 
 unsigned dgram_ready(struct sock *s, unsigned want)
 {
-	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+	if (dgram_is_vpps(s->dgram))
 		return vudp_ready(s, want);
 	if (!(want & (POLL_INPUT | SOCK_ANY_INPUT)) || !dgram_any(s))
 		return 0;
@@ -90,7 +83,7 @@ uint32_t dgram_tail(struct sock *s)
 	struct dgram *d = s->dgram;
 	uint32_t sum;
 
-	if (unlikely(d->vpp) && dgram_is_vpps(d))
+	if (dgram_is_vpps(d))
 		return vudp_tail(s);
 	mutex_lock(&d->rx_lock);
 	sum = tail_of(d);
@@ -104,7 +97,7 @@ bool dgram_arm(struct sock *s, unsigned events, const uint32_t *tail)
 	bool ready = false;
 	unsigned i;
 
-	if (unlikely(d->vpp) && dgram_is_vpps(d))
+	if (dgram_is_vpps(d))
 		return vudp_arm(s, events, tail);
 	if (!d->n_rx || !(events & (POLL_INPUT | SOCK_ANY_INPUT)))
 		return false;

@@ -335,7 +335,7 @@ ssize_t dgram_recvmsg(struct sock *s, int fd, struct msghdr *msg, int flags)
 	struct from from;
 	ssize_t n;
 
-	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+	if (dgram_is_vpps(s->dgram))
 		return vudp_recvmsg(s, fd, msg, flags);
 	if (unlikely(flags & MSG_ERRQUEUE) || msg->msg_iovlen > IOV_MAX)
 		return k_recvmsg(fd, msg, flags);
@@ -378,7 +378,7 @@ bool dgram_recvmmsg(struct sock *s, int fd, struct mmsghdr *msgs, unsigned n,
 	struct from from = { .len = 0 };
 	bool ours = n && !first->msg_name && !s->dgram->never_rx;
 
-	if (unlikely(s->dgram->vpp) && dgram_is_vpps(s->dgram))
+	if (dgram_is_vpps(s->dgram))
 		return false;
 	if (unlikely(flags & MSG_ERRQUEUE)) {
 		*ret = k_recvmmsg(fd, msgs, n, flags, timeout);
@@ -413,7 +413,7 @@ int dgram_next_len(struct sock *s, int fd, int *len)
 	int cancel = cancel_off(), turn;
 	ssize_t n = -EAGAIN;
 
-	if (d->vpp && dgram_is_vpps(d)) {
+	if (dgram_is_vpps(d)) {
 		cancel_back(cancel);
 		return vudp_next_len(s, fd, len);
 	}

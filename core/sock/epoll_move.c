@@ -392,23 +392,25 @@ static bool has_item_of(struct epoll *ep, const struct sock *s)
 	return found;
 }
 
-static void count_items(struct sock *s)
+static void each_item(struct sock *s, void (*fn)(struct item *it, int fd),
+		      int fd)
 {
 	struct watch *w;
-	struct item *it;
 
 	mutex_lock(&watch_lock);
-	for (w = s->watches; w; w = w->next) {
-		if (w->fire != item_fire)
-			continue;
-		it = container_of(w, struct item, watch);
-		mutex_lock(&it->ep->lock);
-		if (!it->counted)
-			item_count(it->ep, it, 1);
-		mutex_unlock(&it->ep->lock);
-		epoll_kick(it->ep);
-	}
+	for (w = s->watches; w; w = w->next)
+		if (w->fire == item_fire)
+			fn(container_of(w, struct item, watch), fd);
 	mutex_unlock(&watch_lock);
+}
+
+static void count_item(struct item *it, int fd)
+{
+	mutex_lock(&it->ep->lock);
+	if (!it->counted)
+		item_count(it->ep, it, 1);
+	mutex_unlock(&it->ep->lock);
+	epoll_kick(it->ep);
 }
 
 /* With table_lock, which keeps the instances. */
@@ -420,51 +422,39 @@ void epoll_dgram_lives(struct sock *s)
 	for (ep = epoll_instances; ep; ep = ep->next)
 		if (has_item_of(ep, s))
 			epoll_watch_bell(ep, s->dgram->bell);
-	count_items(s);
+	each_item(s, count_item, -1);
 	mutex_unlock(&table_lock);
+}
+
+static void ask_anew(struct item *it, int fd)
+{
+	struct epoll_event ev = { .data = it->data };
+
+	mutex_lock(&it->ep->lock);
+	ev.events = dgram_kernel_events(it->sock, it->events);
+	/* an exclusive one can't be changed: the kernel says more than it
+	 * should */
+	if (!it->disabled &&
+	    k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev))
+		log_debug("epoll %d: %d is asked as before", it->ep->sock->fd,
+			  it->fd);
+	it->edge = true;
+	mutex_unlock(&it->ep->lock);
+	count_item(it, fd);
 }
 
 void epoll_dgram_asked(struct sock *s)
 {
-	struct epoll_event ev;
-	struct watch *w;
-	struct item *it;
+	each_item(s, ask_anew, -1);
+}
 
-	mutex_lock(&watch_lock);
-	for (w = s->watches; w; w = w->next) {
-		if (w->fire != item_fire)
-			continue;
-		it = container_of(w, struct item, watch);
-		mutex_lock(&it->ep->lock);
-		if (!it->counted)
-			item_count(it->ep, it, 1);
-		ev.events = dgram_kernel_events(s, it->events);
-		ev.data = it->data;
-		/* an exclusive one can't be changed: the kernel says more
-		 * than it should */
-		if (!it->disabled &&
-		    k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_MOD, it->fd, &ev))
-			log_debug("epoll %d: %d is asked as before",
-				  it->ep->sock->fd, it->fd);
-		it->edge = true;
-		mutex_unlock(&it->ep->lock);
-		epoll_kick(it->ep);
-	}
-	mutex_unlock(&watch_lock);
+static void take_out_kernels(struct item *it, int fd)
+{
+	k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 void epoll_sock_closed(struct sock *s, int fd)
 {
-	struct watch *w;
-	struct item *it;
-
-	mutex_lock(&watch_lock);
-	for (w = s->watches; w; w = w->next) {
-		if (w->fire != item_fire)
-			continue;
-		it = container_of(w, struct item, watch);
-		k_epoll_ctl(it->ep->sock->fd, EPOLL_CTL_DEL, fd, NULL);
-	}
-	mutex_unlock(&watch_lock);
+	each_item(s, take_out_kernels, fd);
 	epoll_sock_gone(s);
 }

@@ -45,9 +45,7 @@ int sock_opened(int fd, int domain, int type, int protocol)
 {
 	if (fd >= 0 && fd < KINDS)
 		kinds[fd] = (uint8_t)kind_of(domain, type, protocol);
-	if (fd >= 0 && is_udp(domain, type, protocol) && !sock_sandboxed &&
-	    (conf_any_udp(conf_get()) || conf_udp_by_vpp(conf_get())) &&
-	    !sock_vfork_child())
+	if (fd >= 0 && is_udp(domain, type, protocol) && !sock_sandboxed)
 		dgram_opened(fd, domain, type);
 	return fd;
 }

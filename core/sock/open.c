@@ -509,13 +509,11 @@ static int name_of(int fd, struct sockaddr *addr, socklen_t *len, bool peer)
 	int err;
 
 	if (s && s->kind == SOCK_UDP && dgram_is_vpps_alone(s->dgram)) {
-		err = vudp_name(s, &a, peer);
-		if (!err)
-			err = put_name(fd, &a, s->domain, addr, len);
+		vudp_name(s, &a, peer);
+		err = put_name(fd, &a, s->domain, addr, len);
 		sock_put(s);
 		return err;
 	}
-
 	if (!s || s->kind != SOCK_SESSION) {
 		if (s)
 			sock_put(s);

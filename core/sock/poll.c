@@ -422,6 +422,8 @@ static void cancelled(void *arg)
 	mem_free(set->heap);
 }
 
+/* In a frame of its own: what a cancellation jumps back over is not changed
+ * there, as gcc for arm64 asks for. */
 static int set_doze(struct pollset *set, uint64_t end, const sigset_t *mask)
 {
 	int ret;

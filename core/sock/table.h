@@ -276,6 +276,10 @@ int addr_to_ctrl(const struct sockaddr *sa, socklen_t len, struct ctrl_addr *a);
 void addr_from_ctrl(const struct ctrl_addr *a, int domain, struct sockaddr *out,
 		    socklen_t *len);
 bool addr_is_any(const struct ctrl_addr *a);
+/* ... and the port */
+bool addr_is_same(const struct ctrl_addr *a, const struct ctrl_addr *b);
+/* Linux: who connects, or sends, to any address means this host. */
+void addr_any_is_here(struct ctrl_addr *a);
 bool addr_is_loopback(const struct ctrl_addr *a);
 /* One of this host's? Asks the kernel. */
 bool addr_is_local(const struct ctrl_addr *a);

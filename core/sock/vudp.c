@@ -76,6 +76,13 @@ static void set_conn(struct vudp *v, struct session *sess)
 	v->refused_told = false;
 }
 
+int vudp_answer(struct app *app, struct session *sess)
+{
+	int err = app_wait_ctl(app, sess, VUDP_ANSWER_MS);
+
+	return !err && sess->state == SESSION_FAILED ? sess->error : err;
+}
+
 static int ask_once(struct app *app, struct vudp *v,
 		    const struct ctrl_addr *rmt, struct session **sess)
 {
@@ -85,11 +92,9 @@ static int ask_once(struct app *app, struct vudp *v,
 
 	if (err)
 		return err;
-	err = app_wait_ctl(app, *sess, VUDP_ANSWER_MS);
+	err = vudp_answer(app, *sess);
 	if (err == -ETIMEDOUT)
 		return 0;
-	if (!err && (*sess)->state == SESSION_FAILED)
-		err = (*sess)->error;
 	if (err)
 		session_close(*sess, false);
 	return err;
@@ -162,20 +167,26 @@ static void name_end(struct vudp *v, const struct session *sess, int fd)
 struct vudp *vudp_of(struct sock *s)
 {
 	struct dgram *d = s->dgram;
-	struct vudp *v = d->vpp;
+	struct vudp *v = d->vpp, *first = NULL;
 
 	if (v)
 		return v;
-	/* who has had links stays with them: the kernel watches them */
+	/* who has had links stays with them: the kernel watches them.  Or
+	 * another thread has been faster. */
 	if (d->live || sock_sandboxed)
-		return NULL;
+		return d->vpp;
 	v = mem_zalloc(1, sizeof(*v));
 	if (!v)
 		return NULL;
+	dgram_leave(s, true);
 	v->sock = s;
 	pthread_mutex_init(&v->lock, NULL);
-	dgram_leave(s, true);
-	d->vpp = v;
+	/* of several threads that send their first, one */
+	if (!atomic_compare_exchange_strong(&d->vpp, &first, v)) {
+		pthread_mutex_destroy(&v->lock);
+		mem_free(v);
+		v = first;
+	}
 	d->live = true; /* nobody is to wait in the kernel alone */
 	return v;
 }
@@ -234,9 +245,7 @@ static int listen_vpp(struct app *app, struct vudp *v)
 	if (err)
 		return err;
 	watch(v, sess);
-	err = app_wait_ctl(app, sess, VUDP_ANSWER_MS);
-	if (!err && sess->state == SESSION_FAILED)
-		err = sess->error;
+	err = vudp_answer(app, sess);
 	if (err) {
 		session_close(sess, false);
 		return err;
@@ -379,10 +388,7 @@ static bool wanted(struct sock *s, const struct sockaddr *sa, socklen_t len,
 	conf_choose(conf_get(), CONF_UDP_CONNECT, sa, NULL, choice);
 	if (choice->use != CONF_VPP)
 		return false;
-	if (addr_is_any(rmt)) { /* Linux: this host */
-		rmt->ip[12] = rmt->is_ip4 ? 127 : 0;
-		rmt->ip[15] = 1;
-	}
+	addr_any_is_here(rmt);
 	return true;
 }
 
@@ -492,7 +498,7 @@ int vudp_shutdown(struct sock *s, int fd, int how)
 	return err;
 }
 
-int vudp_name(struct sock *s, struct ctrl_addr *a, bool peer)
+void vudp_name(struct sock *s, struct ctrl_addr *a, bool peer)
 {
 	struct vudp *v = s->dgram->vpp;
 
@@ -503,7 +509,6 @@ int vudp_name(struct sock *s, struct ctrl_addr *a, bool peer)
 	if (!peer && (!v->conn || v->conn->cut))
 		a->port = v->port;
 	mutex_unlock(&v->lock);
-	return 0;
 }
 
 void vudp_release(struct vudp *v)

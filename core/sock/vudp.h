@@ -98,7 +98,7 @@ bool vudp_connect(struct sock *s, int fd, const struct sockaddr *sa,
  * is the kernel's alone, or what a rule that requires VPP makes of it. */
 int vudp_bound(struct sock *s, int fd, bool vpps) MUST_CHECK;
 int vudp_shutdown(struct sock *s, int fd, int how);
-int vudp_name(struct sock *s, struct ctrl_addr *a, bool peer);
+void vudp_name(struct sock *s, struct ctrl_addr *a, bool peer);
 /* Who sends has found no session, or one that has ended: 0 if there is another;
  * 1 if the socket is the kernel's from now on; or why it is lost. */
 int vudp_again(struct sock *s);
@@ -110,6 +110,8 @@ void vudp_fork_parent(struct vudp *v);
 void vudp_fork_child(struct vudp *v);
 
 /* ... for vudp_peer.c */
+/* With app.lock, which is given up meanwhile: what a request has come to. */
+int vudp_answer(struct app *app, struct session *sess) MUST_CHECK;
 /* NULL: it can't be VPP's */
 struct vudp *vudp_of(struct sock *s);
 void vudp_begin(struct vudp *v);

@@ -35,12 +35,6 @@ struct vudp_heard {
 	uint8_t next[SETS];
 };
 
-static bool same_addr(const struct ctrl_addr *a, const struct ctrl_addr *b)
-{
-	return a->port == b->port && a->is_ip4 == b->is_ip4 &&
-	       !memcmp(a->ip, b->ip, sizeof(a->ip));
-}
-
 /* --- who was heard --- */
 
 static unsigned set_of(const struct ctrl_addr *a)
@@ -59,7 +53,7 @@ static struct ctrl_addr *heard_at(struct vudp_heard *h,
 
 	for (i = 0; i < WAYS; i++)
 		if (h->of[set][i].rmt.port &&
-		    same_addr(&h->of[set][i].rmt, rmt))
+		    addr_is_same(&h->of[set][i].rmt, rmt))
 			return &h->of[set][i].lcl;
 	return NULL;
 }
@@ -124,9 +118,15 @@ int vudp_make_peers(struct vudp *v)
 		return -ENOMEM;
 	}
 	mutex_lock(&v->lock);
-	v->peer = peer;
-	v->heard = h;
+	if (!v->peer) { /* another thread may have been faster */
+		v->heard = h;
+		v->peer = peer;
+		peer = NULL;
+		h = NULL;
+	}
 	mutex_unlock(&v->lock);
+	mem_free(peer);
+	mem_free(h);
 	return 0;
 }
 
@@ -142,7 +142,8 @@ static struct vudp_peer *peer_at(struct vudp *v, const struct ctrl_addr *name,
 	unsigned i;
 
 	for (i = 0; i < v->n_peers; i++)
-		if (v->peer[i].name.port && same_addr(&v->peer[i].name, name) &&
+		if (v->peer[i].name.port &&
+		    addr_is_same(&v->peer[i].name, name) &&
 		    !(alive && vudp_ended(v->peer[i].sess)))
 			return &v->peer[i];
 	return NULL;
@@ -345,9 +346,7 @@ static int open_way(struct app *app, struct sock *s, struct vudp *v,
 	err = session_connect_udp(app, to, own ? &v->own : NULL, false, &sess);
 	if (err)
 		return err;
-	err = app_wait_ctl(app, sess, VUDP_ANSWER_MS);
-	if (!err && sess->state == SESSION_FAILED)
-		err = sess->error;
+	err = vudp_answer(app, sess);
 	if (err) {
 		session_close(sess, false);
 		return err;
@@ -360,7 +359,7 @@ static int open_way(struct app *app, struct sock *s, struct vudp *v,
 
 static bool has_no_way(struct vudp *v, const struct ctrl_addr *to)
 {
-	return v->no_way_ms && same_addr(&v->no_way, to) &&
+	return v->no_way_ms && addr_is_same(&v->no_way, to) &&
 	       app_now_ms() - v->no_way_ms < NO_WAY_MS;
 }
 

@@ -6,6 +6,11 @@
 #define POLL_INPUT (POLLIN | POLLRDNORM)
 #define POLL_OUTPUT (POLLOUT | POLLWRNORM)
 
+bool vudp_is_active(const struct vudp *v)
+{
+	return v->active;
+}
+
 /* Room for any datagram, and a third of all, as a stream has it: who is told so
  * can send. */
 static uint32_t enough(const struct fifo *f)

@@ -44,19 +44,20 @@ static bool whose_turn(const struct vudp *v, unsigned *which)
 	return false;
 }
 
-static void taken(struct vudp *v, unsigned which, struct session *sess,
-		  uint32_t len)
+/* The one to ring, as in vudp_send.c; or NULL */
+static struct session *taken(struct vudp *v, unsigned which,
+			     struct session *sess, uint32_t len)
 {
 	v->sticky = NULL;
 	v->turn = which + 1;
 	v->by_vpp++;
 	app_count(sess->app, rx_bytes, len);
 	app_count(sess->app, rx_calls, 1);
-	if (fifo_took(&sess->rx, (uint32_t)PACKET_HEAD + len))
-		session_ring_rx(sess);
+	return fifo_took(&sess->rx, (uint32_t)PACKET_HEAD + len) ? sess : NULL;
 }
 
-static int take(struct vudp *v, struct msghdr *msg, bool peek, struct in *in)
+static int take(struct vudp *v, struct msghdr *msg, bool peek, struct in *in,
+		struct session **ring)
 {
 	struct session *sess;
 	unsigned which;
@@ -76,7 +77,7 @@ static int take(struct vudp *v, struct msghdr *msg, bool peek, struct in *in)
 		if (peek)
 			v->sticky = sess;
 		else
-			taken(v, which, sess, in->p.len);
+			*ring = taken(v, which, sess, in->p.len);
 		return 0;
 	}
 	return -EAGAIN;
@@ -85,11 +86,14 @@ static int take(struct vudp *v, struct msghdr *msg, bool peek, struct in *in)
 static int from_vpp(struct vudp *v, struct msghdr *msg, int flags,
 		    struct in *in)
 {
+	struct session *ring = NULL;
 	int err;
 
 	mutex_lock(&v->lock);
-	err = take(v, msg, flags & MSG_PEEK, in);
+	err = take(v, msg, flags & MSG_PEEK, in, &ring);
 	mutex_unlock(&v->lock);
+	if (ring)
+		session_ring_rx(ring);
 	return err;
 }
 

@@ -59,8 +59,10 @@ static bool is_too_long(const struct session *sess, const struct out *o)
 	       o->len > (o->to.is_ip4 ? VUDP_MAX_IP4 : VUDP_MAX_IP6);
 }
 
+/* *@ring: who is to be rung then, without the lock: VPP's queue may be full for
+ * a while, and who drains ours wants the lock. */
 static int put(struct session *sess, const struct out *o,
-	       const struct ctrl_addr *from)
+	       const struct ctrl_addr *from, struct session **ring)
 {
 	struct packet p = { .len = (uint32_t)o->len,
 			    .lcl = *from,
@@ -78,7 +80,7 @@ static int put(struct session *sess, const struct out *o,
 		app_count(sess->app, tx_calls, 1);
 	}
 	if (!err && fifo_ring(&sess->tx))
-		session_ring_tx(sess);
+		*ring = sess;
 	return err;
 }
 
@@ -101,8 +103,8 @@ static struct session *way(struct vudp *v, const struct out *o,
 /* 0: it has been sent; *lossy: who does not read is in nobody else's way */
 static int send_once(struct vudp *v, const struct out *o, bool *lossy)
 {
+	struct session *sess, *ring = NULL;
 	struct ctrl_addr from;
-	struct session *sess;
 	int err;
 
 	mutex_lock(&v->lock);
@@ -112,13 +114,15 @@ static int send_once(struct vudp *v, const struct out *o, bool *lossy)
 	else if (sess->state == SESSION_CONNECTING)
 		err = -EAGAIN;
 	else
-		err = put(sess, o, &from);
+		err = put(sess, o, &from, &ring);
 	*lossy = sess && sess->cut && o->sa;
 	if (unlikely(err == -EPROTO)) {
 		session_break(sess);
 		err = NO_SESSION;
 	}
 	mutex_unlock(&v->lock);
+	if (ring) /* closed since, it is another one's spare wake-up at worst */
+		session_ring_tx(ring);
 	return err;
 }
 
@@ -200,12 +204,6 @@ static ssize_t send_loop(struct sock *s, const struct out *o, bool *kernels)
 	}
 }
 
-static bool same_addr(const struct ctrl_addr *a, const struct ctrl_addr *b)
-{
-	return a->port == b->port && a->is_ip4 == b->is_ip4 &&
-	       !memcmp(a->ip, b->ip, sizeof(a->ip));
-}
-
 /* Whom it is for; false: the kernel knows what to say of it. */
 static bool address(struct sock *s, struct out *o)
 {
@@ -221,14 +219,11 @@ static bool address(struct sock *s, struct out *o)
 	if (!user_ok(o->msg->msg_name, o->msg->msg_namelen) ||
 	    addr_to_ctrl(o->msg->msg_name, o->msg->msg_namelen, &o->to))
 		return false;
-	if (addr_is_any(&o->to)) { /* Linux: this host */
-		o->to.ip[12] = o->to.is_ip4 ? 127 : 0;
-		o->to.ip[15] = 1;
-	}
+	addr_any_is_here(&o->to);
 	o->sa = o->msg->msg_name;
 	if (!connected)
 		return s->domain == AF_INET6 || o->to.is_ip4;
-	if (!same_addr(&o->to, &v->to))
+	if (!addr_is_same(&o->to, &v->to))
 		return false;
 	o->sa = NULL;
 	return true;

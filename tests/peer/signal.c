@@ -210,6 +210,7 @@ TOPIC(in_handler)
 }
 
 static volatile sig_atomic_t handler_fd, handler_connected, handler_failed;
+static volatile sig_atomic_t handler_out; /* takes a byte each time */
 
 static bool handler_data(int fd)
 {
@@ -231,7 +232,8 @@ static void handler_calls(int sig)
 	copy = dup(handler_fd);
 	if (poll(&p, 1, 0) < 0 || p.revents & POLLNVAL || copy < 0 ||
 	    getsockopt(copy, SOL_SOCKET, SO_TYPE, &val, &len) ||
-	    (handler_connected && !handler_data(copy)) || close(copy))
+	    (handler_connected && !handler_data(copy)) || close(copy) ||
+	    send(handler_out, "x", 1, MSG_NOSIGNAL) != 1)
 		handler_failed++;
 	errno = saved;
 }
@@ -267,15 +269,29 @@ TOPIC(storm)
 	struct sigaction sa = { .sa_handler = handler_calls,
 				.sa_flags = SA_RESTART },
 			 was;
-	int listener, port;
+	int listener, port, out, in, i;
+	char c;
 
 	listener = sock_listener(8, &port);
 	handler_fd = listener;
+	out = sock_dial(port);
+	in = (int)MUST(accept(listener, NULL, NULL));
+	for (i = 0; i < STORM_ROUNDS; i++) { /* it may be a link then */
+		MUST(send(out, "x", 1, 0));
+		MUST(recv(in, &c, 1, 0));
+		MUST(send(in, "x", 1, 0));
+		MUST(recv(out, &c, 1, 0));
+	}
+	handler_out = out;
 	MUST(sigaction(SIGALRM, &sa, NULL));
 	MUST(setitimer(ITIMER_REAL, &often, NULL));
 	while (signals < STORM_SIGNALS)
 		one_connection(listener, port);
 	MUST(setitimer(ITIMER_REAL, &never, NULL));
+	MUST(close(out));
+	for (i = 0; recv(in, &c, 1, 0) == 1; i++)
+		;
+	say("what handlers sent has come %d", i == signals);
 	MUST(sigaction(SIGALRM, NULL, &was));
 	say("failed %d", (int)handler_failed);
 	say("the handler %d, flags %#x", was.sa_handler == handler_calls,
