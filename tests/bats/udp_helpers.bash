@@ -32,6 +32,22 @@ udp_same() {
   diff "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/got"
 }
 
+# Two of this host, connected, see by a cut-through what they would by the kernel.
+udp_by_cut_through() {
+  local scenes="$udp_wire $udp_connected $udp_here"
+  # shellcheck disable=SC2086 # words
+  udp_right ask 127.0.0.1 $scenes
+  udp_echo shm 127.0.0.1
+  # shellcheck disable=SC2086
+  udp_same ask 127.0.0.1 "$port" $scenes
+  stop_all
+  udp_echo shm ::
+  # shellcheck disable=SC2086
+  udp_same ask ::1 "$port" $scenes
+  # shellcheck disable=SC2086
+  udp_same ask 127.0.0.1 "$port" $scenes
+}
+
 # udp_script NAME: a client or server of one test's own, from stdin
 udp_script() { cat > "$BATS_TEST_TMPDIR/$1.py"; }
 

@@ -19,18 +19,7 @@ setup() {
 teardown() { stop_all; }
 
 @test "VPP, UDP: connected, by a cut-through, is as the kernel's" {
-  local scenes="$udp_wire $udp_connected $udp_here"
-  # shellcheck disable=SC2086 # words
-  udp_right ask 127.0.0.1 $scenes
-  udp_echo shm 127.0.0.1
-  # shellcheck disable=SC2086
-  udp_same ask 127.0.0.1 "$port" $scenes
-  stop_all
-  udp_echo shm ::
-  # shellcheck disable=SC2086
-  udp_same ask ::1 "$port" $scenes
-  # shellcheck disable=SC2086
-  udp_same ask 127.0.0.1 "$port" $scenes
+  udp_by_cut_through
 }
 
 @test "VPP, UDP: not connected, by a cut-through" {
