@@ -27,6 +27,7 @@ include %D%/fuzz/local.mk
 include %D%/peer/local.mk
 include %D%/stress/local.mk
 include %D%/differ/local.mk
+include %D%/soak/local.mk
 include %D%/bats/local.mk
 include %D%/bench/local.mk
 if HAVE_BATS

@@ -24,7 +24,7 @@ bats_tests += %D%/app_apache.bats %D%/app_daemonize.bats %D%/app_exec.bats %D%/a
 	%D%/nobody.bats
 EXTRA_DIST += %D%/datagrams.py %D%/handover.py %D%/passing.py %D%/talk.py %D%/Talk.java
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
-bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/link_idle.bats
+bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/soak.bats %D%/link_idle.bats
 bats_tests += %D%/tls.bats %D%/udp_played.bats
 
 # with a real VPP
