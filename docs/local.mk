@@ -1,1 +1,1 @@
-EXTRA_DIST += %D%/decisions.md %D%/performance.md %D%/vpp.md
+EXTRA_DIST += %D%/decisions.md %D%/performance.md %D%/programs.md %D%/vpp.md

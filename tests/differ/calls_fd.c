@@ -84,8 +84,19 @@ void call_shutdown(const struct order *o, struct answer *a)
 	DO(a, shutdown(slots[o->slot], (int)o->n));
 }
 
+/* From the instances in the slots @epolls. */
+static void unregister(int fd, long epolls)
+{
+	int i;
+
+	for (i = 0; i < SLOTS; i++)
+		if (epolls & 1L << i)
+			epoll_ctl(slots[i], EPOLL_CTL_DEL, fd, NULL);
+}
+
 void call_close(const struct order *o, struct answer *a)
 {
+	unregister(slots[o->slot], o->m);
 	put(a, "close");
 	if (o->n == 0)
 		DO(a, close(slots[o->slot]));
@@ -107,6 +118,7 @@ void call_dup(const struct order *o, struct answer *a)
 
 void call_dup2(const struct order *o, struct answer *a)
 {
+	unregister(slots[o->other], o->m);
 	put(a, "dup2 onto %d", o->other);
 	DO(a, dup2(slots[o->slot], slots[o->other]));
 }

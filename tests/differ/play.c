@@ -282,10 +282,29 @@ static void do_shutdown(int who, int slot)
 	settle(conn);
 }
 
+/* While another process of its side lives, what is closed stays registered in
+ * the kernel's instances, and in ours not (docs/decisions.md): bits of those
+ * that it is taken out of before. */
+static long epolls_of(int who)
+{
+	long bits = 0;
+	int i;
+
+	if (!lives[(who + 2) % PROCESSES])
+		return 0;
+	for (i = 0; i < SLOTS; i++)
+		if (places[who][i].what == EPOLL)
+			bits |= 1L << i;
+	return bits;
+}
+
 static void do_close(int who, int slot)
 {
 	struct place p = places[who][slot];
-	struct order o = { .call = CALL_CLOSE, .slot = slot, .n = below(3) };
+	struct order o = { .call = CALL_CLOSE,
+			   .slot = slot,
+			   .n = below(3),
+			   .m = epolls_of(who) };
 
 	run(who, &o);
 	places[who][slot].what = FREE;
@@ -313,7 +332,8 @@ static void do_dup2(int who, int slot)
 {
 	struct order o = { .call = CALL_DUP2,
 			   .slot = slot,
-			   .other = pick(who, below(4) ? END : EPOLL) };
+			   .other = pick(who, below(4) ? END : EPOLL),
+			   .m = epolls_of(who) };
 	struct place old;
 
 	if (o.other < 0)
