@@ -125,6 +125,9 @@ void conf_choose(const struct conf *conf, enum conf_role role,
 bool conf_any_udp(const struct conf *conf);
 bool conf_udp_by_vpp(const struct conf *conf);
 
+/* Is nothing to be done before the kernel's connect(2) of TCP? */
+bool conf_kernel_first(const struct conf *conf);
+
 /* Parse @text as the content of @file into @conf (for tests and tools): the
  * number of wrong lines, each given to @complain. */
 typedef void conf_complain(void *arg, const char *file, unsigned line,

@@ -471,6 +471,11 @@ find_rule(const struct conf *conf, enum conf_role role,
 	return NULL;
 }
 
+static bool is_session(enum conf_use use)
+{
+	return use == CONF_SHM || use == CONF_VPP;
+}
+
 static bool any_udp(const struct conf *conf, enum conf_use use)
 {
 	const struct conf_rule *rule;
@@ -500,6 +505,26 @@ bool conf_any_udp(const struct conf *conf)
 bool conf_udp_by_vpp(const struct conf *conf)
 {
 	return any_udp(conf, CONF_VPP);
+}
+
+/**
+ * conf_kernel_first() - Can connect(2) be made whatever the rules say?
+ * @conf:	the process's configuration
+ */
+bool conf_kernel_first(const struct conf *conf)
+{
+	const struct conf_rule *rule;
+
+	if (conf->disabled)
+		return true;
+	if (conf->require || conf->vpp_socket[0] || is_session(conf->use))
+		return false;
+	for (rule = conf->rules; rule; rule = rule->next)
+		if (rule->filter.applies &&
+		    rule->roles & 1u << CONF_TCP_CLIENT &&
+		    (rule->require || rule->tls.on || is_session(rule->use)))
+			return false;
+	return true;
 }
 
 /**

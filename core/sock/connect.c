@@ -293,6 +293,28 @@ static int connect_plain(int fd, const struct sockaddr *sa, socklen_t len)
 	return k_connect(fd, sa, len);
 }
 
+/* The rules want nothing done before the kernel's connect().  It reads @sa, and
+ * who comes back from it may read it, too, with no system call that asks. */
+static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
+{
+	struct conf_choice choice;
+	int err = k_connect(fd, sa, len);
+
+	if ((err && err != -EINPROGRESS) || len < sizeof(sa->sa_family) ||
+	    sock_sandboxed || conf_get()->disabled)
+		return err;
+	if (sa->sa_family == AF_UNIX) {
+		if (!err)
+			local_connected(fd, sa, len);
+	} else if (sock_seems_tcp(fd)) {
+		if (by_links(sa, len, &choice))
+			link_connected(fd, sa, len, &choice);
+		else if (sa->sa_family != AF_UNSPEC)
+			app_count_kernel(WIRE_WHY_RULE);
+	}
+	return err;
+}
+
 int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct sockaddr_storage ss;
@@ -307,6 +329,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 		sock_put(s);
 		return err;
 	}
+	if (!s && conf_kernel_first(conf_get()))
+		return connect_first(fd, sa, len);
 	if (len > sizeof(ss) || user_get(&ss, sa, len)) {
 		if (s)
 			sock_put(s);
@@ -334,7 +358,7 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (sock_sandboxed)
 		return connect_plain(fd, sa, len);
 	if (sa && len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNIX)
-		return local_connect(fd, sa, len);
+		return connect_first(fd, sa, len);
 	if (!conf_get()->disabled && by_links(sa, len, &choice))
 		return connect_kernel(fd, sa, len, &choice);
 	if (conf_get()->disabled ||

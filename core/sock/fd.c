@@ -24,6 +24,18 @@ bool sock_vfork_child(void)
 	return table_pid && getpid() != table_pid;
 }
 
+/* A connection of which nothing was offered yet.  If it is a vfork child that
+ * closes it, the parent's stays in the kernel for good: a loss that is cheaper
+ * than to ask at each close(2) who we are.  The look without a lock may be
+ * stale, as the call might have come a moment later. */
+static bool is_young(int fd)
+{
+	const struct sock *s = table_peek(fd);
+
+	return s && s->kind == SOCK_LINK && s->upgrade == UPGRADE_IDLE &&
+	       !s->link && !s->hold;
+}
+
 /* The kernel's close() is the last that a connection hears of us: what it is
  * to say beside a FIN must be settled before. */
 static void before_close(struct sock *s, int fd)
@@ -42,7 +54,7 @@ int sock_close(int fd)
 
 	if (private_is(fd))
 		return -EBADF; /* as if it were not there */
-	if (sock_vfork_child())
+	if (!is_young(fd) && sock_vfork_child())
 		return k_close(fd);
 	app_poll(); /* who closes many at once is told of many ends */
 	/* the entry first: once the number is free it may mean another */

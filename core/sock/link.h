@@ -107,7 +107,7 @@ int local_inode(int fd, uint64_t *inode);
 bool local_is_awaited(struct sock *s, int fd);
 /* What an offer says of it; -EOPNOTSUPP: it must stay with the kernel. */
 int local_identify(struct sock *s, int fd, struct offer *o);
-int local_connect(int fd, const struct sockaddr *sa, socklen_t len);
+void local_connected(int fd, const struct sockaddr *sa, socklen_t len);
 /* It listens: true if by port_listens(), and then @choice is set. */
 bool local_listens(int fd, struct conf_choice *choice);
 /* Bytes that can be read from the kernel. */

@@ -223,17 +223,15 @@ static bool upgrades(const struct conf_choice *choice)
 	       sock_upgrades(choice);
 }
 
-int local_connect(int fd, const struct sockaddr *sa, socklen_t len)
+void local_connected(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
-	int err = k_connect(fd, sa, len);
 
-	if (err || conf_get()->disabled || !sock_seems_local(fd))
-		return err;
+	if (conf_get()->disabled || !sock_seems_local(fd))
+		return;
 	conf_choose(conf_get(), CONF_UNIX_CLIENT, sa, NULL, &choice);
 	if (upgrades(&choice))
 		link_connected(fd, sa, len, &choice);
-	return 0;
 }
 
 bool local_listens(int fd, struct conf_choice *choice)

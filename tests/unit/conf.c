@@ -179,6 +179,35 @@ TEST(udp_sockets_are_looked_at_only_where_a_rule_may_want_them)
 	CHECK(any_udp("sapi { use os udp_* *:1; use auto udp_sender *:2 }"));
 }
 
+static bool kernel_first(const char *text)
+{
+	struct seen seen = { 0 };
+	struct conf conf;
+	bool first;
+
+	conf_init(&conf);
+	CHECK(!conf_parse(&conf, "t", text, note, &seen));
+	first = conf_kernel_first(&conf);
+	conf_free(&conf);
+	return first;
+}
+
+TEST(the_kernel_connects_first_unless_a_rule_may_want_something_else)
+{
+	CHECK(kernel_first("sapi { }"));
+	CHECK(kernel_first("sapi { default os; use auto tcp_client *:1 }"));
+	CHECK(kernel_first(
+		"sapi { use shm tcp_server *:*; use vpp udp_* *:* }"));
+	CHECK(kernel_first(
+		"sapi { application-id nobody *\n use shm any *:* }"));
+	CHECK(!kernel_first("sapi { default shm }"));
+	CHECK(!kernel_first("sapi { default require }"));
+	CHECK(!kernel_first("sapi { use os any *:1; use shm tcp_* *:2 }"));
+	CHECK(!kernel_first("sapi { use vpp tcp_client *:* tls }"));
+	CHECK(!kernel_first("sapi { use auto tcp_client *:* require }"));
+	CHECK(!kernel_first("vcl { app-socket-api /run/vpp }"));
+}
+
 TEST(options_of_a_rule_beat_those_of_the_process)
 {
 	struct conf_choice c;
