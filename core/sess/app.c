@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* app.c - attachments: draining, sending, sleeping, fork */
+/* app.c - attachments: draining, sending, sleeping */
 #include "core/sess/app.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include "core/sess/offer.h"
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
+#define LOOK_MS 100
 #define SEND_WAIT_MS 1
 #define MUCH 16		 /* a control ring has room for that many at least */
 #define SEND_MAX_MS 2000 /* of a full queue: the session layer is stuck */
@@ -324,10 +325,10 @@ bool app_was_full(const struct app *app)
 	return app->full_ms && app_now_ms() - app->full_ms < RETRY_MS;
 }
 
-static bool hung_up(struct app *app)
+static bool hung_up(struct app *app, int wait_ms)
 {
 	struct pollfd pfd = { .fd = app->sock };
-	struct timespec ts = { .tv_nsec = SEND_WAIT_MS * 1000000 };
+	struct timespec ts = { .tv_nsec = wait_ms * 1000000 };
 
 	return k_ppoll(&pfd, 1, &ts, NULL) > 0 &&
 	       pfd.revents & (POLLHUP | POLLERR);
@@ -342,7 +343,7 @@ static int wait_room(struct app *app, uint64_t *end)
 
 	if (!*end)
 		*end = now + SEND_MAX_MS;
-	if (!app->attached || hung_up(app))
+	if (!app->attached || hung_up(app, SEND_WAIT_MS))
 		return -EPIPE;
 	if (now < *end)
 		return 0;
@@ -423,13 +424,42 @@ static void serve(uint32_t by)
 			app_drain(app);
 		}
 		if (by & WOKEN_BY_APP(2 * k + 1) &&
-		    app->state == APP_ATTACHED && hung_up(app)) {
+		    app->state == APP_ATTACHED && hung_up(app, 0)) {
 			app_drain(app);
 			gone(app);
 		}
 		if (app->n_zombies)
 			session_reap(app);
 		mutex_unlock(&app->lock);
+	}
+	cancel_back(cancel);
+}
+
+/**
+ * app_look() - Is the session layer still there?
+ *
+ * Who sleeps by app_wait() is told.  A server that waits in the kernel's own
+ * epoll_wait(2) is not, nor is a program that never sleeps; and what is left of
+ * a daemon, its page, looks as it did.
+ */
+void app_look(void)
+{
+	static _Atomic uint64_t looked_ms;
+	uint64_t now = app_now_ms();
+	int cancel;
+	unsigned k;
+
+	if (now - looked_ms < LOOK_MS || !app_any())
+		return;
+	looked_ms = now;
+	cancel = cancel_off();
+	for (k = 0; k < APP_N; k++) {
+		mutex_lock(&apps[k].lock);
+		if (apps[k].state == APP_ATTACHED && hung_up(&apps[k], 0)) {
+			app_drain(&apps[k]);
+			gone(&apps[k]);
+		}
+		mutex_unlock(&apps[k].lock);
 	}
 	cancel_back(cancel);
 }
@@ -544,57 +574,4 @@ void app_at_exit(void)
 
 	for (i = 0; i < APP_N; i++)
 		session_linger(&apps[i]);
-}
-
-/* --- fork --- */
-
-void app_fork_prepare(void)
-{
-	unsigned i;
-
-	for (i = 0; i < APP_N; i++)
-		mutex_lock(&apps[i].lock);
-	offer_fork_prepare();
-}
-
-void app_fork_parent(void)
-{
-	unsigned i;
-
-	offer_fork_parent();
-	for (i = 0; i < APP_N; i++)
-		mutex_unlock(&apps[i].lock);
-}
-
-/* The parent's socket must go at once: while we hold it, the session layer
- * does not see the parent die.  Its queue's eventfd is not ours to read.  The
- * eventfds of the session layer's queues are the family's and stay. */
-void app_fork_child(void)
-{
-	unsigned i;
-
-	offer_fork_child();
-	for (i = 0; i < APP_N; i++) {
-		struct app *app = &apps[i];
-
-		if (app->state == APP_ATTACHED) {
-			private_close(app->sock);
-			private_close(app->app_evfd);
-			app->sock = app->app_evfd = -1;
-			attach_drop_early(app);
-			app->state = APP_INHERITED;
-			app->attached = false;
-			app->links = false;
-			app->mail = &attach_no_mail;
-			app->retry_at = 0;
-		}
-		session_disown(app); /* the parent's */
-		/* the parent's */
-		app->n_lost = app->n_borrowed = 0;
-		session_unpark(app, true);
-		app->generation++;
-		app_epoch++;
-		mutex_unlock(&app->lock);
-	}
-	waiter_forked();
 }

@@ -130,6 +130,8 @@ bool app_any(void);
 /* After a wait that these may have ended: drain; @hup: an attachment's
  * socket was ready, so it may be gone. */
 void app_serve(bool hup);
+/* Has it gone?  Looks at most ten times a second; with no lock held. */
+void app_look(void);
 /* Must a sleep be short because a family shares closed sockets (close.c), or
  * because the kernel will not tell of a death (orphan.c of core/sock)? */
 bool app_zombies(void);

@@ -51,6 +51,7 @@ bool offer_attach(void)
 {
 	struct app *app;
 
+	app_look();
 	if (able())
 		return true;
 	app = app_get(CONF_AUTO);

@@ -177,6 +177,7 @@ static bool is_wanted(struct dgram *d, int fd, struct dgram_way *w,
 {
 	bool never = false, want = true;
 
+	app_look();
 	if (!w->wanted || !offer_able())
 		want = wanted(d, fd, name, false, &never);
 	mutex_lock(&d->tx_lock);

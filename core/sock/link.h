@@ -75,6 +75,9 @@ struct link {
 /* @fd listens in the kernel: it may get links.  */
 void port_listens(int fd, int domain, const struct sockaddr *sa, socklen_t len,
 		  const struct conf_choice *choice);
+/* Who accepts, or wants an offer, sees to it that the daemon there is now has
+ * heard of the port. */
+void port_look(struct sock *port);
 int port_accept(struct sock *port, int fd, struct sockaddr *addr,
 		socklen_t *len, int flags);
 void port_release(struct sock *s);

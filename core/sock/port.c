@@ -45,6 +45,14 @@ static void announce(struct sock *port)
 			  strerrorname_np(-err));
 }
 
+/* Another daemon knows nothing of us yet. */
+void port_look(struct sock *port)
+{
+	app_look();
+	if (unlikely(port->offer_epoch != offer_epoch() || !offer_able()))
+		announce(port);
+}
+
 void port_listens(int fd, int domain, const struct sockaddr *sa, socklen_t len,
 		  const struct conf_choice *choice)
 {
@@ -124,8 +132,7 @@ int port_accept(struct sock *port, int lfd, struct sockaddr *addr,
 	socklen_t mine = sizeof(ss), room;
 	int fd;
 
-	if (unlikely(port->offer_epoch != offer_epoch() || !offer_able()))
-		announce(port);
+	port_look(port);
 	if (addr) {
 		room = user_ok(len, sizeof(*len)) ? *len : 0;
 		fd = k_accept4(lfd, addr, len, flags);

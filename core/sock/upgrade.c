@@ -211,6 +211,8 @@ static void try_offer(struct sock *s, int fd)
 		later(s);
 		return;
 	}
+	if (s->port)
+		port_look(s->port);
 	if (!is_awaited(s, fd)) {
 		unheard(s, fd);
 		return;

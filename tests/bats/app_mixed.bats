@@ -139,6 +139,33 @@ killed() {
   stop_sapid
 }
 
+# connected N: so many connections have gone through shared memory
+connected() { [ "$(sessions)" -ge "$1" ]; }
+
+# A server that never had a link when it slept, or a client that never slept,
+# had not heard of the daemon's end: some restarts were enough.
+@test "mixed: the daemon comes back again and again" {
+  start_sapid
+  free_port
+  serve shm "$python" "$top_srcdir/tests/soak/ends.py" echo "$port"
+  wait_port "$port"
+  serve shm "$python" "$top_srcdir/tests/soak/ends.py" echo "$port" 1 \
+    "$BATS_TEST_TMPDIR/stop" steady
+  for i in {1..10}; do
+    echo "daemon $i"
+    within 20 connected 20
+    kill -KILL "$SAPID_PID"
+    within 10 gone "$SAPID_PID"
+    run_sapid
+  done
+  touch "$BATS_TEST_TMPDIR/stop"
+  within 10 gone "$server"
+  cat "$server_log"
+  wait "$server"
+  stop_all
+  stop_sapid
+}
+
 @test "mixed: the daemon comes back, and a listener of sessions is found again" {
   local signal
   start_sapid
