@@ -180,9 +180,9 @@ static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 	return mq_attach(&app->app_mq, &seg->seg, queue, app->app_evfd);
 }
 
-/* Pages of daemons that have gone stay mapped, and so do queues (attach_undo()),
- * as a thread may be looking: some 800 KiB of address space for each restart,
- * of which little was ever touched. */
+/* Pages of daemons that have gone stay mapped, and so do queues: a thread may
+ * be looking.  Some 800 KiB of address space for each restart, of which little
+ * was ever touched. */
 static void attach_no_links(struct app *app)
 {
 	app->links = false;

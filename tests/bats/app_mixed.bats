@@ -7,25 +7,10 @@ load helpers
 # standstill.
 
 python=/usr/bin/python3
+ends=$top_srcdir/tests/soak/ends.py # an echo, and who checks it
 
 setup() {
   need "$python" redis-server redis-benchmark
-  cat > "$BATS_TEST_TMPDIR/server.py" << 'END'
-import socket, sys, threading
-
-def serve(s):
-    with s:
-        try:
-            while data := s.recv(65536):
-                s.sendall(data)
-        except OSError:
-            pass
-
-listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
-while True:
-    s, _ = listener.accept()
-    threading.Thread(target=serve, args=(s,), daemon=True).start()
-END
   # pings until there is a file; prints how it ended
   cat > "$BATS_TEST_TMPDIR/client.py" << 'END'
 import os, socket, sys
@@ -88,7 +73,7 @@ killed() {
   start_sapid
   way "$2"
   free_port
-  serve shm "$python" "$BATS_TEST_TMPDIR/server.py" "$port"
+  serve shm "$python" "$ends" echo "$port"
   wait_port "$port"
   serve shm "$python" "$BATS_TEST_TMPDIR/client.py" "$port" \
     "$BATS_TEST_TMPDIR/gone"
@@ -147,9 +132,9 @@ connected() { [ "$(sessions)" -ge "$1" ]; }
 @test "mixed: the daemon comes back again and again" {
   start_sapid
   free_port
-  serve shm "$python" "$top_srcdir/tests/soak/ends.py" echo "$port"
+  serve shm "$python" "$ends" echo "$port"
   wait_port "$port"
-  serve shm "$python" "$top_srcdir/tests/soak/ends.py" echo "$port" 1 \
+  serve shm "$python" "$ends" echo "$port" 1 \
     "$BATS_TEST_TMPDIR/stop" steady
   for i in {1..10}; do
     echo "daemon $i"
@@ -172,7 +157,7 @@ connected() { [ "$(sessions)" -ge "$1" ]; }
   way session
   touch "$BATS_TEST_TMPDIR/gone"
   free_port
-  serve shm "$python" "$BATS_TEST_TMPDIR/server.py" "$port"
+  serve shm "$python" "$ends" echo "$port"
   for signal in KILL TERM; do
     wait_announced "$port"
     kill "-$signal" "$SAPID_PID"

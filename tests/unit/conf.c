@@ -154,17 +154,24 @@ TEST(io_uring_is_refused_but_for_a_program_that_a_line_is_for)
 	conf_free(&conf);
 }
 
-static bool any_udp(const char *text)
+typedef bool question(const struct conf *conf);
+
+static bool says(question *asked, const char *text)
 {
 	struct seen seen = { 0 };
 	struct conf conf;
-	bool any;
+	bool yes;
 
 	conf_init(&conf);
 	CHECK(!conf_parse(&conf, "t", text, note, &seen));
-	any = conf_any_udp(&conf);
+	yes = asked(&conf);
 	conf_free(&conf);
-	return any;
+	return yes;
+}
+
+static bool any_udp(const char *text)
+{
+	return says(conf_any_udp, text);
 }
 
 TEST(udp_sockets_are_looked_at_only_where_a_rule_may_want_them)
@@ -181,15 +188,7 @@ TEST(udp_sockets_are_looked_at_only_where_a_rule_may_want_them)
 
 static bool kernel_first(const char *text)
 {
-	struct seen seen = { 0 };
-	struct conf conf;
-	bool first;
-
-	conf_init(&conf);
-	CHECK(!conf_parse(&conf, "t", text, note, &seen));
-	first = conf_kernel_first(&conf);
-	conf_free(&conf);
-	return first;
+	return says(conf_kernel_first, text);
 }
 
 TEST(the_kernel_connects_first_unless_a_rule_may_want_something_else)
