@@ -70,21 +70,23 @@ subscribed() {
 
 @test "redis by a Unix socket: sapi status shows the link" {
   need redis-server redis-cli
-  local i
   redis shm
   mkfifo "$BATS_TEST_TMPDIR/say"
   serve shm sh -c 'exec redis-cli -s "$1" < "$2"' - "$at" \
     "$BATS_TEST_TMPDIR/say"
   exec 8> "$BATS_TEST_TMPDIR/say"
-  for i in {1..20}; do echo "set key $i" >&8; done
-  within 20 has_link
+  within 20 talked_to_a_link
   "$SAPI" status --run-dir "$SAPI_DIR/run" | grep unix:
   echo "get key" >&8
   exec 8>&-
   within 20 grep -qx 20 "$server_log"
 }
 
-has_link() { [ "$(links_of '^unix:[1-9]')" = 2 ]; }
+# a daemon that is busy grants none within any number of commands: so go on
+talked_to_a_link() {
+  echo "set key 20" >&8
+  [ "$(links_of '^unix:[1-9]')" = 2 ]
+}
 
 @test "a rule keeps Unix sockets in the kernel" {
   need redis-server redis-cli
