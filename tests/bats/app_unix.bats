@@ -75,7 +75,10 @@ subscribed() {
   serve shm sh -c 'exec redis-cli -s "$1" < "$2"' - "$at" \
     "$BATS_TEST_TMPDIR/say"
   exec 8> "$BATS_TEST_TMPDIR/say"
-  within 20 talked_to_a_link
+  within 20 talked_to_a_link || {
+    "$SAPI" status --run-dir "$SAPI_DIR/run"
+    return 1
+  }
   "$SAPI" status --run-dir "$SAPI_DIR/run" | grep unix:
   echo "get key" >&8
   exec 8>&-
