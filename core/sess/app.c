@@ -334,6 +334,15 @@ static bool hung_up(struct app *app, int wait_ms)
 	       pfd.revents & (POLLHUP | POLLERR);
 }
 
+/* Lock held: has the session layer gone?  What it said last counts. */
+static void look(struct app *app)
+{
+	if (app->state != APP_ATTACHED || !hung_up(app, 0))
+		return;
+	app_drain(app);
+	gone(app);
+}
+
 /* A full queue is the session layer's to empty: it does, or it is gone and its
  * socket hangs up.  Or it is stopped: then we hang up ourselves, which every
  * sender and every sleeper sees, as app.lock may be held here or not. */
@@ -423,11 +432,8 @@ static void serve(uint32_t by)
 			mq_reset_event(&app->app_mq);
 			app_drain(app);
 		}
-		if (by & WOKEN_BY_APP(2 * k + 1) &&
-		    app->state == APP_ATTACHED && hung_up(app, 0)) {
-			app_drain(app);
-			gone(app);
-		}
+		if (by & WOKEN_BY_APP(2 * k + 1))
+			look(app);
 		if (app->n_zombies)
 			session_reap(app);
 		mutex_unlock(&app->lock);
@@ -440,11 +446,14 @@ static void serve(uint32_t by)
  *
  * Who sleeps by app_wait() is told.  A server that waits in the kernel's own
  * epoll_wait(2) is not, nor is a program that never sleeps; and what is left of
- * a daemon, its page, looks as it did.
+ * a daemon, its page, looks as it did.  Whoever has the lock meanwhile is busy
+ * with it, perhaps for as long as a stopped daemon takes to answer: an
+ * accept(2) does not wait for that.
  */
 void app_look(void)
 {
-	static _Atomic uint64_t looked_ms;
+	static _Atomic uint64_t looked_ms; /* pairs with nothing: two threads
+					      may look at once */
 	uint64_t now = app_now_ms();
 	int cancel;
 	unsigned k;
@@ -454,11 +463,9 @@ void app_look(void)
 	looked_ms = now;
 	cancel = cancel_off();
 	for (k = 0; k < APP_N; k++) {
-		mutex_lock(&apps[k].lock);
-		if (apps[k].state == APP_ATTACHED && hung_up(&apps[k], 0)) {
-			app_drain(&apps[k]);
-			gone(&apps[k]);
-		}
+		if (!apps[k].attached || mutex_trylock(&apps[k].lock))
+			continue;
+		look(&apps[k]);
 		mutex_unlock(&apps[k].lock);
 	}
 	cancel_back(cancel);

@@ -79,7 +79,8 @@ extern const struct offer_hooks *offer_hooks;
 
 /* Is there an attachment that grants links now?  Without the lock. */
 bool offer_able(void);
-/* The same, after trying to attach if there is none. */
+/* The same, after a look whether it is still there, and after trying to attach
+ * if there is none. */
 bool offer_attach(void);
 /* ... also for connections to addresses that are not this host's? */
 bool offer_networks(void);

@@ -242,20 +242,6 @@ static bool by_links(const struct sockaddr *sa, socklen_t len,
 	return sock_upgrades(choice);
 }
 
-/* The kernel connects, and what it connects may move later. */
-static int connect_kernel(int fd, const struct sockaddr *sa, socklen_t len,
-			  const struct conf_choice *choice)
-{
-	int err;
-
-	if (choice->require && !link_likely(sa, len))
-		return -ENETDOWN;
-	err = k_connect(fd, sa, len);
-	if ((!err || err == -EINPROGRESS) && sock_seems_tcp(fd))
-		link_connected(fd, sa, len, choice);
-	return err;
-}
-
 /* connect(2) again on what the kernel carries: to hear of the outcome, or to
  * nothing, and then it is another connection that may come. */
 static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
@@ -293,8 +279,9 @@ static int connect_plain(int fd, const struct sockaddr *sa, socklen_t len)
 	return k_connect(fd, sa, len);
 }
 
-/* The rules want nothing done before the kernel's connect().  It reads @sa, and
- * who comes back from it may read it, too, with no system call that asks. */
+/* The rules want nothing done before the kernel's connect(), and what it
+ * connects may move later.  The kernel reads @sa, and who comes back from there
+ * may read it, too, with no system call that asks. */
 static int connect_first(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
@@ -360,7 +347,9 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	if (sa && len >= sizeof(sa->sa_family) && sa->sa_family == AF_UNIX)
 		return connect_first(fd, sa, len);
 	if (!conf_get()->disabled && by_links(sa, len, &choice))
-		return connect_kernel(fd, sa, len, &choice);
+		return choice.require && !link_likely(sa, len)
+			       ? -ENETDOWN
+			       : connect_first(fd, sa, len);
 	if (conf_get()->disabled ||
 	    !wanted(fd, sa, len, &rmt, &domain, &choice))
 		return connect_plain(fd, sa, len);

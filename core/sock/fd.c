@@ -26,14 +26,17 @@ bool sock_vfork_child(void)
 
 /* A connection of which nothing was offered yet.  If it is a vfork child that
  * closes it, the parent's stays in the kernel for good: a loss that is cheaper
- * than to ask at each close(2) who we are.  The look without a lock may be
- * stale, as the call might have come a moment later. */
+ * than to ask at each close(2) who we are.  It may be offered right behind the
+ * look, as if the call had come a moment earlier. */
 static bool is_young(int fd)
 {
-	const struct sock *s = table_peek(fd);
+	struct sock *s = sock_get(fd);
+	bool ret = s && s->kind == SOCK_LINK && s->upgrade == UPGRADE_IDLE &&
+		   !s->hold;
 
-	return s && s->kind == SOCK_LINK && s->upgrade == UPGRADE_IDLE &&
-	       !s->link && !s->hold;
+	if (s)
+		sock_put(s);
+	return ret;
 }
 
 /* The kernel's close() is the last that a connection hears of us: what it is

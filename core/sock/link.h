@@ -75,8 +75,8 @@ struct link {
 /* @fd listens in the kernel: it may get links.  */
 void port_listens(int fd, int domain, const struct sockaddr *sa, socklen_t len,
 		  const struct conf_choice *choice);
-/* Who accepts, or wants an offer, sees to it that the daemon there is now has
- * heard of the port. */
+/* The daemon that there is now may be another one, which has not heard of the
+ * port. */
 void port_look(struct sock *port);
 int port_accept(struct sock *port, int fd, struct sockaddr *addr,
 		socklen_t *len, int flags);
@@ -110,6 +110,7 @@ int local_inode(int fd, uint64_t *inode);
 bool local_is_awaited(struct sock *s, int fd);
 /* What an offer says of it; -EOPNOTSUPP: it must stay with the kernel. */
 int local_identify(struct sock *s, int fd, struct offer *o);
+/* @fd was connected to @sa by the kernel. */
 void local_connected(int fd, const struct sockaddr *sa, socklen_t len);
 /* It listens: true if by port_listens(), and then @choice is set. */
 bool local_listens(int fd, struct conf_choice *choice);

@@ -227,7 +227,7 @@ void local_connected(int fd, const struct sockaddr *sa, socklen_t len)
 {
 	struct conf_choice choice;
 
-	if (conf_get()->disabled || !sock_seems_local(fd))
+	if (!sock_seems_local(fd))
 		return;
 	conf_choose(conf_get(), CONF_UNIX_CLIENT, sa, NULL, &choice);
 	if (upgrades(&choice))

@@ -45,10 +45,8 @@ static void announce(struct sock *port)
 			  strerrorname_np(-err));
 }
 
-/* Another daemon knows nothing of us yet. */
 void port_look(struct sock *port)
 {
-	app_look();
 	if (unlikely(port->offer_epoch != offer_epoch() || !offer_able()))
 		announce(port);
 }
@@ -132,6 +130,7 @@ int port_accept(struct sock *port, int lfd, struct sockaddr *addr,
 	socklen_t mine = sizeof(ss), room;
 	int fd;
 
+	app_look();
 	port_look(port);
 	if (addr) {
 		room = user_ok(len, sizeof(*len)) ? *len : 0;

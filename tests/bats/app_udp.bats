@@ -13,10 +13,7 @@ setup() { free_port; }
 teardown() { stop_all; }
 
 # carried: datagrams' bytes that went by links
-carried() {
-  "$SAPI" status --json --run-dir "$SAPI_DIR/run" |
-    jq '.totals.link_bytes_total'
-}
+carried() { total .link_bytes_total; }
 
 bound() {
   grep -q "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") " /proc/net/udp \

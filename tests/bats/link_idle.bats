@@ -14,11 +14,6 @@ teardown() { stop_all; }
 
 idle=$top_builddir/tests/bats/idle
 
-# total NAME: of the daemon's status
-total() {
-  "$SAPI" status --json --run-dir "$SAPI_DIR/run" | jq ".totals.$1"
-}
-
 # cpu PID: its ticks so far
 cpu() {
   local stat
@@ -45,7 +40,7 @@ start_client() {
 }
 
 # links_now AT-LEAST
-links_now() { [ "$(total links_now)" -ge "$1" ]; }
+links_now() { [ "$(total .links_now)" -ge "$1" ]; }
 
 # resident: KiB of all links' memory, whoever touched it
 resident() {
@@ -90,7 +85,7 @@ resident() {
   for _ in 1 2 3 4; do
     start_client 2500 0
   done
-  n=$(total links_now)
+  n=$(total .links_now)
   echo "links: $n; descriptors: $fds, then $(find "/proc/$echo_server/fd" | wc -l)"
   echo "memory of links: $kib KiB, then $(resident)"
   [ "$n" -ge 10000 ]
