@@ -138,7 +138,7 @@ K_CALLS(K_DECLARE)
 
 /* Frees the descriptor whatever it returns; never fails under test. */
 int k_close(int fd);
-/* Maps @len bytes of @fd shared and writable; *addr is set on success. */
+/* mmap(2) at *addr with MAP_FIXED, else anywhere; *addr is set on success. */
 int k_mmap(void **addr, size_t len, int prot, int flags, int fd, off_t off);
 
 #endif /* BASE_KERNEL_H */

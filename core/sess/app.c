@@ -83,6 +83,9 @@ static void give_up(struct app *app)
 	attached(app, false);
 	session_layer_gone(app);
 	attach_undo(app);
+	if (app->queue_seg) /* mapped it stays: attach.c */
+		app_seg_put(app, app->queue_seg);
+	app->queue_seg = NULL;
 	/* handles may mean something else to the next session layer */
 	for (i = 0; i < app->n_segs; i++)
 		if (app->segs[i] && !app->segs[i]->retired) {
@@ -103,7 +106,6 @@ static int attach_child(struct app *app)
 	if (err != -ECONNREFUSED)
 		return err;
 	give_up(app);
-	app->queue_seg = NULL;
 	return attach_dial(app);
 }
 
@@ -124,8 +126,6 @@ static int attach(struct app *app)
 	if (err) {
 		log_info("%s: not attached: %s", app->path,
 			 strerrorname_np(-err));
-		if (app->queue_seg) /* no thread has sent or received yet */
-			app->queue_seg->sessions--;
 		if (app->state != APP_INHERITED)
 			seg_close(&app->mq_seg);
 		give_up(app);
@@ -361,28 +361,39 @@ static int wait_room(struct app *app, uint64_t *end)
 	return -EPIPE;
 }
 
-int app_send(struct app *app, unsigned mq, const struct ctrl *c)
+static int send_elt(struct app *app, unsigned mq, enum wire_mq_ring ring,
+		    const uint8_t *elt, size_t len)
 {
-	uint8_t elt[WIRE_CTRL_ELT];
 	uint64_t end = 0;
-	ssize_t len;
-	int err, cancel;
+	int err;
 
 	if (!app->attached || mq >= app->n_mqs)
 		return -EPIPE;
+	while ((err = mq_send(&app->mqs[mq], ring, elt, len)) == -EAGAIN) {
+		err = wait_room(app, &end);
+		if (err)
+			return err;
+	}
+	if (!err)
+		app_count(app, doorbells, 1);
+	return err;
+}
+
+int app_send(struct app *app, unsigned mq, const struct ctrl *c)
+{
+	uint8_t elt[WIRE_CTRL_ELT];
+	ssize_t len;
+	int err, cancel;
+
 	len = ctrl_encode(app->dialect, c, elt);
 	if (len < 0)
 		return (int)len;
 	cancel = cancel_off();
-	while ((err = mq_send(&app->mqs[mq], ctrl_ring(c->type), elt,
-			      (size_t)len)) == -EAGAIN) {
-		err = wait_room(app, &end);
-		if (err)
-			break;
-	}
+	/* before attached is looked at: mq_place() */
+	app->sending++;
+	err = send_elt(app, mq, ctrl_ring(c->type), elt, (size_t)len);
+	app->sending--;
 	cancel_back(cancel);
-	if (!err)
-		app_count(app, doorbells, 1);
 	return err;
 }
 

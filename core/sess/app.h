@@ -71,6 +71,8 @@ struct app {
 	unsigned n_early;
 	uint32_t app_index, wrk_index, client;
 	uint32_t parent_wrk, parent_client;
+	struct map_place mq_place, worker_place, page_place;
+	_Atomic unsigned sending; /* threads that are in app_send() */
 	struct seg mq_seg;
 	struct mq mqs[APP_MAX_MQS];
 	unsigned n_mqs, ctrl_mq;
@@ -173,7 +175,11 @@ int app_wait_ctl(struct app *app, struct session *s, int timeout_ms) MUST_CHECK;
 
 struct app_seg *app_seg(struct app *app, uint64_t handle);
 void app_seg_put(struct app *app, struct app_seg *seg);
-int app_add_segment(struct app *app, uint64_t handle, int fd) MUST_CHECK;
+/* @place: where its mapping stays for good, or NULL */
+int app_add_segment(struct app *app, uint64_t handle, int fd,
+		    struct map_place *place) MUST_CHECK;
+/* Does a session need what is mapped there? */
+bool app_seg_is_at(const struct app *app, const void *base);
 
 /* attach.c */
 int attach_dial(struct app *app) MUST_CHECK;

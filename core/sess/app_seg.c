@@ -19,13 +19,25 @@ struct app_seg *app_seg(struct app *app, uint64_t handle)
 	return NULL;
 }
 
+bool app_seg_is_at(const struct app *app, const void *base)
+{
+	unsigned i;
+
+	for (i = 0; i < app->n_segs; i++)
+		if (app->segs[i] && app->segs[i]->seg.map.base == base)
+			return true;
+	return false;
+}
+
 /**
  * app_add_segment() - Map a segment under a handle
  * @fd:		Taken over
+ * @place:	Where, or NULL
  *
  * A worker of a family may be sent what it has inherited: that is kept.
  */
-int app_add_segment(struct app *app, uint64_t handle, int fd)
+int app_add_segment(struct app *app, uint64_t handle, int fd,
+		    struct map_place *place)
 {
 	struct app_seg *seg;
 	unsigned i;
@@ -42,7 +54,7 @@ int app_add_segment(struct app *app, uint64_t handle, int fd)
 		k_close(fd);
 		return -ENOMEM;
 	}
-	err = seg_attach(&seg->seg, fd);
+	err = seg_attach_at(&seg->seg, fd, place);
 	if (err) {
 		mem_free(seg);
 		return err;

@@ -116,13 +116,14 @@ static int converse(struct app *app, const struct wire_sapi *req, uint8_t type,
 }
 
 /* Take slot *@i of the box as a segment; its descriptor is not kept. */
-static int take_segment(struct fdbox *box, unsigned *i, struct seg *seg)
+static int take_segment(struct fdbox *box, unsigned *i, struct seg *seg,
+			struct map_place *place)
 {
 	int fd = fdbox_take(box, (*i)++), err;
 
 	if (fd < 0)
 		return fd;
-	err = seg_attach(seg, fd);
+	err = seg_attach_at(seg, fd, place);
 	if (err)
 		return err;
 	k_close(seg->map.fd);
@@ -143,6 +144,30 @@ static int take_eventfd(struct fdbox *box, unsigned *i, int *evfd)
 	return k_fcntl(*evfd, F_SETFL, flags | O_NONBLOCK);
 }
 
+/*
+ * DOC: Queues, mail and page of a session layer are looked at without a lock,
+ * so when it has gone nobody knows when the last look is over.  They stay
+ * mapped, and the next session layer's go over them (struct map_place): a late
+ * look sees its queue, and a late count is counted there.  But not where
+ * something is in use that must not change under its user: a queue that a
+ * thread is sending to, or FIFOs that a session has in the worker's segment.
+ * Those stay what they are, and other addresses are the place.
+ */
+static struct map_place *mq_place(struct app *app)
+{
+	/* pairs with the increment in app_send(): attached was false before */
+	if (app->sending)
+		app->mq_place = (struct map_place){ 0 };
+	return &app->mq_place;
+}
+
+static struct map_place *worker_place(struct app *app)
+{
+	if (app_seg_is_at(app, app->worker_place.at))
+		app->worker_place = (struct map_place){ 0 };
+	return &app->worker_place;
+}
+
 /* The worker's first segment with its queue, and where the counters are. */
 static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 		       struct fdbox *box, unsigned *i, uint8_t fd_flags,
@@ -159,7 +184,7 @@ static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 	fd = fdbox_take(box, (*i)++);
 	if (fd < 0)
 		return fd;
-	err = app_add_segment(app, handle, fd);
+	err = app_add_segment(app, handle, fd, worker_place(app));
 	if (err)
 		return err;
 	seg = app_seg(app, handle);
@@ -180,9 +205,6 @@ static int take_worker(struct app *app, const struct wire_ext_reply *reply,
 	return mq_attach(&app->app_mq, &seg->seg, queue, app->app_evfd);
 }
 
-/* Pages of daemons that have gone stay mapped, and so do queues: a thread may
- * be looking.  Some 800 KiB of address space for each restart, of which little
- * was ever touched. */
 static void attach_no_links(struct app *app)
 {
 	app->links = false;
@@ -215,8 +237,9 @@ static void take_links(struct app *app, const struct wire_ext_reply *reply,
 	fd = box->n ? fdbox_take(box, box->n - 1) : -1;
 	mail = map_at(&app->queue_seg->seg.map, reply->hello.mail_off,
 		      sizeof(*mail));
-	if (fd < 0 || map_page(fd, sizeof(*page), (const void **)&page))
+	if (fd < 0 || map_page(fd, sizeof(*page), &app->page_place))
 		return;
+	page = app->page_place.at;
 	if (!mail || reply->hello.mail_off % 64 ||
 	    page->magic != WIRE_PAGE_MAGIC)
 		return;
@@ -311,7 +334,7 @@ static int attach_request(struct app *app, struct fdbox *box)
 		return retval_error(r->retval);
 	if (!(r->fd_flags & WIRE_FD_VPP_MQ_SEGMENT))
 		return -EPROTO;
-	err = take_segment(box, &i, &app->mq_seg);
+	err = take_segment(box, &i, &app->mq_seg, mq_place(app));
 	if (err)
 		return err;
 	err = take_worker(app, &reply, box, &i, r->fd_flags, r->segment_handle,
@@ -383,7 +406,6 @@ int attach_dial(struct app *app)
 {
 	app->stats = &nobody_reads;
 	attach_no_links(app);
-	/* an earlier attachment's stays mapped: attach_undo() */
 	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
 	app->n_mqs = 0;
 	app->attachment++;
@@ -409,8 +431,6 @@ int attach_worker(struct app *app)
 
 /**
  * attach_undo() - Close what a failed or ended attachment has open
- *
- * The queue segment stays mapped: a thread may be in the middle of a send.
  */
 void attach_undo(struct app *app)
 {

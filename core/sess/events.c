@@ -328,7 +328,8 @@ static void on_add_segment(struct app *app, const struct ctrl *c)
 		return;
 	err = attach_recv_segment(app, &fd);
 	if (!err)
-		err = app_add_segment(app, c->add_segment.segment_handle, fd);
+		err = app_add_segment(app, c->add_segment.segment_handle, fd,
+				      NULL);
 	if (err)
 		log_warn("%s: segment %#llx not mapped: %s", app->path,
 			 (unsigned long long)c->add_segment.segment_handle,

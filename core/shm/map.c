@@ -13,17 +13,33 @@
 #define MAP_PAGE 4096u /* what segment sizes are rounded to */
 #define MAP_PLAIN_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Map @m->fd; its first @size bytes hold the fsh, or what offsets count from,
- * at @fsh_off. */
-static int map_pages(struct map *m, size_t size, size_t fsh_off)
+/* Whoever looks there meanwhile sees the old pages or the new ones: mmap(2)
+ * with MAP_FIXED holds page faults up until it is done. */
+static int map_over(struct map_place *place, size_t size, int prot, int fd)
 {
-	void *at;
+	void *at = place->at;
+	bool fits = at && place->size == size;
 	int ret;
 
-	ret = k_mmap(&at, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fd, 0);
+	ret = k_mmap(&at, size, prot, MAP_SHARED | (fits ? MAP_FIXED : 0), fd,
+		     0);
+	if (!ret)
+		*place = (struct map_place){ at, size };
+	return ret;
+}
+
+/* Map @m->fd; its first @size bytes hold the fsh, or what offsets count from,
+ * at @fsh_off. */
+static int map_pages(struct map *m, size_t size, size_t fsh_off,
+		     struct map_place *place)
+{
+	struct map_place anywhere = { 0 }, *at = place ? place : &anywhere;
+	int ret = map_over(at, size, PROT_READ | PROT_WRITE, m->fd);
+
 	if (ret < 0)
 		return ret;
-	m->base = at;
+	m->stays = place;
+	m->base = at->at;
 	m->size = size;
 	m->fsh = m->base + fsh_off;
 	m->fsh_len = size - fsh_off;
@@ -58,7 +74,7 @@ int map_create(struct map *m, const char *name, size_t size)
 	ret = k_fcntl(new.fd, F_ADD_SEALS, F_SEAL_SHRINK);
 	if (ret < 0)
 		goto undo_fd;
-	ret = map_pages(&new, size, WIRE_FSH_OFFSET);
+	ret = map_pages(&new, size, WIRE_FSH_OFFSET, NULL);
 	if (ret < 0)
 		goto undo_fd;
 
@@ -88,9 +104,10 @@ static bool ssvm_is_sane(const struct wire_ssvm *h, uint64_t file_size)
 }
 
 /**
- * map_attach() - map a segment that came from elsewhere
- * @m:	set on success
- * @fd:	the memfd; closed on error
+ * map_attach_at() - map a segment that came from elsewhere
+ * @m:		set on success
+ * @fd:		the memfd; closed on error
+ * @place:	where, or NULL
  *
  * The header is read with pread(), so what is checked is a copy which nobody
  * changes in between, and one mapping is enough.  VPP's mq segment has an
@@ -99,7 +116,7 @@ static bool ssvm_is_sane(const struct wire_ssvm *h, uint64_t file_size)
  *
  * Return: 0, -EPROTO, or the kernel's error.
  */
-int map_attach(struct map *m, int fd)
+int map_attach_at(struct map *m, int fd, struct map_place *place)
 {
 	struct map new = { .fd = fd };
 	struct wire_ssvm copy;
@@ -123,7 +140,7 @@ int map_attach(struct map *m, int fd)
 	}
 	if (n != sizeof(copy) || !ssvm_is_sane(&copy, (uint64_t)st.st_size))
 		goto refuse;
-	ret = map_pages(&new, copy.ssvm_size, copy.opaque[0]);
+	ret = map_pages(&new, copy.ssvm_size, copy.opaque[0], place);
 	if (ret == -EACCES || ret == -EPERM)
 		goto refuse; /* opened or sealed read-only */
 	if (ret < 0)
@@ -138,16 +155,20 @@ undo_fd:
 	return ret;
 }
 
+int map_attach(struct map *m, int fd)
+{
+	return map_attach_at(m, fd, NULL);
+}
+
 /**
  * map_page() - map a page that is somebody else's to write
  * @fd:		closed
  * @size:	bytes
- * @page:	set on success
+ * @place:	has it on success
  */
-int map_page(int fd, size_t size, const void **page)
+int map_page(int fd, size_t size, struct map_place *place)
 {
 	struct stat st;
-	void *at;
 	int ret;
 
 	ret = k_fstat(fd, &st);
@@ -155,24 +176,22 @@ int map_page(int fd, size_t size, const void **page)
 		ret = k_fcntl(fd, F_GET_SEALS, 0);
 	if (ret >= 0)
 		ret = ret & F_SEAL_SHRINK && (size_t)st.st_size >= size
-			      ? k_mmap(&at, size, PROT_READ, MAP_SHARED, fd, 0)
+			      ? map_over(place, size, PROT_READ, fd)
 			      : -EPROTO;
 	k_close(fd);
-	if (ret < 0)
-		return ret;
-	*page = at;
-	return 0;
+	return ret < 0 ? ret : 0;
 }
 
 /**
- * map_close() - unmap and close
+ * map_close() - unmap, unless it is at a place, and close
  * @m:	a map, a zeroed one or one closed before
  */
 void map_close(struct map *m)
 {
 	if (!m->base)
 		return;
-	(void)k_munmap(m->base, m->size);
+	if (!m->stays)
+		(void)k_munmap(m->base, m->size);
 	if (m->fd >= 0)
 		k_close(m->fd);
 	*m = (struct map){ .fd = -1 };
@@ -202,7 +221,7 @@ int map_plain_create(struct map *m, const char *name, size_t size)
 	if (ret >= 0)
 		ret = k_fcntl(new.fd, F_ADD_SEALS, MAP_PLAIN_SEALS);
 	if (ret >= 0)
-		ret = map_pages(&new, size, 0);
+		ret = map_pages(&new, size, 0, NULL);
 	if (ret < 0) {
 		k_close(new.fd);
 		return ret;
@@ -239,7 +258,7 @@ int map_plain_attach(struct map *m, int fd, size_t size)
 	if (!S_ISREG(st.st_mode) || !size || size > PTRDIFF_MAX ||
 	    st.st_size != (off_t)size)
 		goto out;
-	ret = map_pages(&new, size, 0);
+	ret = map_pages(&new, size, 0, NULL);
 	if (ret == -EACCES || ret == -EPERM)
 		ret = -EPROTO; /* opened or sealed read-only */
 	if (ret < 0)

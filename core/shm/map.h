@@ -9,6 +9,7 @@
 #ifndef SHM_MAP_H
 #define SHM_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,17 @@ struct map {
 	uint8_t *fsh;	/* base + offset of the FIFO segment header */
 	size_t fsh_len; /* bytes from fsh to the end */
 	int fd;		/* owned; -1 if given up */
+	bool stays;	/* at a place: never unmapped */
+};
+
+/*
+ * Addresses that may still be looked at without a lock when what was mapped
+ * there is over: it stays mapped until the next mapping takes its place.  One
+ * of another size goes elsewhere, and is the place from then on.
+ */
+struct map_place {
+	void *at; /* NULL: none yet */
+	size_t size;
 };
 
 /*
@@ -35,12 +47,15 @@ int map_create(struct map *m, const char *name, size_t size) MUST_CHECK;
  * outside or misaligned.
  */
 int map_attach(struct map *m, int fd) MUST_CHECK;
+/* The same at a place. */
+int map_attach_at(struct map *m, int fd, struct map_place *place) MUST_CHECK;
 
-/* Map @size bytes of what only its maker can write, read-only and for good;
+/* Map @size bytes of what only its maker can write, read-only, at @place;
  * closes @fd.  -EPROTO if it is smaller, or not sealed against shrinking. */
-int map_page(int fd, size_t size, const void **page) MUST_CHECK;
+int map_page(int fd, size_t size, struct map_place *place) MUST_CHECK;
 
-/* Unmap and close.  Accepts a zeroed or closed map. */
+/* Unmap, unless it is at a place, and close.  Accepts a zeroed or closed map.
+ */
 void map_close(struct map *m);
 
 /*

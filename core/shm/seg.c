@@ -46,18 +46,19 @@ int seg_create(struct seg *seg, const char *name, size_t size)
 }
 
 /**
- * seg_attach() - map a segment that another process made
+ * seg_attach_at() - map a segment that another process made
  * @seg:	set on success
  * @fd:		the memfd; taken over, also on error
+ * @place:	where, or NULL
  *
  * Return: 0, -EPROTO, or map_attach()'s error.
  */
-int seg_attach(struct seg *seg, int fd)
+int seg_attach_at(struct seg *seg, int fd, struct map_place *place)
 {
 	struct seg new = { .dialect = WIRE_2606 };
 	int ret;
 
-	ret = map_attach(&new.map, fd);
+	ret = map_attach_at(&new.map, fd, place);
 	if (ret < 0)
 		return ret;
 	/* relaxed: written before the descriptor was sent */
@@ -73,6 +74,11 @@ int seg_attach(struct seg *seg, int fd)
 	}
 	*seg = new;
 	return 0;
+}
+
+int seg_attach(struct seg *seg, int fd)
+{
+	return seg_attach_at(seg, fd, NULL);
 }
 
 /**

@@ -31,6 +31,8 @@ struct seg {
 int seg_create(struct seg *seg, const char *name, size_t size) MUST_CHECK;
 /* Client (or a second mapping): takes @fd over, also on error. */
 int seg_attach(struct seg *seg, int fd) MUST_CHECK;
+/* The same at a place (map.h). */
+int seg_attach_at(struct seg *seg, int fd, struct map_place *place) MUST_CHECK;
 void seg_close(struct seg *seg);
 
 /* Carve @size bytes aligned to @align (8 or 64): offset in *off; -ENOMEM. */

@@ -252,3 +252,50 @@ TEST(attach_leaks_nothing_whatever_fails)
 	CHECK(n > 4);
 	map_close(&a);
 }
+
+TEST(the_next_mapping_takes_the_place)
+{
+	struct map_place place = { 0 };
+	struct map a, b, c, larger;
+	uint8_t *first;
+
+	CHECK(map_create(&a, "t", 4096) == 0 && map_create(&b, "t", 4096) == 0);
+	CHECK(map_create(&larger, "t", 8192) == 0);
+	a.fsh[5] = 1;
+	b.fsh[5] = 2;
+	CHECK(map_attach_at(&c, dup(a.fd), &place) == 0);
+	first = c.fsh;
+	CHECK(first[5] == 1);
+	map_close(&c);
+	CHECK(first[5] == 1); /* who is late may look */
+	CHECK(map_attach_at(&c, dup(b.fd), &place) == 0 && c.fsh == first);
+	CHECK(first[5] == 2);
+	map_close(&c);
+	CHECK(map_attach_at(&c, dup(larger.fd), &place) == 0);
+	CHECK(c.fsh != first && first[5] == 2 && place.at == c.base);
+	map_close(&c);
+	CHECK(mappings() == 5); /* three of ours, the place, the one before */
+	map_close(&a);
+	map_close(&b);
+	map_close(&larger);
+}
+
+TEST(a_page_takes_the_place)
+{
+	struct map_place place = { 0 };
+	const char *first;
+	int fd[2], i;
+
+	for (i = 0; i < 2; i++) {
+		fd[i] = make_fd(NULL, 8192, F_SEAL_SHRINK);
+		CHECK(pwrite(fd[i], "ab" + i, 1, 0) == 1);
+	}
+	CHECK(map_page(fd[0], 8192, &place) == 0);
+	first = place.at;
+	CHECK(first[0] == 'a');
+	CHECK(map_page(fd[1], 8192, &place) == 0 && place.at == first);
+	CHECK(first[0] == 'b');
+	CHECK(map_page(make_fd(NULL, 4096, F_SEAL_SHRINK), 8192, &place) ==
+	      -EPROTO);
+	CHECK(first[0] == 'b');
+}
