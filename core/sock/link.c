@@ -149,6 +149,8 @@ static void heard_end(struct sock *s, struct link *l)
 	uint64_t bytes;
 
 	l->ended = true;
+	if (!(s->hold->flags & HOLD_ENDED))
+		atomic_fetch_or(&s->hold->flags, HOLD_ENDED);
 	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
 			 position_received(s->fd, &bytes))) {
 		l->over = true;

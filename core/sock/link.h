@@ -288,11 +288,11 @@ void link_closing(struct sock *s, int fd);
 void link_closing_unless(struct sock *s, int fd, uint32_t refs);
 /* Has something ended, or gone back to the kernel?  Without a system call. */
 bool link_has_news(const struct sock *s, struct link *l);
-/* The kernel was heard to say so, or this end reads no more: a process that
- * shares it may have shut that down. */
+/* The kernel was heard to say so, or this end reads no more: by this process or
+ * by one that shares it. */
 static inline bool link_has_ended(const struct sock *s, const struct link *l)
 {
-	return l->ended || s->hold->flags & HOLD_RD_SHUT;
+	return l->ended || s->hold->flags & (HOLD_RD_SHUT | HOLD_ENDED);
 }
 unsigned link_ready(struct sock *s, struct link *l, unsigned want);
 bool link_arm(struct sock *s, struct link *l, unsigned events,

@@ -16,6 +16,9 @@ void link_is_dead(struct sock *s, struct link *l)
 	if (atomic_exchange(&l->dead, true))
 		return;
 	link_doubt_over(l);
+	/* the error is told once, to whichever process asks first */
+	if (atomic_fetch_or(&s->hold->flags, HOLD_DEAD) & HOLD_DEAD)
+		return;
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
 		s->opts->error = ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);

@@ -35,7 +35,7 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 
 static bool kernel_failed(struct sock *s, struct link *l)
 {
-	return unlikely(l->ended) &&
+	return unlikely(l->ended || s->hold->flags & HOLD_ENDED) &&
 	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 

@@ -474,8 +474,11 @@ static int shutdown_link(struct sock *s, int fd, int how)
 
 	if (!link_enter_kernel(s, fd, &s->k_tx))
 		return link_shutdown(s, fd, s->link, how);
-	if (how != SHUT_WR || link_is_local(s))
+	if (how != SHUT_WR || link_is_local(s)) {
 		s->rd_shut = true;
+		if (s->hold)
+			atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
+	}
 	err = k_shutdown(fd, how);
 	--s->k_tx;
 	return err;

@@ -169,6 +169,7 @@ static unsigned moved(struct pollset *set, nfds_t i)
 			      .events = set->fds[i].events };
 
 	watch_del(&set->watches[i]);
+	set->watches[i].sock = NULL; /* else set_put() took it for a count */
 	if (set->n_kept < KEPT)
 		set->kept[set->n_kept++] = set->socks[i];
 	else

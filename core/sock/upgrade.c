@@ -384,6 +384,13 @@ void upgrade_unlock(void)
 	mutex_unlock(&grant_lock);
 }
 
+/* Shut down for reading before there was a link: by this process or by one that
+ * had it, too, which is dead if we get this far. */
+static bool reads_no_more(const struct sock *s)
+{
+	return s->rd_shut || (s->hold && s->hold->flags & HOLD_RD_SHUT);
+}
+
 /* grant_lock held */
 static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 {
@@ -392,7 +399,7 @@ static int take_grant(struct sock *s, int fd, const struct offer_grant *g)
 
 	/* here and not only in answered(): last_link() in back.c may have said
 	 * "never" since, and whoever did has no link in mind any more */
-	if (s->upgrade != UPGRADE_OFFERED || s->hold_left || s->rd_shut ||
+	if (s->upgrade != UPGRADE_OFFERED || s->hold_left || reads_no_more(s) ||
 	    !upgrade_is_still(s, fd) || shared(s))
 		return -ESTALE;
 	if (!s->hold)

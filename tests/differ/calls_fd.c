@@ -139,6 +139,8 @@ void call_set(const struct order *o, struct answer *a)
 	case 1:
 		n = (int)take(&how, 3) ? 1 : (int)take(&how, 300);
 		put(a, "set RCVLOWAT %d", n);
+		if (o->m)
+			break;
 		DO(a, setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)));
 		break;
 	case 2:

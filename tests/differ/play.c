@@ -348,9 +348,22 @@ static void do_dup2(int who, int slot)
 	}
 }
 
+/* The kernel does not wake who sleeps in recv(2) for less than an SO_RCVLOWAT
+ * that was set after it; we do. */
+static bool is_being_read(int side, int conn)
+{
+	const struct blocked *b = &blocked[side];
+
+	return b->on && b->place.conn == conn &&
+	       (b->kind == BLOCK_RECV || b->kind == BLOCK_READ);
+}
+
 static void do_set(int who, int slot)
 {
-	struct order o = { .call = CALL_SET, .slot = slot };
+	struct order o = { .call = CALL_SET,
+			   .slot = slot,
+			   .m = is_being_read(side_of(who),
+					      places[who][slot].conn) };
 	struct answer a = run(who, &o);
 
 	if (a.ret == 0 && strstr(a.text, "LINGER"))

@@ -356,6 +356,42 @@ TOPIC(killed_unread)
 	TRY(recv(fds[1], buf, sizeof(buf), 0));
 }
 
+/* ... and of two processes that share the other end one is told why */
+TOPIC(killed_unread_by_two)
+{
+	int fds[2], ends[2], go[2];
+	pid_t pid, child;
+	char byte;
+
+	sock_pair(fds);
+	MUST(pipe(ends));
+	MUST(pipe(go));
+	pid = child_start();
+	if (!pid) {
+		close(fds[1]);
+		until_input(fds[0], 6);
+		MUST(write(ends[1], "", 1));
+		pause();
+	}
+	close(fds[0]);
+	TRY(send(fds[1], "abcdef", 6, 0));
+	MUST(read(ends[0], &byte, 1));
+	child = child_start();
+	if (!child) {
+		MUST(read(go[0], &byte, 1));
+		TRY(send(fds[1], "x", 1, MSG_NOSIGNAL));
+		say_poll("the child's", fds[1], ALL);
+		exit(0);
+	}
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+	until_poll(fds[1], POLLHUP);
+	TRY(send(fds[1], "y", 1, MSG_NOSIGNAL));
+	MUST(write(go[1], "", 1));
+	say("child %d", child_end(child));
+	TRY(send(fds[1], "z", 1, MSG_NOSIGNAL));
+}
+
 /* SIGPIPE kills who did not ask otherwise */
 TOPIC(sigpipe_kills)
 {

@@ -224,6 +224,36 @@ TOPIC(child_shuts_down)
 	TRY(recv(near_fd, buf, sizeof(buf), 0));
 }
 
+/* ... also for a link that comes after it: what is sent to who neither reads
+ * nor writes is answered by a reset */
+TOPIC(child_shuts_reading)
+{
+	int fds[2], i;
+	char byte;
+	pid_t pid;
+
+	sock_pair(fds);
+	pid = child_start();
+	if (!pid) {
+		TRY(shutdown(fds[0], SHUT_RD));
+		exit(7);
+	}
+	say("child %d", child_end(pid));
+	for (i = 0; i < 100; i++) {
+		MUST(send(fds[0], "q", 1, 0));
+		MUST(recv(fds[1], &byte, 1, 0));
+		MUST(send(fds[1], "a", 1, 0));
+		until_input(fds[0], 1);
+		MUST(recv(fds[0], &byte, 1, 0));
+	}
+	TRY(shutdown(fds[0], SHUT_WR));
+	TRY(recv(fds[1], &byte, 1, 0));
+	TRY(send(fds[1], "in vain", 7, MSG_NOSIGNAL));
+	until_poll(fds[1], POLLHUP);
+	TRY(send(fds[1], "in vain", 7, MSG_NOSIGNAL));
+	TRY(recv(fds[0], &byte, 1, 0));
+}
+
 /* the server of the textbooks */
 TOPIC(child_serves)
 {

@@ -276,6 +276,34 @@ TOPIC(pollers)
 	say("both say %ld", joined(a) + joined(b));
 }
 
+/* a thread polls by a number that comes to mean something else: the kernel
+ * looks it up again; and the connection has another number */
+TOPIC(number_changes_under_poller)
+{
+	pthread_t poller;
+	int other[2], i;
+	char buf[10];
+
+	far_open();
+	wait_fd = (int)MUST(dup(near_fd));
+	MUST(pipe(other));
+	MUST(write(other[1], "x", 1));
+	start(&poller, poll_one, NULL);
+	until_reading();
+	MUST(dup2(other[0], wait_fd));
+	TRY(far_text("abc"));
+	say("the poller says %ld", joined(poller));
+	for (i = 0; i < 3; i++) {
+		until_input(near_fd, 3);
+		TRY(recv(near_fd, buf, sizeof(buf), 0));
+		TRY(send(near_fd, "def", 3, 0));
+		TRY(far_do(act_read, 3, MSG_WAITALL));
+		TRY(far_text("abc"));
+	}
+	TRY(close(near_fd));
+	TRY(far_do(act_read, 1, 0));
+}
+
 static void *cancelled(void *unused)
 {
 	char buf[10];
