@@ -92,8 +92,8 @@ struct hold {
 #define HOLD_RESET_TOLD 16u /* ECONNRESET has been reported */
 #define HOLD_GONE_TOLD 32u  /* a write was swallowed after the peer left */
 #define HOLD_KERNELS 64u /* somebody has it who knows of no link: never one */
-#define HOLD_ENDED 128u /* a link's kernel connection was heard to have ended */
-#define HOLD_DEAD 256u	/* ... without a word of the peer's: it is seen to */
+#define HOLD_ENDED 128u	 /* a link: the kernel was heard to speak of an end */
+#define HOLD_DEAD 256u	 /* ... without a word of the peer's: it is seen to */
 
 /* A fresh hold, held by this process, which is also its owner; -ENOMEM;
  * -EAGAIN in a child that got no slot. */

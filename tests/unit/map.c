@@ -288,7 +288,7 @@ TEST(a_page_takes_the_place)
 
 	for (i = 0; i < 2; i++) {
 		fd[i] = make_fd(NULL, 8192, F_SEAL_SHRINK);
-		CHECK(pwrite(fd[i], "ab" + i, 1, 0) == 1);
+		CHECK(pwrite(fd[i], &"ab"[i], 1, 0) == 1);
 	}
 	CHECK(map_page(fd[0], 8192, &place) == 0);
 	first = place.at;
