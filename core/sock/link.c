@@ -221,11 +221,24 @@ static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 	return ev;
 }
 
-/* Full, and the peer has shut down: then the kernel will not say any more. */
-static bool is_doubtful(struct link *l)
+/* The peer has shut down, and has not read all: if it dies, the kernel will not
+ * say so. */
+static bool is_doubtful(struct sock *s, struct link *l)
 {
-	return unlikely(l->over) && !l->dead &&
-	       (link_peer_flags(&l->end) & PEER_OVER) == WIRE_LINK_FIN;
+	const uint32_t told = WIRE_LINK_RESET | WIRE_LINK_RESETS;
+
+	return (link_peer_flags(&l->end) & (WIRE_LINK_FIN | told)) ==
+		       WIRE_LINK_FIN &&
+	       l->over && !l->dead && s->hold->link.tx_ring &&
+	       ring_unread(&l->end.tx);
+}
+
+bool link_has_died(struct sock *s, struct link *l)
+{
+	if (unlikely(is_doubtful(s, l)))
+		return link_doubt(s, l);
+	link_doubt_over(l);
+	return false;
 }
 
 /* What a peer that is back sends once more is no input: who were told that it
@@ -278,7 +291,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	}
 	if (unlikely(ask))
 		ev |= from_kernel(l, ask_past_skip(s, l, ask), by_tx);
-	if (want & ~ev & POLLOUT && by_tx && is_doubtful(l) && link_doubt(s, l))
+	if (unlikely(l->over) && link_has_died(s, l))
 		return link_ready(s, l, want);
 	if (unlikely(s->opts->error))
 		ev |= POLLERR;

@@ -321,7 +321,10 @@ void link_no_reset(struct sock *s, int fd, struct link *l);
 struct nlmsghdr;
 ssize_t sock_diag_ask(const struct nlmsghdr *question, struct nlmsghdr *answer,
 		      size_t size, size_t least);
-/* orphan.c: there is no room behind a FIN.  True: the peer is dead. */
+/* Has it, after its FIN and with bytes unread?  Asks the kernel now and then,
+ * if that would not be told.  True if that is found now. */
+bool link_has_died(struct sock *s, struct link *l);
+/* orphan.c: there are bytes unread behind a FIN.  True: the peer is dead. */
 bool link_doubt(struct sock *s, struct link *l);
 void link_doubt_over(struct link *l);
 /* The error that whoever sends is told, once: 0 or an errno.  That of a Unix

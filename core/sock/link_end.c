@@ -68,12 +68,16 @@ static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
 		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
 		queued <= fin &&
 		!k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	if (l->resets)
+		link_set_flags(&l->end, WIRE_LINK_RESETS);
 	return l->resets;
 }
 
 bool link_end_is_told(struct sock *s, int fd, struct link *l)
 {
-	return !(link_flags(&l->end) & WIRE_LINK_FIN) || l->resets ||
+	uint32_t mine = link_flags(&l->end);
+
+	return !(mine & WIRE_LINK_FIN) || mine & WIRE_LINK_RESETS ||
 	       s->hold->link.rx_mode == HOLD_RX_BACK ||
 	       reset_on_death(s, fd, l, 1);
 }

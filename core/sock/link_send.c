@@ -36,7 +36,8 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 static bool kernel_failed(struct sock *s, struct link *l)
 {
 	return unlikely(l->ended || s->hold->flags & HOLD_ENDED) &&
-	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) ||
+		l->dead || link_has_died(s, l));
 }
 
 static bool send_over(struct sock *s, struct link *l)

@@ -13,12 +13,13 @@
 
 /*
  * DOC: After a FIN the kernel tells nothing of a death but by a reset, which
- * the peer has prepared if it could (reset_on_death()).  It can't while the
- * kernel has something to deliver.  If it dies before that is over, who waits
- * for room in the ring would do so for ever, where TCP would have reset the
- * connection for the bytes that are unread.  So whoever waits for room behind
- * a FIN asks the kernel's socket diagnostics, some times a second, whether the
- * peer's socket still has an owner.  That takes both in one network namespace:
+ * the peer has prepared if it could (reset_on_death()), and says so in its
+ * flags.  It can't while the kernel has something to deliver.  If it dies
+ * before that is over, who waits for room in the ring would do so for ever,
+ * where TCP would have reset the connection for the bytes that are unread.  So
+ * whoever has something unread behind a FIN asks the kernel's socket
+ * diagnostics, some times a second, whether the peer's socket still has an
+ * owner.  That takes both in one network namespace:
  * elsewhere it is not found.  A peer that lies in its flags makes us ask in
  * vain; the answer is the kernel's.
  */
@@ -123,6 +124,6 @@ bool link_doubt(struct sock *s, struct link *l)
 
 void link_doubt_over(struct link *l)
 {
-	if (atomic_exchange(&l->doubted, false))
+	if (l->doubted && atomic_exchange(&l->doubted, false))
 		app_doubt(-1);
 }

@@ -9,6 +9,13 @@ load helpers
   "$top_srcdir/tests/differ/run" --seed 3000 --count 100
 }
 
+@test "random calls are answered as by the kernel: links, those that once were not" {
+  local seed
+  for seed in 300000194 400000790 500000405 500001165 500001529; do
+    "$top_srcdir/tests/differ/run" --seed "$seed" --count 1
+  done
+}
+
 @test "random calls are answered as by the kernel: links, new ones" {
   long
   export BATS_TEST_TIMEOUT=$((${SAPI_DIFFER:-600} + 300))

@@ -298,6 +298,25 @@ static long epolls_of(int who)
 	return bits;
 }
 
+static void do_interrupt(int who)
+{
+	struct order o = { .call = CALL_INTERRUPT };
+
+	unblocked(who, run(who, &o).ret);
+}
+
+/* Another thread's poll(2) or select(2) goes on waiting for what the number
+ * meant, and each time that something comes there it asks what it means now.
+ * We ask once (poll.c, moved()). */
+static void number_gone(int who, int slot)
+{
+	struct blocked *b = &blocked[side_of(who)];
+
+	if (who < 2 && b->on && b->slot == slot &&
+	    (b->kind == BLOCK_POLL || b->kind == BLOCK_SELECT))
+		do_interrupt(who);
+}
+
 static void do_close(int who, int slot)
 {
 	struct place p = places[who][slot];
@@ -308,6 +327,7 @@ static void do_close(int who, int slot)
 
 	run(who, &o);
 	places[who][slot].what = FREE;
+	number_gone(who, slot);
 	if (p.what == END) {
 		closed(who, p.conn);
 		settle(p.conn);
@@ -342,6 +362,7 @@ static void do_dup2(int who, int slot)
 	old = places[who][o.other];
 	places[who][o.other] = places[who][slot];
 	conns[places[who][slot].conn].refs[side_of(who)]++;
+	number_gone(who, o.other);
 	if (old.what == END) {
 		closed(who, old.conn);
 		settle(old.conn);
@@ -350,20 +371,12 @@ static void do_dup2(int who, int slot)
 
 /* The kernel does not wake who sleeps in recv(2) for less than an SO_RCVLOWAT
  * that was set after it; we do. */
-static bool is_being_read(int side, int conn)
-{
-	const struct blocked *b = &blocked[side];
-
-	return b->on && b->place.conn == conn &&
-	       (b->kind == BLOCK_RECV || b->kind == BLOCK_READ);
-}
-
 static void do_set(int who, int slot)
 {
 	struct order o = { .call = CALL_SET,
 			   .slot = slot,
-			   .m = is_being_read(side_of(who),
-					      places[who][slot].conn) };
+			   .m = has_reader(side_of(who),
+					   places[who][slot].conn) };
 	struct answer a = run(who, &o);
 
 	if (a.ret == 0 && strstr(a.text, "LINGER"))
@@ -502,13 +515,6 @@ static void do_block(int who, int slot)
 		conns[b->place.conn].endless[who] = true;
 	run(who, &o);
 	look_at_blocked(who);
-}
-
-static void do_interrupt(int who)
-{
-	struct order o = { .call = CALL_INTERRUPT };
-
-	unblocked(who, run(who, &o).ret);
 }
 
 /* What it inherits of epoll it leaves alone. */
