@@ -83,7 +83,8 @@ static void give_up(struct app *app)
 	attached(app, false);
 	session_layer_gone(app);
 	attach_undo(app);
-	if (app->queue_seg) /* mapped it stays: attach.c */
+	/* at its place it stays mapped (attach.c); elsewhere by this count */
+	if (app->queue_seg && app->queue_seg->seg.map.stays)
 		app_seg_put(app, app->queue_seg);
 	app->queue_seg = NULL;
 	/* handles may mean something else to the next session layer */

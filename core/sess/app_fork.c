@@ -37,6 +37,7 @@ static void inherit(struct app *app)
 	app->links = false;
 	app->mail = &attach_no_mail;
 	app->retry_at = 0;
+	app->sending = 0; /* no thread of the parent's is here */
 }
 
 void app_fork_child(void)

@@ -23,8 +23,9 @@ static int map_over(struct map_place *place, size_t size, int prot, int fd)
 
 	ret = k_mmap(&at, size, prot, MAP_SHARED | (fits ? MAP_FIXED : 0), fd,
 		     0);
-	if (!ret)
-		*place = (struct map_place){ at, size };
+	/* what failed may have unmapped what was there, so that the addresses
+	 * are somebody else's next */
+	*place = ret ? (struct map_place){ 0 } : (struct map_place){ at, size };
 	return ret;
 }
 

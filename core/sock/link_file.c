@@ -12,9 +12,14 @@
 static ssize_t file_by_kernel(struct sock *s, int fd, int in, off_t *off,
 			      size_t len)
 {
-	int err = link_take_error(s);
-	ssize_t n = err ? -err : k_sendfile(fd, in, off, len);
+	ssize_t n;
+	int err;
 
+	/* the file is looked at before the connection */
+	if (unlikely(s->opts->error) && k_lseek(in, 0, SEEK_CUR) == -ESPIPE)
+		return -ESPIPE;
+	err = link_take_error(s);
+	n = err ? -err : k_sendfile(fd, in, off, len);
 	if (n == -EAGAIN)
 		sock_was_full(s);
 	else if (n < 0 && n != -EPIPE)

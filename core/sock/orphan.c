@@ -10,6 +10,7 @@
 #include "core/base/kernel.h"
 #include "core/sess/app.h"
 #include "core/sock/link.h"
+#include "core/sock/sock.h"
 
 /*
  * DOC: After a FIN the kernel tells nothing of a death but by a reset, which
@@ -19,9 +20,9 @@
  * where TCP would have reset the connection for the bytes that are unread.  So
  * whoever has something unread behind a FIN asks the kernel's socket
  * diagnostics, some times a second, whether the peer's socket still has an
- * owner.  That takes both in one network namespace:
- * elsewhere it is not found.  A peer that lies in its flags makes us ask in
- * vain; the answer is the kernel's.
+ * owner.  That takes both in one network namespace: elsewhere it is not found;
+ * and a sandbox may forbid the question.  A peer that lies in its flags makes
+ * us ask in vain, or not ask: then what it loses is its own connection.
  */
 
 #define ASK_NS (APP_REAP_MS * UINT64_C(1000000))
@@ -109,8 +110,8 @@ bool link_doubt(struct sock *s, struct link *l)
 {
 	uint64_t now = sock_now_ns();
 
-	if (link_is_local(s))
-		return false; /* that is always told */
+	if (link_is_local(s) || sock_sandboxed)
+		return false; /* that is always told; or must not be asked */
 	if (!atomic_exchange(&l->doubted, true))
 		app_doubt(1);
 	if (now - atomic_load(&l->asked_ns) < ASK_NS)

@@ -300,7 +300,10 @@ static bool link_by_kernel(struct sock *s, struct pipe *p, size_t len,
 	link_unlock_rx(s, l);
 	if (!kernel)
 		return false;
-	*ret = k_splice(s->fd, NULL, p->fd, NULL, len, p->flags);
+	/* one that we know of already, as recv(2): from_kernel() */
+	*ret = -link_take_error(s);
+	if (likely(!*ret))
+		*ret = k_splice(s->fd, NULL, p->fd, NULL, len, p->flags);
 	if (*ret > 0)
 		link_read_late(s, (size_t)*ret);
 	--s->k_rx;

@@ -258,6 +258,7 @@ TEST(the_next_mapping_takes_the_place)
 	struct map_place place = { 0 };
 	struct map a, b, c, larger;
 	uint8_t *first;
+	int n = 1;
 
 	CHECK(map_create(&a, "t", 4096) == 0 && map_create(&b, "t", 4096) == 0);
 	CHECK(map_create(&larger, "t", 8192) == 0);
@@ -275,6 +276,11 @@ TEST(the_next_mapping_takes_the_place)
 	CHECK(c.fsh != first && first[5] == 2 && place.at == c.base);
 	map_close(&c);
 	CHECK(mappings() == 5); /* three of ours, the place, the one before */
+	kernel_fault_in = 1;
+	while (map_attach_at(&c, dup(larger.fd), &place) < 0 && place.at)
+		kernel_fault_in = ++n;
+	kernel_fault_in = 0;
+	CHECK(n > 1 && !place.at); /* mmap(2) failed: it may have unmapped */
 	map_close(&a);
 	map_close(&b);
 	map_close(&larger);
