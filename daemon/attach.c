@@ -22,6 +22,8 @@ static uint32_t features(const struct conn *conn)
 {
 	uint32_t f = WIRE_EXT_STATS | WIRE_EXT_KEPT;
 
+	if (conn->ns->conf.dialect == WIRE_2510)
+		f |= WIRE_EXT_2510;
 	if (!ext_has_links())
 		return f;
 	return f | WIRE_EXT_LINKS |

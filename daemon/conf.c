@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/log.h"
+#include "core/shm/dialect.h"
 #include "daemon/state.h"
 #include "daemon/sys.h"
 
@@ -107,18 +108,15 @@ bool conf_may_link(const struct ns_conf *ns, uid_t a, uid_t b)
 	return ns->users_any || ns->n_users || a == b;
 }
 
-/** conf_release() - Which dialect a release of VPP speaks */
-int conf_release(const char *text, enum wire_dialect *dialect)
+/** conf_dialect() - Which dialect a release of VPP speaks */
+int conf_dialect(const char *text, enum wire_dialect *dialect)
 {
 	unsigned year, month;
 	char end;
 
 	if (sscanf(text, "%2u.%2u%c", &year, &month, &end) != 2)
 		return -EINVAL;
-	if (year < 23 || !month || month > 12)
-		return -EINVAL;
-	*dialect = year < 26 ? WIRE_2510 : WIRE_2606;
-	return 0;
+	return dialect_of_release(year * 100 + month, dialect);
 }
 
 static int set_mode(struct ns_conf *ns, const char *value)
@@ -200,7 +198,7 @@ static const char *set_default(struct conf *conf, const char *key,
 			       const char *value)
 {
 	if (!strcmp(key, "vpp-release"))
-		return conf_release(value, &conf->dialect) ? "wrong value"
+		return conf_dialect(value, &conf->dialect) ? "wrong value"
 							   : NULL;
 	return set_limit(&conf->limits, key, value);
 }
@@ -221,7 +219,7 @@ static const char *set_ns(struct ns_conf *ns, const char *key,
 	else if (!strcmp(key, "any-netns"))
 		ret = set_bool(&ns->any_netns, value);
 	else if (!strcmp(key, "vpp-release"))
-		ret = conf_release(value, &ns->dialect);
+		ret = conf_dialect(value, &ns->dialect);
 	else
 		return set_limit(&ns->limits, key, value);
 	return ret ? "wrong value" : NULL;

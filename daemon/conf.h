@@ -64,7 +64,7 @@ struct ns_conf *conf_ns(struct conf *conf, const char *name);
 bool conf_admits(const struct ns_conf *ns, uid_t uid);
 /* May programs of these two be connected to each other? */
 bool conf_may_link(const struct ns_conf *ns, uid_t a, uid_t b);
-/* "26.06": its dialect; -EINVAL */
-int conf_release(const char *text, enum wire_dialect *dialect) MUST_CHECK;
+/* "26.06": its dialect; -EINVAL, -EPROTONOSUPPORT if VPP's is not known */
+int conf_dialect(const char *text, enum wire_dialect *dialect) MUST_CHECK;
 
 #endif /* DAEMON_CONF_H */

@@ -17,6 +17,7 @@
 
 #include "core/base/kernel.h"
 #include "core/base/log.h"
+#include "core/shm/dialect.h"
 #include "daemon/bell.h"
 #include "daemon/client.h"
 #include "daemon/dispatch.h"
@@ -143,8 +144,10 @@ static int read_conf(const struct options *o, struct conf *conf)
 	int ret;
 
 	conf_init(conf);
-	if (o->release && conf_release(o->release, &conf->dialect)) {
-		log_err("--vpp-release wants 26.06 or the like");
+	if (o->release && conf_dialect(o->release, &conf->dialect)) {
+		log_err("--vpp-release: %s is none of VPP's that are "
+			"known, " DIALECT_RELEASES,
+			o->release);
 		return -EINVAL;
 	}
 	ret = conf_load(conf, path);

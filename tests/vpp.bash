@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034 # the results are the caller's
 
-# find_vpp: sets $vpp, $vpp_ldp (its preload), $vpp_libs and $vpp_plugins;
-# false: $vpp_why
+# find_vpp: sets $vpp, $vpp_ldp (its preload), $vpp_libs, $vpp_plugins and
+# $vpp_release (26.06); false: $vpp_why
 find_vpp() {
   local root=${SAPI_TEST_VPP:-}
   vpp_why="SAPI_TEST_VPP is not set"
@@ -14,6 +14,8 @@ find_vpp() {
   vpp_why="no vpp with a libvcl_ldpreload.so below $root"
   [ -n "$vpp" ] && [ -n "$vpp_ldp" ] || return
   vpp_libs=$(dirname "$vpp_ldp")
+  vpp_release=$(basename "$(find -L "$vpp_libs" -name 'libvnet.so.*' -print -quit)")
+  vpp_release=${vpp_release#libvnet.so.}
 }
 
 # vpp_startup DIR [UNIX [MORE]]: its configuration; what it makes is in DIR

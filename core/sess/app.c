@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/signal.h"
 #include "core/sess/offer.h"
+#include "core/sess/release.h"
 
 #define RETRY_MS 1000 /* after a failed attach: the kernel meanwhile */
 #define LOOK_MS 100
@@ -123,6 +124,8 @@ static int attach(struct app *app)
 	cancel = cancel_off();
 	err = app->state == APP_INHERITED ? attach_child(app)
 					  : attach_dial(app);
+	if (!err)
+		err = release_find(app);
 	cancel_back(cancel);
 	if (err) {
 		log_info("%s: not attached: %s", app->path,
@@ -132,11 +135,6 @@ static int attach(struct app *app)
 		give_up(app);
 		return err;
 	}
-	app->dialect = conf_get()->vpp_release &&
-				       conf_get()->vpp_release < 2602 &&
-				       !app->sapid
-			       ? WIRE_2510
-			       : WIRE_2606;
 	attached(app, true);
 	carry_counters(app);
 	log_info("%s: attached as app %u worker %u", app->path, app->app_index,

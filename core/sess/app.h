@@ -63,7 +63,10 @@ struct app {
 	_Atomic unsigned n_lost;     /* sessions that are SESSION_LOST */
 	_Atomic unsigned n_borrowed; /* ... that nobody tells us of */
 	bool sapid;		     /* announced itself by the trailer */
+	bool dialect_known;	     /* release.h */
 	enum wire_dialect dialect;
+	uint32_t release;    /* of VPP, "26.06" as 2606; 0: not known */
+	uint32_t refused;    /* ... that the user has been told of */
 	unsigned attachment; /* how many there were; not of a worker */
 	int sock;
 	int early[APP_EARLY]; /* segments that came before a certificate's

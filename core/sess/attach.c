@@ -112,6 +112,12 @@ static int converse(struct app *app, const struct wire_sapi *req, uint8_t type,
 	}
 	app->sapid = n >= (ssize_t)sizeof(*reply) &&
 		     reply->hello.magic == WIRE_EXT_MAGIC;
+	if (app->sapid) {
+		app->dialect = reply->hello.features & WIRE_EXT_2510
+				       ? WIRE_2510
+				       : WIRE_2606;
+		app->dialect_known = true;
+	}
 	return 0;
 }
 
@@ -408,6 +414,7 @@ int attach_dial(struct app *app)
 	attach_no_links(app);
 	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
 	app->n_mqs = 0;
+	app->dialect_known = false;
 	app->attachment++;
 	return run(app, attach_request);
 }

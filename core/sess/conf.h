@@ -102,6 +102,9 @@ struct conf {
 /* The process's configuration; parsed on the first call, never freed.  Wrong
  * lines are logged with file and line and skipped. Thread-safe. */
 const struct conf *conf_get(void);
+/* "26.06" as 2606; *end is behind it.  -EINVAL */
+int conf_release(const char *word, uint32_t *release,
+		 const char **end) MUST_CHECK;
 
 /* The program's own word, given before the first conf_get(): beats the file,
  * not the environment.  -EALREADY if it comes too late. */

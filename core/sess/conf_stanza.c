@@ -230,21 +230,27 @@ static int set_path(struct conf *conf, const char *word)
 	return 0;
 }
 
-/* "26.06": two numbers of two digits */
-static int set_release(struct conf *conf, const char *word)
+int conf_release(const char *word, uint32_t *release, const char **end)
 {
 	uint64_t year, month;
+
+	if (conf_number(word, 99, &year, end) < 0 || *(*end)++ != '.' ||
+	    conf_number(*end, 12, &month, end) < 0 || !month)
+		return -EINVAL;
+	*release = (uint32_t)(year * 100 + month);
+	return 0;
+}
+
+static int set_release(struct conf *conf, const char *word)
+{
 	const char *end;
 
 	if (!strcmp(word, "auto")) {
 		conf->vpp_release = 0;
 		return 0;
 	}
-	if (conf_number(word, 99, &year, &end) < 0 || *end++ != '.' ||
-	    conf_number(end, 12, &month, &end) < 0 || *end || !month)
-		return -EINVAL;
-	conf->vpp_release = (uint32_t)(year * 100 + month);
-	return 0;
+	return conf_release(word, &conf->vpp_release, &end) || *end ? -EINVAL
+								    : 0;
 }
 
 /* Digits and nothing else. */

@@ -102,6 +102,8 @@ static bool given_up(const struct session *s)
  * own, which it is given the time to leave by being told. */
 static int bound_fifos(struct session *s, const struct ctrl *c)
 {
+	int err;
+
 	if (!s->datagrams)
 		return 0;
 	notify(s->dual ? s->dual : s);
@@ -110,10 +112,14 @@ static int bound_fifos(struct session *s, const struct ctrl *c)
 	s->seg = NULL;
 	s->main_index = (uint32_t)c->bound.cl_sh_handle;
 	s->mq_index = c->bound.mq_index;
-	return s->mq_index < s->app->n_mqs
-		       ? take_fifos(s, c->bound.segment_handle,
-				    c->bound.rx_fifo, c->bound.tx_fifo)
-		       : -EPROTO;
+	if (s->mq_index >= s->app->n_mqs)
+		return -EPROTO;
+	err = take_fifos(s, c->bound.segment_handle, c->bound.rx_fifo,
+			 c->bound.tx_fifo);
+	if (!err && s->app->dialect == WIRE_2510)
+		err = fifo_read_index(&s->seg->seg, c->bound.rx_fifo,
+				      &s->main_index);
+	return err;
 }
 
 static void on_bound(struct app *app, const struct ctrl *c)

@@ -9,6 +9,7 @@
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/sess/release.h"
 #include "core/shm/crypto.h"
 #include "core/wire/crypto.h"
 
@@ -161,13 +162,13 @@ static int put(struct app *app, const struct wire_ext_config *record,
 int tls_config(struct app *app, const struct conf_tls *tls, bool server,
 	       uint64_t *ext_config)
 {
-	uint32_t release = conf_get()->vpp_release;
 	struct crypto c = {
 		.engine = tls->engine,
 		.engine_as_is = tls->engine_as_is,
 		.verify = verify_of(tls, server),
 		.host = server ? NULL : tls->host,
 	};
+	uint32_t release = release_for_tls(app, c.verify || c.host);
 	struct wire_ext_config record;
 	ssize_t len;
 	int err;
@@ -176,10 +177,14 @@ int tls_config(struct app *app, const struct conf_tls *tls, bool server,
 		return -EINVAL;
 	if (app->sapid)
 		return -EPROTONOSUPPORT;
+	if (!release) {
+		log_warn("tls: vpp-release must say which VPP this is");
+		return -ENOTSUP;
+	}
 	err = certificate(app, tls, &c.ckpair);
 	if (err)
 		return err;
-	len = crypto_encode(release ? release : 2606, &c, &record);
+	len = crypto_encode(release, &c, &record);
 	if (len < 0)
 		return (int)len;
 	return put(app, &record, (size_t)len, ext_config);

@@ -32,8 +32,8 @@ static uint8_t engine_of(uint32_t release, const struct crypto *c)
  * @c:		what is wanted
  * @out:	the record; zeroed behind what is used
  *
- * Before 25.10 VPP can't be told what to verify; nothing is then better than
- * less than what was asked for.
+ * Before 25.10 VPP can't be told what to verify, and 25.10 does not listen
+ * (docs/vpp.md); nothing is then better than less than what was asked for.
  *
  * Return: bytes, with the head.
  */
@@ -44,7 +44,7 @@ ssize_t crypto_encode(uint32_t release, const struct crypto *c,
 
 	if (strlen(host) >= WIRE_HOSTNAME_LEN)
 		return -ENAMETOOLONG;
-	if (release < 2510 && (c->verify || *host))
+	if (release < 2602 && (c->verify || *host))
 		return -ENOTSUP;
 	memset(out, 0, sizeof(*out));
 	out->type = WIRE_EXT_CONFIG_CRYPTO;

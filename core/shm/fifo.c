@@ -169,6 +169,25 @@ int fifo_write_index(struct seg *seg, uint64_t off, enum wire_dialect dialect,
 }
 
 /**
+ * fifo_read_index() - an old server's index for what the FIFO belongs to
+ * @seg:	the segment
+ * @off:	the header
+ * @index:	out
+ *
+ * Return: 0 or -EPROTO.
+ */
+int fifo_read_index(const struct seg *seg, uint64_t off, uint32_t *index)
+{
+	const struct wire_fifo_2510 *h = header_at(seg, off);
+
+	if (!h)
+		return -EPROTO;
+	*index = atomic_load_explicit(&h->master_session_index,
+				      memory_order_acquire);
+	return 0;
+}
+
+/**
  * fifo_size() - the capacity
  * @f:	the FIFO
  *

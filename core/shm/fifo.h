@@ -45,6 +45,9 @@ int fifo_attach_signals(struct fifo *f, struct seg *seg, uint64_t off,
 /* 25.10 and before: the app's index in the header; nothing in 26.02+. */
 int fifo_write_index(struct seg *seg, uint64_t off, enum wire_dialect dialect,
 		     uint32_t app_index) MUST_CHECK;
+/* ... and the server's; not in 26.02+ */
+int fifo_read_index(const struct seg *seg, uint64_t off,
+		    uint32_t *index) MUST_CHECK;
 
 /* Take the producer's word for the end, and give it: between two of us, if
  * the session layer does not (WIRE_FIFO_END). */

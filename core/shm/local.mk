@@ -1,4 +1,5 @@
 core_libshm_la_SOURCES += %D%/map.h %D%/seg.h %D%/fifo.h %D%/mq.h %D%/ctrl.h
+core_libshm_la_SOURCES += %D%/dialect.h %D%/dialect.c
 core_libshm_la_SOURCES += %D%/ctrl.c %D%/crypto.c %D%/crypto.h
 core_libshm_la_SOURCES += %D%/mq.c
 core_libshm_la_SOURCES += %D%/map.c %D%/seg.c %D%/chunk.c %D%/fifo.c \

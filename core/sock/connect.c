@@ -14,7 +14,8 @@
 #include "core/sock/table.h"
 
 #define NO_WAY_MS 5
-#define CONGESTED_MS 20
+#define CONGESTED_MS 20 /* of was_congested() */
+#define CONGESTED_HERE_MS 500
 
 /* connect(2) on what is already ours */
 static int connect_again(struct sock *s)
@@ -103,12 +104,16 @@ static int patience(const struct app *app, bool nonblock)
 /*
  * Has VPP had no room in our queue, or in the server's (ABI.md 9.5), or have
  * its threads been in each other's way there?  It refuses then what it would
- * else connect.  A refusal by a host far away takes longer.
+ * else connect.  A refusal by a host far away takes longer than CONGESTED_MS; a
+ * loopback is never far away, and a busy machine may be slow.
  */
 static bool was_congested(const struct session *s, uint64_t since_ms)
 {
+	uint64_t patient_ms =
+		addr_is_loopback(&s->rmt) ? CONGESTED_HERE_MS : CONGESTED_MS;
+
 	if (s->app->sapid || s->state != SESSION_FAILED ||
-	    app_now_ms() - since_ms > CONGESTED_MS)
+	    app_now_ms() - since_ms > patient_ms)
 		return false;
 	return s->retval == WIRE_E_ALLOC ||
 	       (s->retval == WIRE_E_REFUSED &&

@@ -40,6 +40,7 @@
 #define WIRE_EXT_KEPT (1u << 4) /* kept_off is valid */
 #define WIRE_EXT_UNIX (1u << 5) /* links are granted to Unix sockets, too */
 #define WIRE_EXT_UDP (1u << 6)	/* ... and for datagrams of UDP */
+#define WIRE_EXT_2510 (1u << 7) /* the dialect here is WIRE_2510 */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */

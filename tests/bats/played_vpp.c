@@ -245,14 +245,15 @@ static void on_listen(struct fapp *app, const struct ctrl *m)
 	struct ctrl c = { .type = WIRE_EV_BOUND };
 	struct slot *s;
 
-	MUST(m->listen.proto == WIRE_PROTO_UDP && !m->listen.flags);
+	MUST(!m->listen.flags);
 	s = slot_new(LISTENER, app, m->listen.context);
 	s->lcl.port = m->listen.port;
 	s->lcl.is_ip4 = m->listen.is_ip4;
 	memcpy(s->lcl.ip, m->listen.ip, 16);
 	c.bound.context = m->listen.context;
 	c.bound.handle = handle_of(s);
-	if (s->lcl.port == htons(1)) {
+	/* TCP is what core/sess/release.c asks by */
+	if (m->listen.proto != WIRE_PROTO_UDP || s->lcl.port == htons(1)) {
 		c.bound.retval = WIRE_E_INVALID_NS;
 		s->kind = FREE;
 		post(app, &c);

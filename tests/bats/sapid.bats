@@ -157,13 +157,28 @@ assert s.recv(300) == b""' "$SAPI_DIR/run/app_ns_sockets/two" \
   status namespaces | grep -v two
 }
 
+@test "a namespace of an old release serves libsapi, too" {
+  printf '[namespace default]\nvpp-release = 25.10\n' > "$SAPI_DIR/conf"
+  restart -c "$SAPI_DIR/conf"
+  way session
+  free_port
+  serve shm /usr/bin/python3 "$top_srcdir/tests/bats/both_ends.py" serve 127.0.0.1 "$port"
+  wait_announced "$port"
+  run -0 as shm timeout 60 /usr/bin/python3 "$top_srcdir/tests/bats/both_ends.py" \
+    ask 127.0.0.1 "$port" echo many digest large
+  [[ $output == *"echo 200 echoes"* ]]
+  [[ $output == *"digest True"* ]]
+  [ "$(sessions)" -gt 100 ]
+  stop_all
+}
+
 @test "a wrong configuration is refused with its line, and no reload" {
   printf '[sapid]\nmax-apps = 4\nmax-nonsense = 1\n' > "$SAPI_DIR/bad"
   run -1 "$SAPID" --run-dir "$SAPI_DIR/other" -c "$SAPI_DIR/bad"
   [[ $output == *"line=3"* ]]
   for line in 'max-apps = 0' 'max-apps = 1x' 'mode = 9' 'mode = 1000' \
     'group = nosuchgroup' 'users = nosuchuser' 'users =' 'any-netns = maybe' \
-    'vpp-release = 22.01'; do
+    'vpp-release = 22.01' 'vpp-release = 26.10'; do
     printf '[namespace x]\n%s\n' "$line" > "$SAPI_DIR/bad"
     run -1 "$SAPID" --run-dir "$SAPI_DIR/other" -c "$SAPI_DIR/bad"
     [[ $output == *"line=2"* ]]

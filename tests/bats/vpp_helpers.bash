@@ -142,6 +142,11 @@ need_cable() {
 # over COMMAND...: at the other end of the cable
 over() { nsenter "--net=/run/netns/$there" "$@"; }
 
+# Up to 25.10 an application can't reset a connection.
+need_reset() {
+  [[ $vpp_release > 26 ]] || skip "VPP $vpp_release HAS NO RESET"
+}
+
 python=/usr/bin/python3
 ends=$top_srcdir/tests/bats/both_ends.py
 

@@ -28,8 +28,13 @@ teardown() { stop_all; }
   scenes 127.0.0.1 127.0.0.1 half_close
 }
 
-@test "VPP, cut-through: resets and closes of either end" {
-  scenes 127.0.0.1 127.0.0.1 reset unread abort leave flee
+@test "VPP, cut-through: closes of either end" {
+  scenes 127.0.0.1 127.0.0.1 unread leave flee
+}
+
+@test "VPP, cut-through: resets of either end" {
+  need_reset
+  scenes 127.0.0.1 127.0.0.1 reset abort
 }
 
 @test "VPP, cut-through: refused, blocking and not" {
@@ -122,6 +127,40 @@ pages() {
 
 @test "VPP, cut-through: a server that forks for each connection" {
   forking_server
+}
+
+# somebody who may not see which libraries VPP has
+@test "VPP, cut-through: an ordinary user, who has to ask which release it is" {
+  local user=(setpriv --reuid 65534 --clear-groups)
+  need setpriv
+  [ "$(id -u)" = 0 ] || skip "needs root, to be somebody else"
+  "${user[@]}" test -r "$PRELOAD_LIB" -a -r "$ends" ||
+    skip "the build tree is not open to others"
+  free_port
+  export SAPI_LOG=info
+  serve shm "${user[@]}" "$python" "$ends" serve 127.0.0.1 "$port"
+  wait_vpp "$port"
+  run -0 as shm timeout 60 "${user[@]}" "$python" "$ends" ask 127.0.0.1 "$port" \
+    echo digest
+  if [[ $vpp_release > 26 ]]; then
+    [[ $output == *"a VPP from 26.02 on"* ]]
+  else
+    [[ $output == *"a VPP up to 25.10"* ]]
+  fi
+  [[ $output == *"echo 200 echoes"* ]]
+  [[ $output == *"digest True"* ]]
+}
+
+@test "VPP, cut-through: a release that is not known is refused, and named" {
+  sed 's/^sapi {.*/sapi {\nvpp-release 27.02\nuse vpp tcp_* *:*\n}/' "$SAPI_CONFIG" \
+    > "$BATS_TEST_TMPDIR/conf"
+  free_port
+  serve bare "$python" "$ends" serve 127.0.0.1 "$port"
+  within 20 grep -q ready "$server_log"
+  export SAPI_CONFIG=$BATS_TEST_TMPDIR/conf SAPI_LOG=warn
+  run -0 as shm timeout 60 "$python" "$ends" ask 127.0.0.1 "$port" echo
+  [[ $output == *"VPP 27.02 is not known"* ]]
+  [[ $output == *"echo 200 echoes"* ]]
 }
 
 @test "VPP, cut-through: a vcl.conf as it stands, without a rule" {

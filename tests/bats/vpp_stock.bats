@@ -6,6 +6,9 @@ load vpp_helpers
 
 setup_file() {
   find_vpp || return 0
+  # a daemon can't see which release its client is of
+  export SAPID_CONF=$BATS_FILE_TMPDIR/sapid.conf
+  printf '[namespace default]\nvpp-release = %s\n' "$vpp_release" > "$SAPID_CONF"
   start_sapid
   vcl_conf "$SAPI_SOCKET" > "$SAPI_DIR/vcl.conf"
   export VCL_CONF=$SAPI_DIR/vcl.conf

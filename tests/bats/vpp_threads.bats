@@ -41,7 +41,7 @@ END
   [ "$(grep -c vpp_wk_ "$dir/threads")" = 2 ]
 }
 
-all="echo many digest large half_close reset abort late"
+all="echo many digest large half_close late"
 
 @test "VPP with two worker threads: bytes, closes, a full window, a thousand" {
   start_threads
@@ -49,6 +49,12 @@ all="echo many digest large half_close reset abort late"
   scenes 127.0.0.1 127.0.0.1 $all
   ulimit -n 4096
   scenes 127.0.0.1 127.0.0.1 crowd
+}
+
+@test "VPP with two worker threads: resets" {
+  need_reset
+  start_threads
+  scenes 127.0.0.1 127.0.0.1 reset abort
 }
 
 @test "VPP with two worker threads: a server that forks for each connection" {

@@ -45,6 +45,7 @@ TEST(header_is_as_the_abi_says)
 {
 	struct wire_fifo *h;
 	struct wire_fifo_2510 *o;
+	uint32_t index;
 	struct rig r;
 
 	rig_open(&r, WIRE_2606, SEG_BYTES, 300000);
@@ -77,6 +78,9 @@ TEST(header_is_as_the_abi_says)
 	CHECK(o->subscribers[0] == 3);
 	CHECK(fifo_write_index(&r.a, r.off, WIRE_2510, 0x12345678) == 0);
 	CHECK(o->client_session_index == 0x12345678);
+	o->master_session_index = 0x87654321;
+	CHECK(!fifo_read_index(&r.a, r.off, &index) && index == 0x87654321);
+	CHECK(fifo_read_index(&r.a, 8, &index) == -EPROTO);
 	CHECK(fifo_write_index(&r.a, 8, WIRE_2510, 1) == -EPROTO);
 	CHECK(fifo_write_index(&r.a, 1 << 30, WIRE_2606, 1) == -EPROTO);
 	close_rig(&r);

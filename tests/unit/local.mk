@@ -142,6 +142,9 @@ unit_tests += %D%/attach
 %C%_attach_SOURCES = %D%/attach.c %D%/played.h %D%/kernel_fault.c \
 	%D%/kernel_fault.h
 %C%_attach_LDADD = core/libsock.la
+unit_tests += %D%/release
+%C%_release_SOURCES = %D%/release.c %D%/played.h
+%C%_release_LDADD = core/libsock.la core/libkernel.la
 EXTRA_DIST += %D%/played_link.h
 unit_tests += %D%/offer
 %C%_offer_SOURCES = %D%/offer.c %D%/played.h %D%/played_link.h
