@@ -412,6 +412,8 @@ static void on_migrated(struct app *app, const struct ctrl *c)
 
 	if (!s || c->migrated.vpp_thread_index >= app->n_mqs)
 		return;
+	log_debug("session %u: migrated to thread %u", s->index,
+		  c->migrated.vpp_thread_index);
 	session_rename(s, c->migrated.new_handle);
 	s->mq_index = c->migrated.vpp_thread_index;
 	session_ring_tx(s);
@@ -478,6 +480,9 @@ void session_event(struct app *app, const struct ctrl *c)
 		break;
 	case WIRE_EV_MIGRATED:
 		on_migrated(app, c);
+		break;
+	case WIRE_EV_TRANSPORT_ATTR_REPLY:
+		session_attr_reply(app, c);
 		break;
 	default: /* replies that nobody waits for */
 		log_debug("%s ignored", ctrl_name(c->type));

@@ -11,6 +11,8 @@
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
+#define LOOPBACK_MSS 65483
+
 /* As the kernel gives the option @like, of @size bytes, for it judges where
  * to; but our value. */
 static int give(int fd, int level, int like, const void *val, socklen_t size,
@@ -63,6 +65,26 @@ static uint8_t tcp_state(struct sock *s)
 							  : TCP_ESTABLISHED;
 }
 
+/* Of VPP's transport, else the loopback's. */
+static uint32_t mss_of(struct sock *s)
+{
+	struct app *app = s->sess->app;
+	uint32_t mss;
+	int err;
+
+	mutex_lock(&app->lock);
+	err = session_mss(s->sess, &mss);
+	mutex_unlock(&app->lock);
+	return err ? LOOPBACK_MSS : mss;
+}
+
+static int give_mss(struct sock *s, int fd, void *out, socklen_t *len)
+{
+	int mss = (int)mss_of(s);
+
+	return give(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss), out, len);
+}
+
 /* The kernel's socket below is not connected: say what a program looks for. */
 static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 {
@@ -75,7 +97,7 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 	if (err)
 		return err;
 	ti.tcpi_state = tcp_state(s);
-	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = 65483; /* of the loopback */
+	ti.tcpi_snd_mss = ti.tcpi_rcv_mss = mss_of(s);
 	ti.tcpi_snd_cwnd = 10;
 	return give(fd, IPPROTO_TCP, TCP_INFO, &ti, have, out, len);
 }
@@ -135,6 +157,9 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 		ret = give_int(fd, pending_error(s), val, len);
 	else if (level == IPPROTO_TCP && name == TCP_INFO)
 		ret = tcp_info(s, fd, val, len);
+	else if (level == IPPROTO_TCP && name == TCP_MAXSEG &&
+		 s->sess->state == SESSION_OPEN)
+		ret = give_mss(s, fd, val, len);
 	else
 		ret = k_getsockopt(fd, level, name, val, len);
 	sock_put(s);

@@ -17,6 +17,9 @@ udp_echo() {
   within 20 grep -q ready "$server_log"
 }
 
+# there_echo ADDRESS: the kernel's, at the other end
+there_echo() { udp_echo bare "$1" nsenter "--net=/run/netns/$there"; }
+
 # udp_right ask|to ADDRESS SCENE...: the kernel's word
 udp_right() {
   udp_echo bare "$2"

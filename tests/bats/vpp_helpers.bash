@@ -91,8 +91,8 @@ vpp_listens() { vppctl show session verbose | grep -q ":$1->"; }
 #	teardown_file() { cut_cable; }
 #	setup() { need_cable; }
 
-# lay_cable [PLUGIN]: with VPP at it, and with that plugin; false if there can't
-# be one
+# lay_cable [PLUGIN [MORE [COMMAND...]]]: with VPP at it, and with that plugin,
+# configured and started so; false if there can't be one
 lay_cable() {
   export here=sapi-$$-here there=sapi-$$-there cable=no
   find_vpp || return 1
@@ -109,7 +109,8 @@ lay_cable() {
   # VPP gets whole segments that nobody has summed, otherwise
   ip netns exec "$there" ethtool -K kernel tx off > /dev/null 2>&1 || true
   start_vpp "" "plugins { path $vpp_plugins plugin default { disable }
-    plugin af_packet_plugin.so { enable } ${1:+plugin $1 { enable \}} }" in_here
+    plugin af_packet_plugin.so { enable } ${1:+plugin $1 { enable \}} } ${2:-}" \
+    in_here "${@:3}"
   plug_in
   cable=yes
 }
@@ -139,12 +140,27 @@ need_cable() {
     skip "A CABLE OF VPP IS NOT TESTED: needs root, ip netns, and plugins"
 }
 
+# on_cable: what VPP is to send before it knows who is there is lost, and there is
+# no TCP to send it again
+on_cable() {
+  need_cable
+  within 20 neighbours
+}
+
+# neighbours: by asking for VPP the kernel says who it is itself
+neighbours() {
+  local known
+  over bash -c 'echo > /dev/udp/10.10.0.1/9; echo > /dev/udp/fd10::1/9'
+  known=$(vppctl show ip neighbors)
+  [[ "$known" = *10.10.0.2* && "$known" = *fd10::2* ]]
+}
+
 # over COMMAND...: at the other end of the cable
 over() { nsenter "--net=/run/netns/$there" "$@"; }
 
-# Up to 25.10 an application can't reset a connection.
-need_reset() {
-  [[ $vpp_release > 26 ]] || skip "VPP $vpp_release HAS NO RESET"
+# since RELEASE WHAT: earlier ones do not have it (docs/vpp.md)
+since() {
+  [[ ! $vpp_release < $1 ]] || skip "VPP $vpp_release HAS NO $2"
 }
 
 python=/usr/bin/python3

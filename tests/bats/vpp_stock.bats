@@ -109,3 +109,21 @@ web() {
     done
   done
 }
+
+# VPP's own test of its library: what passes there over a VPP does so here. By
+# UDP it passes on neither.
+@test "stock VCL on sapid: vcl_test, echo, one way and both, many sessions" {
+  local bin option run=(env "LD_LIBRARY_PATH=$vpp_libs" "VCL_CONFIG=$VCL_CONF")
+  bin=$(dirname "$vpp")
+  [ -x "$bin/vcl_test_server" ] && [ -x "$bin/vcl_test_client" ] ||
+    skip "no vcl_test_server beside $vpp"
+  for option in "-E hello" "-N 5000 -T 8000 -U" "-N 5000 -T 8000 -B" \
+    "-s 10 -N 1000 -T 8000 -B" "-s 100 -N 100 -T 1000 -U"; do
+    free_port
+    serve bare "${run[@]}" "$bin/vcl_test_server" "$port"
+    wait_announced "$port"
+    # shellcheck disable=SC2086 # options
+    timeout 60 "${run[@]}" "$bin/vcl_test_client" $option -X 127.0.0.1 "$port"
+    stop_all
+  done
+}

@@ -425,7 +425,17 @@ time.sleep(100)' "$port"
   [ "$(we 10.10.0.2 connect)" = "connect TimeoutError" ]
 }
 
+@test "VPP, TLS: a VPP that verifies nobody is not asked to" {
+  [[ $vpp_release < 26.02 ]] || skip "VPP $vpp_release verifies"
+  their_server tls 10.10.0.2
+  rules "use vpp tcp_client *:* tls tls-host=server.test"
+  [ "$(we 10.10.0.2 connect)" = "connect ENOTSUP" ]
+  rules "use vpp tcp_client *:* tls tls-verify"
+  [ "$(we 10.10.0.2 connect)" = "connect ENOTSUP" ]
+}
+
 @test "VPP, TLS: whom our client believes" {
+  since 26.02 VERIFICATION
   their_server tls 10.10.0.2
   # anybody, unless told otherwise: as VCL's
   [ "$(WORD=hello we 10.10.0.2 word)" = "word the word is hello" ]
@@ -451,6 +461,7 @@ time.sleep(100)' "$port"
 }
 
 @test "VPP, TLS: a client's certificate, ours and theirs" {
+  since 26.02 VERIFICATION
   free_port
   serve bare nsenter "--net=/run/netns/$there" openssl s_server -accept \
     "10.10.0.2:$port" -cert "$TLS_DIR/server.pem" -key "$TLS_DIR/server.key" \

@@ -68,24 +68,6 @@ teardown() { stop_all; }
 
 # --- by a cable ---
 
-# on_cable: what VPP is to send before it knows who is there is lost, and there is
-# no TCP to send it again
-on_cable() {
-  need_cable
-  within 20 neighbours
-}
-
-# neighbours: by asking for VPP the kernel says who it is itself
-neighbours() {
-  local known
-  over bash -c 'echo > /dev/udp/10.10.0.1/9; echo > /dev/udp/fd10::1/9'
-  known=$(vppctl show ip neighbors)
-  [[ "$known" = *10.10.0.2* && "$known" = *fd10::2* ]]
-}
-
-# there_echo ADDRESS: the kernel's, at the other end
-there_echo() { udp_echo bare "$1" nsenter "--net=/run/netns/$there"; }
-
 @test "VPP, UDP, a cable: to the kernel, connected" {
   on_cable
   # shellcheck disable=SC2086
@@ -132,6 +114,7 @@ there_echo() { udp_echo bare "$1" nsenter "--net=/run/netns/$there"; }
 }
 
 @test "VPP, UDP, a cable: nobody at the other end" {
+  since 26.02 "WORD OF ICMP FOR APPLICATIONS"
   on_cable
   udp_script refused << 'END'
 import socket, sys

@@ -68,8 +68,22 @@ same() {
 }
 
 @test "VPP, a cable: resets of either end" {
-  need_reset
+  since 26.02 RESET
   same reset
+}
+
+@test "VPP, a cable: how much is sent at once, by TCP_MAXSEG and TCP_INFO" {
+  local mss
+  as_there echo > /dev/null
+  mss=$(as shm "$python" -c '
+import socket, struct, sys
+s = socket.create_connection(("10.10.0.2", int(sys.argv[1])), 20)
+info = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+mss = s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+assert struct.unpack_from("I", info, 16)[0] == mss
+print(mss)' "$port")
+  # of 1500 bytes, less the headers, which may have options
+  [ "$mss" -gt 1400 ] && [ "$mss" -le 1460 ]
 }
 
 @test "VPP, a cable: a window that is full for seconds" {
@@ -131,6 +145,7 @@ gone_all() {
 
 @test "VPP, a cable: nginx with four workers is reloaded under load" {
   local dir=$BATS_TEST_TMPDIR master load old
+  since 26.02 "PEACE WITH WORKERS THAT COME AND GO"
   need nginx curl wrk pgrep
   free_port
   nginx_conf "$dir" 4 "$port" > "$dir/nginx.conf"
