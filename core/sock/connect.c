@@ -15,7 +15,8 @@
 
 #define NO_WAY_MS 5
 #define CONGESTED_MS 20 /* of was_congested() */
-#define CONGESTED_HERE_MS 500
+#define CONGESTED_HERE_MS 5000
+#define CONGESTED_TRIES 300 /* more than VPP counts down: docs/vpp.md */
 
 /* connect(2) on what is already ours */
 static int connect_again(struct sock *s)
@@ -107,13 +108,14 @@ static int patience(const struct app *app, bool nonblock)
  * else connect.  A refusal by a host far away takes longer than CONGESTED_MS; a
  * loopback is never far away, and a busy machine may be slow.
  */
-static bool was_congested(const struct session *s, uint64_t since_ms)
+static bool was_congested(const struct session *s, uint64_t since_ms,
+			  unsigned tries)
 {
 	uint64_t patient_ms =
 		addr_is_loopback(&s->rmt) ? CONGESTED_HERE_MS : CONGESTED_MS;
 
 	if (s->app->sapid || s->state != SESSION_FAILED ||
-	    app_now_ms() - since_ms > patient_ms)
+	    tries == CONGESTED_TRIES || app_now_ms() - since_ms > patient_ms)
 		return false;
 	return s->retval == WIRE_E_ALLOC ||
 	       (s->retval == WIRE_E_REFUSED &&
@@ -127,14 +129,15 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 	struct ctrl_addr lcl;
 	bool own = own_address(fd, rmt, app->sapid, &lcl);
 	uint64_t since_ms = app_now_ms();
+	unsigned tries;
 	int err;
 
-	for (;;) {
+	for (tries = 1;; tries++) {
 		err = session_connect(app, rmt, own ? &lcl : NULL, tls, sess);
 		if (err)
 			return err;
 		err = app_wait_ctl(app, *sess, patience(app, nonblock));
-		if (err || !was_congested(*sess, since_ms))
+		if (err || !was_congested(*sess, since_ms, tries))
 			return err;
 		session_close(*sess, false);
 		*sess = NULL;
