@@ -52,7 +52,7 @@ static bool hears_arrivals(const struct item *it, unsigned ready)
 static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
 {
 	return it->edge || ready & ~it->seen ||
-	       it->sock->shuts != it->last.shuts ||
+	       edges_of(it->sock).shuts != it->last.shuts ||
 	       (it->sock->errors != it->last.errors &&
 		!(it->seen & EPOLLERR)) ||
 	       (hears_arrivals(it, ready) && tail != it->seen_tail) ||

@@ -17,7 +17,7 @@ struct edges {
 
 static inline struct edges edges_of(const struct sock *s)
 {
-	return (struct edges){ s->full, s->shuts, s->errors };
+	return (struct edges){ s->full, s->shuts + s->opts->shuts, s->errors };
 }
 
 /* One registration: of a socket of ours, or a note of what the kernel has

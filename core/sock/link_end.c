@@ -20,7 +20,10 @@ void link_is_dead(struct sock *s, struct link *l)
 	if (atomic_fetch_or(&s->hold->flags, HOLD_DEAD) & HOLD_DEAD)
 		return;
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		s->opts->error = ECONNRESET;
+		/* after its FIN the kernel calls a reset so */
+		s->opts->error = link_peer_flags(&l->end) & WIRE_LINK_FIN
+					 ? EPIPE
+					 : ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);
 	}
 }
@@ -152,7 +155,7 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	/* the kernel wakes the peer, which sleeps on it as well; our own
 	 * threads see that the kernel has something to say */
 	l->ended = true;
-	s->shuts++;
+	s->opts->shuts++;
 	sock_notify(s);
 	return err;
 }

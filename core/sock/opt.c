@@ -110,6 +110,10 @@ static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
 
 	if (err) {
 		ret = give_int(fd, err, val, len);
+		if (ret == -EINVAL) /* a length below 0 is seen first */
+			s->opts->error = err;
+		if (ret)
+			return ret;
 	} else {
 		ret = k_getsockopt(fd, SOL_SOCKET, SO_ERROR, val, len);
 		if (!ret && *len == sizeof(err))
@@ -153,9 +157,12 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 			sock_put(s);
 		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
-	if (level == SOL_SOCKET && name == SO_ERROR)
-		ret = give_int(fd, pending_error(s), val, len);
-	else if (level == IPPROTO_TCP && name == TCP_INFO)
+	if (level == SOL_SOCKET && name == SO_ERROR) {
+		/* first the kernel's word on where to */
+		ret = give_int(fd, 0, val, len);
+		if (!ret)
+			ret = give_int(fd, pending_error(s), val, len);
+	} else if (level == IPPROTO_TCP && name == TCP_INFO)
 		ret = tcp_info(s, fd, val, len);
 	else if (level == IPPROTO_TCP && name == TCP_MAXSEG &&
 		 s->sess->state == SESSION_OPEN)

@@ -99,6 +99,7 @@ static void release(struct sock *s)
 	struct app *app;
 
 	if (s->kind == SOCK_EPOLL) {
+		epoll_sock_gone(s); /* from those that it is in */
 		epoll_free(s->epoll);
 	} else if (s->kind == SOCK_PORT) {
 		port_release(s);

@@ -392,6 +392,37 @@ TOPIC(killed_unread_by_two)
 	TRY(send(fds[1], "z", 1, MSG_NOSIGNAL));
 }
 
+/* a length that the kernel refuses takes no error away */
+TOPIC(error_is_kept)
+{
+	socklen_t len = (socklen_t)-1;
+	int fds[2], ends[2], err = 0;
+	pid_t pid;
+	char byte;
+
+	sock_pair(fds);
+	MUST(pipe(ends));
+	pid = child_start();
+	if (!pid) {
+		close(fds[1]);
+		until_input(fds[0], 6);
+		MUST(write(ends[1], "", 1));
+		pause();
+	}
+	close(fds[0]);
+	TRY(send(fds[1], "abcdef", 6, 0));
+	MUST(read(ends[0], &byte, 1));
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+	until_poll(fds[1], POLLHUP);
+	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
+	say_poll("then", fds[1], ALL);
+	len = sizeof(err);
+	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
+	say("%s", strerrorname_np(err));
+	say_poll("then", fds[1], ALL);
+}
+
 /* SIGPIPE kills who did not ask otherwise */
 TOPIC(sigpipe_kills)
 {

@@ -193,6 +193,26 @@ TOPIC(each)
 	ep_wait(ep, 4, 0);
 }
 
+/* who shares it shuts it down: that is news to all */
+TOPIC(shut_by_child)
+{
+	int ep = ep_new(), fds[2];
+	pid_t pid;
+
+	sock_pair(fds);
+	ep_add(ep, fds[0], EPOLLOUT | EPOLLET, 1);
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
+	pid = child_start();
+	if (!pid) {
+		TRY(shutdown(fds[0], SHUT_WR));
+		exit(0);
+	}
+	say("child %d", child_end(pid));
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
+}
+
 TOPIC(listener)
 {
 	int ep = ep_new(), listener, port;

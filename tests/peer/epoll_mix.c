@@ -41,6 +41,26 @@ TOPIC(nested)
 	ep_wait(inner, 4, 1000);
 }
 
+/* what is closed is in no other instance, whoever has its number then */
+TOPIC(nested_closed)
+{
+	int outer = ep_new(), inner = ep_new(), fds[8], i, port, listener;
+
+	listener = sock_listener(8, &port);
+	ep_add(outer, inner, EPOLLIN | EPOLLOUT, 1);
+	ep_wait(outer, 4, 0);
+	MUST(close(inner));
+	for (i = 0; i < 8; i += 2) {
+		fds[i] = sock_dial(port);
+		fds[i + 1] = sock_accept(listener);
+		TRY(send(fds[i], "a", 1, 0));
+		TRY(send(fds[i + 1], "b", 1, 0));
+		until_input(fds[i], 1);
+		until_input(fds[i + 1], 1);
+		ep_wait(outer, 4, 0);
+	}
+}
+
 /* an instance with one of ours inside, in poll and select */
 TOPIC(in_poll)
 {
