@@ -65,6 +65,16 @@ static bool is_over(ssize_t n)
 	return n < 0 && n != -EAGAIN && n != -EINTR && n != -EBADF;
 }
 
+/* An EPIPE comes again by itself, unless it is a reset's after a FIN, which is
+ * told once. */
+static bool has_error(int fd)
+{
+	static const struct timespec zero;
+	struct pollfd pfd = { .fd = fd };
+
+	return k_ppoll(&pfd, 1, &zero, NULL) > 0 && pfd.revents & POLLERR;
+}
+
 /* As much as the kernel has room for. */
 static void flush(struct sock *s, int fd, struct link *l)
 {
@@ -72,6 +82,7 @@ static void flush(struct sock *s, int fd, struct link *l)
 	struct iovec view[2];
 	struct msghdr msg = { .msg_iov = view };
 	int pieces, cancel = cancel_off();
+	bool error = has_error(fd);
 	ssize_t n = 0;
 
 	while (ring_unsent(&l->end.tx, h->tx_from, view, &pieces) > 0) {
@@ -83,7 +94,7 @@ static void flush(struct sock *s, int fd, struct link *l)
 	}
 	if (n >= 0 || is_over(n))
 		flushed(s, fd);
-	if (is_over(n) && n != -EPIPE) /* which comes again by itself */
+	if (is_over(n) && (n != -EPIPE || error))
 		s->opts->error = (int)-n;
 	cancel_back(cancel);
 }

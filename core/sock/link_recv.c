@@ -124,13 +124,21 @@ static ssize_t kernel_get(struct sock *s, int fd, const struct cursor *c,
 	return n;
 }
 
+/* For who receives.  EPIPE is a reset's after a FIN: then the kernel gives the
+ * end, and keeps the error for who sends, or asks. */
+static int take_error(struct sock *s)
+{
+	int err = s->opts->error;
+
+	return likely(!err) || err == EPIPE
+		       ? 0
+		       : atomic_exchange(&s->opts->error, 0);
+}
+
 /* End of file, but for a peer that died with something unread. */
 static ssize_t end_of_dead(struct sock *s, struct link *l)
 {
-	int err =
-		link_see_death(s, l) ? atomic_exchange(&s->opts->error, 0) : 0;
-
-	return -err;
+	return link_see_death(s, l) ? -take_error(s) : 0;
 }
 
 static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
@@ -213,11 +221,9 @@ static ssize_t from_ring(struct sock *s, int fd, struct link *l,
 	}
 	if (n != -EAGAIN)
 		return n;
-	if (unlikely(s->opts->error)) {
-		err = atomic_exchange(&s->opts->error, 0);
-		if (err)
-			return -err;
-	}
+	err = take_error(s);
+	if (unlikely(err))
+		return -err;
 	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
 		return behind_ring(s, fd, l, c, want, flags);
 	return may_be_over(s, l) ? ask_end(s, fd, l, c, want, flags) : -EAGAIN;
@@ -230,6 +236,7 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 	struct hold_link *h = &s->hold->link;
 	uint64_t max = UINT64_MAX;
 	ssize_t n;
+	int err;
 
 	if (h->rx_mode == HOLD_RX_DRAIN)
 		max = link_kernel_left(s);
@@ -237,9 +244,10 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		back_rx(s, fd, l);
 	/* behind the kernel's bytes, which it gives before it tells an error;
 	 * a Unix socket's is behind them, too: end_of_dead() */
-	if (unlikely(s->opts->error) && h->rx_mode != HOLD_RX_DRAIN &&
-	    !link_is_local(s))
-		return -atomic_exchange(&s->opts->error, 0);
+	err = h->rx_mode != HOLD_RX_DRAIN && !link_is_local(s) ? take_error(s)
+							       : 0;
+	if (unlikely(err))
+		return -err;
 	if (unlikely(h->rx_skip))
 		return -EAGAIN;
 	n = kernel_get(s, fd, c, max, flags);
