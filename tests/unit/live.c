@@ -226,15 +226,7 @@ static unsigned seen_queue[WIRE_N_EVENTS];
 static unsigned seen_socket[ARRAY_SIZE(socket_types)];
 static unsigned seen_odd; /* what the probe sent to see an error, and EOF */
 
-/* a message line, and a printed field of it */
-struct message {
-	char channel[32], type[32];
-	size_t len;
-	uint8_t bytes[512];
-	bool has_fds;
-	unsigned fds;
-};
-
+/* a printed field of a message */
 struct printed {
 	unsigned off, size;
 	char name[48];
@@ -250,23 +242,6 @@ static const struct place *find_place(const char *group, const char *name)
 		    !strcmp(places[i].name, name))
 			return &places[i];
 	return NULL;
-}
-
-static bool parse_message(const char *line, struct message *m)
-{
-	const char *at;
-	int end = 0;
-
-	memset(m, 0, sizeof(*m));
-	if (sscanf(line, " %*f %*s %*[apv]>%*[apv] %31s %31s %zu %n",
-		   m->channel, m->type, &m->len, &end) != 3)
-		return false;
-	m->has_fds = (at = strstr(line, " fds=")) != NULL;
-	if (m->has_fds)
-		m->fds = (unsigned)strtoul(at + 5, NULL, 10);
-	CHECK(live_hex(line + end, m->bytes, sizeof(m->bytes)) == m->len ||
-	      line[end] == '-');
-	return true;
 }
 
 /* The next field of the indented line; where to go on, or NULL. */
@@ -358,7 +333,7 @@ static void check_queue_field(const struct printed *p, const struct ctrl *c)
 	check_field(p, (const uint8_t *)c + place->off, place->size);
 }
 
-static void check_queue_message(const struct message *m, const char *more)
+static void check_queue_message(const struct live_message *m, const char *more)
 {
 	uint8_t out[WIRE_CTRL_ELT], want[WIRE_CTRL_ELT], type = m->bytes[0];
 	struct printed p;
@@ -395,7 +370,7 @@ static void check_queue_message(const struct message *m, const char *more)
 }
 
 /* A reply has descriptors, or it says why not. */
-static void check_descriptors(const struct message *m,
+static void check_descriptors(const struct live_message *m,
 			      const struct wire_sapi *s)
 {
 	CHECK(m->has_fds);
@@ -419,7 +394,7 @@ static void check_descriptors(const struct message *m,
 	}
 }
 
-static void check_socket_message(const struct message *m, const char *more)
+static void check_socket_message(const struct live_message *m, const char *more)
 {
 	const struct place *place;
 	struct wire_sapi in, out;
@@ -461,9 +436,9 @@ static void check_socket_message(const struct message *m, const char *more)
 
 static void check_line(char *line, char *more)
 {
-	struct message m;
+	struct live_message m;
 
-	if (!parse_message(line, &m))
+	if (!live_parse(line, &m))
 		return;
 	if (strcmp(m.channel, "socket"))
 		check_queue_message(&m, more);

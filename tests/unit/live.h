@@ -90,4 +90,35 @@ static inline uint64_t live_number(const char *line, const char *key, int base)
 	return strtoull(at + strlen(word), NULL, base);
 }
 
+/* A line with a message: who, which way, in what, and the bytes. */
+struct live_message {
+	char who[32], channel[32], type[32];
+	bool to_app;
+	size_t len;
+	uint8_t bytes[512];
+	bool has_fds; /* of the socket */
+	unsigned fds;
+};
+
+/* False for a line that is none. */
+static inline bool live_parse(const char *line, struct live_message *m)
+{
+	char way[16];
+	const char *at;
+	int end = 0;
+
+	memset(m, 0, sizeof(*m));
+	if (sscanf(line, " %*f %31s %15[apv>] %31s %31s %zu %n", m->who, way,
+		   m->channel, m->type, &m->len, &end) != 5)
+		return false;
+	CHECK(!strcmp(way, "vpp>app") || !strcmp(way, "app>vpp"));
+	m->to_app = *way == 'v';
+	m->has_fds = (at = strstr(line, " fds=")) != NULL;
+	if (m->has_fds)
+		m->fds = (unsigned)strtoul(at + 5, NULL, 10);
+	CHECK(live_hex(line + end, m->bytes, sizeof(m->bytes)) == m->len ||
+	      line[end] == '-');
+	return true;
+}
+
 #endif /* TESTS_LIVE_H */

@@ -102,6 +102,11 @@ unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 %C%_sapid_session_LDADD = core/libshm.la core/libkernel.la
 %C%_sapid_worker_SOURCES = %D%/sapid_worker.c $(sapid_raw)
 %C%_sapid_worker_LDADD = core/libshm.la core/libkernel.la
+# recorded conversations, played again
+EXTRA_DIST += %D%/replay.h
+unit_tests += %D%/replay_daemon
+%C%_replay_daemon_SOURCES = %D%/replay_daemon.c %D%/live.h $(sapid_raw)
+%C%_replay_daemon_LDADD = core/libshm.la core/libkernel.la
 EXTRA_DIST += %D%/shm_rig.h
 unit_tests += %D%/map %D%/seg
 %C%_map_SOURCES = %D%/map.c %D%/kernel_fault.c

@@ -264,10 +264,10 @@ static void take_page(struct raw *r, struct fdbox *box, unsigned n_fds)
 		r->page_fd = fdbox_take(box, box->n - 1);
 }
 
-int raw_attach(struct raw *r, const struct raw_daemon *d,
-	       const struct raw_options *o)
+int raw_attach_as(struct raw *r, const struct raw_daemon *d,
+		  enum wire_dialect dialect, const struct wire_sapi *msg,
+		  struct wire_sapi *answer)
 {
-	struct wire_sapi msg = { .type = WIRE_SAPI_ATTACH };
 	const struct wire_attach_reply *a;
 	struct wire_ext_reply reply;
 	struct fdbox box;
@@ -277,18 +277,11 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 
 	memset(r, 0, sizeof(*r));
 	r->evfd = r->vpp_evfd = r->page_fd = -1;
-	r->dialect = o->dialect;
+	r->dialect = dialect;
 	r->sock = raw_dial(d);
-	strcpy(msg.attach.name, "raw");
-	msg.attach.options[WIRE_OPT_FLAGS] = o->flags;
-	msg.attach.options[WIRE_OPT_EVT_QUEUE_SIZE] = o->queue;
-	msg.attach.options[WIRE_OPT_ADD_SEGMENT_SIZE] = o->add_segment;
-	msg.attach.options[WIRE_OPT_RX_FIFO_SIZE] = o->rx;
-	msg.attach.options[WIRE_OPT_TX_FIFO_SIZE] = o->tx;
-	msg.attach.options[WIRE_OPT_PREALLOC_PAIRS] = o->pairs;
-	msg.attach.options[WIRE_OPT_PREALLOC_HDRS] = o->headers;
-	msg.attach.options[WIRE_OPT_EXT] = o->ext ? WIRE_EXT_MAGIC : 0;
-	ask(r, &msg, &reply, &box);
+	ask(r, msg, &reply, &box);
+	if (answer)
+		*answer = reply.sapi;
 	a = &reply.sapi.attach_reply;
 	MUST(reply.sapi.type == WIRE_SAPI_ATTACH_REPLY);
 	take_page(r, &box, a->n_fds);
@@ -313,10 +306,27 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 	return 0;
 }
 
-int raw_add_worker(struct raw *r, const struct raw_daemon *d,
-		   const struct raw *parent)
+int raw_attach(struct raw *r, const struct raw_daemon *d,
+	       const struct raw_options *o)
 {
-	struct wire_sapi msg = { .type = WIRE_SAPI_WORKER };
+	struct wire_sapi msg = { .type = WIRE_SAPI_ATTACH };
+
+	strcpy(msg.attach.name, "raw");
+	msg.attach.options[WIRE_OPT_FLAGS] = o->flags;
+	msg.attach.options[WIRE_OPT_EVT_QUEUE_SIZE] = o->queue;
+	msg.attach.options[WIRE_OPT_ADD_SEGMENT_SIZE] = o->add_segment;
+	msg.attach.options[WIRE_OPT_RX_FIFO_SIZE] = o->rx;
+	msg.attach.options[WIRE_OPT_TX_FIFO_SIZE] = o->tx;
+	msg.attach.options[WIRE_OPT_PREALLOC_PAIRS] = o->pairs;
+	msg.attach.options[WIRE_OPT_PREALLOC_HDRS] = o->headers;
+	msg.attach.options[WIRE_OPT_EXT] = o->ext ? WIRE_EXT_MAGIC : 0;
+	return raw_attach_as(r, d, o->dialect, &msg, NULL);
+}
+
+int raw_add_worker_as(struct raw *r, const struct raw_daemon *d,
+		      const struct raw *parent, const struct wire_sapi *msg,
+		      struct wire_sapi *answer)
+{
 	const struct wire_worker_reply *a;
 	struct wire_ext_reply reply;
 	struct fdbox box;
@@ -328,9 +338,9 @@ int raw_add_worker(struct raw *r, const struct raw_daemon *d,
 	r->dialect = parent->dialect;
 	r->app_index = parent->app_index;
 	r->sock = raw_dial(d);
-	msg.worker.app_index = parent->app_index;
-	msg.worker.is_add = 1;
-	ask(r, &msg, &reply, &box);
+	ask(r, msg, &reply, &box);
+	if (answer)
+		*answer = reply.sapi;
 	a = &reply.sapi.worker_reply;
 	MUST(reply.sapi.type == WIRE_SAPI_WORKER_REPLY && a->is_add == 1);
 	take_page(r, &box, a->n_fds);
@@ -345,6 +355,16 @@ int raw_add_worker(struct raw *r, const struct raw_daemon *d,
 		  a->app_event_queue_address);
 	r->to = parent->to;
 	return 0;
+}
+
+int raw_add_worker(struct raw *r, const struct raw_daemon *d,
+		   const struct raw *parent)
+{
+	struct wire_sapi msg = { .type = WIRE_SAPI_WORKER };
+
+	msg.worker.app_index = parent->app_index;
+	msg.worker.is_add = 1;
+	return raw_add_worker_as(r, d, parent, &msg, NULL);
 }
 
 void raw_close(struct raw *r)
@@ -371,20 +391,26 @@ void raw_close(struct raw *r)
 
 /* --- messages --- */
 
-void raw_send(struct raw *r, const struct ctrl *c)
+void raw_send_bytes(struct raw *r, const uint8_t *elt, size_t len)
 {
-	uint8_t elt[WIRE_CTRL_ELT];
 	long end = now_ms() + RAW_WAIT_MS;
-	ssize_t len = ctrl_encode(r->dialect, c, elt);
 	int ret;
 
-	MUST(len > 0);
 	do {
-		ret = mq_send(r->to, ctrl_ring(c->type), elt, (size_t)len);
+		ret = mq_send(r->to, ctrl_ring(elt[0]), elt, len);
 		if (ret == -EAGAIN)
 			usleep(100); /* the daemon drains it */
 	} while (ret == -EAGAIN && now_ms() < end);
 	MUST(!ret);
+}
+
+void raw_send(struct raw *r, const struct ctrl *c)
+{
+	uint8_t elt[WIRE_CTRL_ELT];
+	ssize_t len = ctrl_encode(r->dialect, c, elt);
+
+	MUST(len > 0);
+	raw_send_bytes(r, elt, (size_t)len);
 }
 
 static void add_segment(struct raw *r, const struct ctrl *c)

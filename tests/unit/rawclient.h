@@ -83,10 +83,19 @@ int raw_attach(struct raw *r, const struct raw_daemon *d,
 	       const struct raw_options *o);
 int raw_add_worker(struct raw *r, const struct raw_daemon *d,
 		   const struct raw *parent);
+/* The same with a message as it is; @answer, which may be NULL, as it came. */
+int raw_attach_as(struct raw *r, const struct raw_daemon *d,
+		  enum wire_dialect dialect, const struct wire_sapi *msg,
+		  struct wire_sapi *answer);
+int raw_add_worker_as(struct raw *r, const struct raw_daemon *d,
+		      const struct raw *parent, const struct wire_sapi *msg,
+		      struct wire_sapi *answer);
 /* Unmap and close; the daemon sees the worker leave. */
 void raw_close(struct raw *r);
 
 void raw_send(struct raw *r, const struct ctrl *c);
+/* An element as it stands, type first */
+void raw_send_bytes(struct raw *r, const uint8_t *elt, size_t len);
 /* The next message: true, or false after @ms. Segments are mapped on the way
  * and not shown. */
 bool raw_recv(struct raw *r, struct ctrl *c, int ms);
