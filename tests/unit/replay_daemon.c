@@ -91,6 +91,7 @@ enum rule {
 	AT_ONCE,
 	HALF_CLOSE,
 	BACKLOG,
+	CROSSED,
 	LEAVE_ORDER,
 	N_RULES
 };
@@ -100,8 +101,9 @@ static const struct {
 } rules[N_RULES] = {
 	[EARLY_CLEANUP] = { "*", "CLEANUP 0 comes with the news that the other "
 				 "end is gone; VPP's waits for the reply" },
-	[LAST_BREATH] = { "*", "VPP had not got to the CLEANUP when the worker "
-			       "left or the capture ended" },
+	[LAST_BREATH] = { "*", "VPP had not got to it, or the worker had not "
+			       "looked, when the worker left or the capture "
+			       "ended" },
 	[AT_ONCE] = { "probe_ct_close*",
 		      "a client is connected at once, as the kernel's is in "
 		      "the back-log, and a refusal then ends it" },
@@ -111,6 +113,9 @@ static const struct {
 	[BACKLOG] = { "probe_ct_close*",
 		      "with a listener goes what it has not accepted, as in "
 		      "the kernel; VPP lets it be accepted" },
+	[CROSSED] = { "stock_ldp_prefork*",
+		      "both close at once: sapid had told the one of the "
+		      "other, VPP heard both first" },
 	[LEAVE_ORDER] = { "probe_workers*",
 			  "sessions of a worker that left end in no order" },
 };
@@ -140,6 +145,13 @@ static bool is_mq(const struct peer *p, const struct ctrl *got)
 	default:
 		return got->connected.vpp_evt_q == p->mq;
 	}
+}
+
+static bool is_mq_0(const struct peer *p, const struct ctrl *got)
+{
+	(void)p;
+	return !(got->type == WIRE_EV_ACCEPTED ? got->accepted.mq_index
+					       : got->connected.mq_index);
 }
 
 static bool is_here(const struct ctrl_addr *a)
@@ -183,6 +195,7 @@ static bool is_direct(const struct peer *p, const struct ctrl *got)
 			sizeof(((struct ctrl *)NULL)->member), ok, 0, why \
 	}
 #define OFFSETS "where sapid puts it; it was mapped"
+#define ONE_QUEUE "sapid has one queue, a VPP with threads has more"
 #define QUEUE "the queue that the application was given"
 
 static struct difference {
@@ -202,6 +215,8 @@ static struct difference {
 	      "VPP's cut-through has no addresses, ours are the real ones"),
 	FIELD(WIRE_EV_ACCEPTED, accepted.rmt, is_accepted_here,
 	      "VPP's cut-through has no addresses, ours are the real ones"),
+	FIELD(WIRE_EV_ACCEPTED, accepted.mq_index, is_mq_0, ONE_QUEUE),
+	FIELD(WIRE_EV_CONNECTED, connected.mq_index, is_mq_0, ONE_QUEUE),
 	FIELD(WIRE_EV_CONNECTED, connected.rx_fifo, NULL, OFFSETS),
 	FIELD(WIRE_EV_CONNECTED, connected.tx_fifo, NULL, OFFSETS),
 	FIELD(WIRE_EV_CONNECTED, connected.segment_handle, NULL, OFFSETS),
@@ -278,15 +293,21 @@ static struct peer *peer_of(const struct replay_line *l)
 	return NULL;
 }
 
-static struct end *end_named(uint64_t recorded)
+/* By a whole handle, or by what doorbells say, its lower half. */
+static struct end *end_masked(uint64_t recorded, uint64_t mask)
 {
 	unsigned i;
 
 	for (i = n_ends; i-- > 0;)
 		if (ends[i].named && !ends[i].gone &&
-		    ends[i].recorded == recorded)
+		    !((ends[i].recorded ^ recorded) & mask))
 			return &ends[i];
 	return NULL;
+}
+
+static struct end *end_named(uint64_t recorded)
+{
+	return end_masked(recorded, UINT64_MAX);
 }
 
 static struct end *end_ours(const struct peer *p, uint64_t handle)
@@ -463,6 +484,10 @@ static enum place place_of_cleanup(struct peer *p, const struct ctrl *c)
 		by_rule(EARLY_CLEANUP);
 		return LATER;
 	}
+	if (!c->cleanup.type && e->other && e->other->dropped) {
+		by_rule(BACKLOG);
+		return NOWHERE;
+	}
 	/* 1 is for who closed, 0 for whose other end is gone as well */
 	if (!e->closed && (c->cleanup.type || !e->other || !e->other->closed))
 		return WRONG;
@@ -485,8 +510,24 @@ static enum place place_of_end(struct peer *p, const struct ctrl *c)
 		by_rule(HALF_CLOSE);
 	else if (c->type == WIRE_EV_RESET && e->other->dropped)
 		by_rule(BACKLOG);
+	else if (c->type == WIRE_EV_DISCONNECTED && e->closed &&
+		 e->other->closed)
+		by_rule(CROSSED);
+	else if (e->other->owner->hung_up)
+		by_rule(LAST_BREATH);
 	else
 		return WRONG;
+	return NOWHERE;
+}
+
+/* Its application left before the server had answered. */
+static enum place place_of_early(struct peer *p, const struct ctrl *c)
+{
+	struct end *e = end_ours(p, c->connected.handle);
+
+	if (!e->other || e->other->replied)
+		return WRONG;
+	by_rule(AT_ONCE);
 	return NOWHERE;
 }
 
@@ -500,6 +541,8 @@ static enum place place_of(struct peer *p, const struct ctrl *c)
 			       ? NOWHERE
 			       : WRONG;
 	case WIRE_EV_CONNECTED:
+		if (!c->connected.retval)
+			return place_of_early(p, c);
 		return is_listed(c->type, c->connected.context, SILENT,
 				 c->connected.retval)
 			       ? NOWHERE
@@ -804,11 +847,12 @@ static void expect(struct replay_line *l)
 }
 
 /* The snooper saw the answer before what it answers: read on in that queue. */
-static struct end *catch_up(uint64_t recorded)
+static struct end *catch_up(uint64_t recorded, uint64_t mask)
 {
 	struct replay_line *at = line, *l, *end = cap.line + cap.n;
 	struct replay_line *first;
 	struct peer *p;
+	uint64_t name;
 	struct ctrl c;
 
 	for (l = at; l < end; l++) {
@@ -816,9 +860,9 @@ static struct end *catch_up(uint64_t recorded)
 		    !(replay_is(l, "ACCEPTED") || replay_is(l, "CONNECTED")))
 			continue;
 		replay_ctrl(l, &c);
-		if ((c.type == WIRE_EV_ACCEPTED
-			     ? c.accepted.handle
-			     : c.connected.handle) == recorded)
+		name = c.type == WIRE_EV_ACCEPTED ? c.accepted.handle
+						  : c.connected.handle;
+		if (!((name ^ recorded) & mask))
 			break;
 	}
 	MUST_BE(l < end);
@@ -828,16 +872,16 @@ static struct end *catch_up(uint64_t recorded)
 		    peer_of(first) == p)
 			expect(first);
 	line = at;
-	return end_named(recorded);
+	return end_masked(recorded, mask);
 }
 
 /* --- what applications say --- */
 
-static struct end *end_said(uint64_t recorded)
+static struct end *end_said(uint64_t recorded, uint64_t mask)
 {
-	struct end *e = end_named(recorded);
+	struct end *e = end_masked(recorded, mask);
 
-	return e ? e : catch_up(recorded);
+	return e ? e : catch_up(recorded, mask);
 }
 
 /* Had it read everything?  If VPP told the other end so. */
@@ -866,6 +910,10 @@ static void close_end(struct end *e, bool abort)
 
 	if (e->closed)
 		return;
+	if (e->dropped) { /* its memory is gone */
+		e->closed = true;
+		return;
+	}
 	if (left_unread(e)) {
 		MUST_BE(abort || fifo_used(&e->rx) > 0);
 	} else if (fifo_used(&e->rx)) {
@@ -904,7 +952,7 @@ static void await_eof(struct peer *p)
 
 static void say_io(struct ctrl *c, uint8_t *bytes)
 {
-	struct end *e = end_said(c->io.session_index);
+	struct end *e = end_said(c->io.session_index, UINT32_MAX);
 	bool rx = c->type == WIRE_EV_IO_RX;
 
 	if (!rx) {
@@ -922,10 +970,10 @@ static void say_io(struct ctrl *c, uint8_t *bytes)
 
 static struct end *say_reply(struct ctrl *c, uint8_t *bytes)
 {
-	struct end *e = end_said(c->accepted_reply.handle);
+	struct end *e = end_said(c->accepted_reply.handle, UINT64_MAX);
 
 	if (!e->server || e->replied)
-		e = catch_up(c->accepted_reply.handle);
+		e = catch_up(c->accepted_reply.handle, UINT64_MAX);
 	MUST_BE(c->accepted_reply.context == e->owner->app);
 	e->replied = e->indexed = true;
 	e->index = c->accepted_reply.app_session_index;
@@ -940,7 +988,7 @@ static struct end *say_reply(struct ctrl *c, uint8_t *bytes)
 
 static struct end *say_close_reply(struct ctrl *c, uint8_t *bytes)
 {
-	struct end *e = end_said(c->close_reply.handle);
+	struct end *e = end_said(c->close_reply.handle, UINT64_MAX);
 
 	MUST_BE(c->close_reply.context == e->owner->handle);
 	close_end(e, false);
@@ -953,7 +1001,7 @@ static struct end *say_close_reply(struct ctrl *c, uint8_t *bytes)
 
 static struct peer *say_close(struct ctrl *c, uint8_t *bytes)
 {
-	struct end *e = end_said(c->close.handle);
+	struct end *e = end_said(c->close.handle, UINT64_MAX);
 
 	MUST_BE(c->close.client_index == e->owner->handle);
 	if (c->type != WIRE_EV_SHUTDOWN)
@@ -1049,7 +1097,7 @@ static struct peer *say_unlisten(struct ctrl *c, uint8_t *bytes)
 
 static struct peer *say_attr(struct ctrl *c, uint8_t *bytes)
 {
-	struct end *e = end_said(c->attr.handle);
+	struct end *e = end_said(c->attr.handle, UINT64_MAX);
 
 	MUST_BE(c->attr.client_index == e->owner->handle);
 	REPLAY_NAME(bytes, struct wire_transport_attr, client_index,
@@ -1348,6 +1396,22 @@ static const char *const captures[] = {
 	"stock_ct_cond.txt",
 	"stock_ldp_iperf3.txt",
 	"stock_ldp_prefork.txt",
+	"probe_ct.txt",
+	"probe_ct_evfd.txt",
+	"probe_ct_prv0.txt",
+	"probe_ct_prv1.txt",
+	"probe_ct_kick.txt",
+	"probe_ct_kick_evfd.txt",
+	"probe_ct_bp.txt",
+	"probe_ct_bp_evfd.txt",
+	"probe_ct_bp_prv1.txt",
+	"probe_workers.txt",
+	"probe_workers_evfd.txt",
+	"probe_workers_prv1.txt",
+	"probe_ct_close.txt",
+	"probe_ct_close_evfd.txt",
+	"probe_ct_close_prv1.txt",
+	"probe_listen.txt",
 };
 
 TEST(sapid_answers_as_the_recorded_vpp)
