@@ -105,7 +105,8 @@ unit_tests += %D%/sapid_attach %D%/sapid_evil %D%/sapid_kill \
 # recorded conversations, played again
 EXTRA_DIST += %D%/replay.h
 unit_tests += %D%/replay_daemon
-%C%_replay_daemon_SOURCES = %D%/replay_daemon.c %D%/live.h $(sapid_raw)
+%C%_replay_daemon_SOURCES = %D%/replay_daemon.c %D%/live.h \
+	%D%/replay_expect.h %D%/replay_rules.h $(sapid_raw)
 %C%_replay_daemon_LDADD = core/libshm.la core/libkernel.la
 EXTRA_DIST += %D%/shm_rig.h
 unit_tests += %D%/map %D%/seg
