@@ -60,6 +60,24 @@ static void heard(struct peer *p, const struct ctrl *c)
 	MUST_BE(c->type == WIRE_EV_IO_TX || e->closed || fifo_used(&e->rx) > 0);
 }
 
+/* Of its end an application is told once, and no more after CLEANUP 1. */
+static void told(struct peer *p, const struct ctrl *c)
+{
+	struct end *e;
+
+	if (c->type != WIRE_EV_CLEANUP && c->type != WIRE_EV_DISCONNECTED &&
+	    c->type != WIRE_EV_RESET)
+		return;
+	e = end_ours(p, c->type == WIRE_EV_CLEANUP ? c->cleanup.handle
+						   : c->close.handle);
+	MUST_BE(e && !e->cleanups[1]);
+	if (c->type == WIRE_EV_CLEANUP)
+		MUST_BE(c->cleanup.type < 2 &&
+			!e->cleanups[c->cleanup.type]++ && e->cleanups[0]);
+	else
+		MUST_BE(!(c->type == WIRE_EV_RESET ? e->resets++ : e->ends++));
+}
+
 static void pump(struct peer *p)
 {
 	struct ctrl c;
@@ -71,6 +89,7 @@ static void pump(struct peer *p)
 		}
 		MUST_BE(p->n < MAX_PENDING);
 		p->pending[p->n++] = c;
+		told(p, &c);
 		if (c.type == WIRE_EV_ACCEPTED ||
 		    (c.type == WIRE_EV_CONNECTED && !c.connected.retval))
 			new_end(p, &c);

@@ -42,6 +42,7 @@ struct end {
 	uint32_t index;
 	uint16_t port; /* of the client: what the two have in common */
 	struct fifo rx, tx;
+	unsigned ends, resets, cleanups[2]; /* as told */
 	struct {
 		unsigned rung, heard, recorded;
 	} io[2]; /* IO_RX, IO_TX */
