@@ -37,6 +37,7 @@ struct played {
 	int fd[8];
 	unsigned n_fds;
 	bool silent;
+	struct wire_sapi asked; /* what it answers */
 	enum wire_dialect dialect;
 	bool mute;	      /* says nothing to the question for it */
 	struct ctrl question; /* which it was, and what is answered */
@@ -172,12 +173,13 @@ static inline void played_question(struct played *p)
 static inline void *played_thread(void *arg)
 {
 	struct played *p = arg;
-	char buf[512];
+	char buf[512] = { 0 };
 
 	p->conn = accept(p->listen, NULL, NULL);
 	p->accepted = true;
 	if (recv(p->conn, buf, sizeof(buf), 0) <= 0)
 		return NULL;
+	memcpy(&p->asked, buf, sizeof(p->asked));
 	if (p->silent) /* until they give up */
 		return recv(p->conn, buf, sizeof(buf), 0) ? p : NULL;
 	if (p->len)

@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* replay_client.c - what a real VPP said to stock VCL, said to our client */
+/*
+ * DOC: the other side of replay_daemon.c
+ *
+ * A capture is played to our client in the place of one recorded process.
+ * What VPP said is said as its recorded bytes, in the order of that process'
+ * queue; only our names for sessions are put in (they are indices that the
+ * client chose), and where FIFOs lie.  VPP's names stay: the client must use
+ * whatever it is given.  Where the recorded process said something, the client
+ * is made to do by its internal calls what leads to it, and must have sent the
+ * same message, byte by byte, and nothing else, but for differences[].
+ *
+ * A cut-through has its data in one pair of FIFOs and its signals in another,
+ * as recorded: each doorbell of the recording comes with bytes in the data and
+ * must find a reader; each one of ours must have found the signal clear.
+ *
+ * Not proved here: several workers, what the socket layer above makes of it,
+ * and what VCL asks of transports (TRANSPORT_ATTR: session.c).
+ */
+#include "tests/unit/played.h"
+#include "tests/unit/replay.h"
+
+#define MAX_SESSIONS 16
+#define MAX_SEGMENTS 8
+#define SEGMENT_BYTES (4u << 20)
+#define FIFO_BYTES 65536
+
+struct mine {
+	struct session *s;
+	uint64_t recorded; /* VPP's handle */
+	uint32_t index;	   /* VCL's */
+	bool listens, freed;
+	struct fifo rx, tx; /* VPP's view: it fills rx */
+	uint32_t heard;
+};
+
+static struct played p;
+static struct app *app;
+static struct replay cap;
+static struct replay_line *line;
+static struct mine mine[MAX_SESSIONS];
+static unsigned n_mine, n_said, n_compared;
+static struct {
+	struct seg seg;
+	uint64_t handle;
+} segs[MAX_SEGMENTS];
+static unsigned n_segs;
+static uint32_t my_app, my_handle; /* as recorded, and ours */
+static uint32_t my_queue_app;
+
+#define MUST_BE(cond) REPLAY_CHECK(&cap, line, cond)
+
+/* --- what is different on purpose --- */
+
+#define FIELD(type, member, recorded, ours, why)                               \
+	{                                                                      \
+		type, #member, offsetof(struct ctrl, member),                  \
+			sizeof(((struct ctrl *)NULL)->member), recorded, ours, \
+			why                                                    \
+	}
+#define OUR_NAME UINT64_MAX /* what we call the session */
+
+static const struct {
+	uint8_t type;
+	const char *name;
+	size_t off, size;
+	uint64_t recorded, ours;
+	const char *why;
+} differences[] = {
+	FIELD(WIRE_EV_CONNECT, connect.flags, WIRE_CFG_CONNECTED, 0,
+	      "VCL always says so; it is of UDP, and this is TCP"),
+	FIELD(WIRE_EV_UNLISTEN, unlisten.context, 0, OUR_NAME,
+	      "VCL names no listener, we do"),
+};
+
+/* --- whose a message is --- */
+
+static bool is_my_queue(const struct replay_line *l)
+{
+	uint32_t a, w;
+
+	return l->m.to_app && replay_on_queue(l) &&
+	       replay_snooped(&cap, l->m.channel, &a, &w) &&
+	       a == my_queue_app && w == 0;
+}
+
+/* Who was given this handle: the last before the line, else the next. */
+static bool is_my_handle(const struct replay_line *at, uint64_t handle,
+			 uint64_t mask)
+{
+	const struct replay_line *l, *found = NULL;
+	struct ctrl c;
+	uint64_t h;
+
+	for (l = cap.line; l < cap.line + cap.n && !(found && l > at); l++) {
+		if (!l->m.to_app ||
+		    !(replay_is(l, "ACCEPTED") || replay_is(l, "CONNECTED")))
+			continue;
+		replay_ctrl(l, &c);
+		h = c.type == WIRE_EV_ACCEPTED ? c.accepted.handle
+					       : c.connected.handle;
+		if (!((h ^ handle) & mask))
+			found = l;
+	}
+	return found && is_my_queue(found);
+}
+
+static bool is_mine(const struct replay_line *l, const struct ctrl *c)
+{
+	switch (c->type) {
+	case WIRE_EV_IO_RX:
+	case WIRE_EV_IO_TX:
+	case WIRE_EV_IO_TX_FLUSH:
+		return is_my_handle(l, c->io.session_index, UINT32_MAX);
+	case WIRE_EV_ACCEPTED_REPLY:
+		return c->accepted_reply.context == my_app &&
+		       is_my_handle(l, c->accepted_reply.handle, UINT64_MAX);
+	case WIRE_EV_DISCONNECTED_REPLY:
+	case WIRE_EV_RESET_REPLY:
+		return c->close_reply.context == my_handle;
+	case WIRE_EV_LISTEN:
+		return c->listen.client_index == my_handle;
+	case WIRE_EV_UNLISTEN:
+		return c->unlisten.client_index == my_handle;
+	case WIRE_EV_CONNECT:
+		return c->connect.client_index == my_handle;
+	case WIRE_EV_APP_DETACH:
+		return c->detach.client_index == my_handle;
+	case WIRE_EV_TRANSPORT_ATTR:
+		return c->attr.client_index == my_handle;
+	default:
+		return c->close.client_index == my_handle;
+	}
+}
+
+static struct mine *by_handle(uint64_t handle, uint64_t mask)
+{
+	unsigned i;
+
+	for (i = n_mine; i-- > 0;)
+		if (!mine[i].freed && !((mine[i].recorded ^ handle) & mask))
+			return &mine[i];
+	return NULL;
+}
+
+/* By VCL's name. */
+static struct mine *by_index(uint32_t index)
+{
+	unsigned i;
+
+	for (i = n_mine; i-- > 0;)
+		if (!mine[i].freed && !mine[i].listens &&
+		    mine[i].index == index)
+			return &mine[i];
+	return NULL;
+}
+
+static struct mine *new_mine(struct session *s)
+{
+	struct mine *m = &mine[n_mine++];
+
+	MUST_BE(n_mine <= MAX_SESSIONS);
+	memset(m, 0, sizeof(*m));
+	m->s = s;
+	m->recorded = WIRE_INVALID_HANDLE;
+	return m;
+}
+
+/* --- what VPP said --- */
+
+static struct seg *segment(uint64_t handle)
+{
+	unsigned i;
+
+	for (i = n_segs; i-- > 0;)
+		if (segs[i].handle == handle)
+			return &segs[i].seg;
+	MUST_BE(!"a segment that was announced");
+	return NULL;
+}
+
+static void add_segment(const struct ctrl *c)
+{
+	struct wire_sapi m = { .type = WIRE_SAPI_SEND_FDS };
+	struct seg *seg = &segs[n_segs].seg;
+
+	MUST_BE(n_segs < MAX_SEGMENTS);
+	segs[n_segs++].handle = c->add_segment.segment_handle;
+	MUST_BE(!seg_create(seg, "played-data", SEGMENT_BYTES));
+	played_send(p.conn, &m, sizeof(m), &seg->map.fd, 1);
+	played_say(&p, app, c);
+	MUST_BE(app_seg(app, c->add_segment.segment_handle));
+}
+
+static void new_fifo(uint64_t handle, struct fifo *f, uint64_t *off)
+{
+	MUST_BE(!seg_fifo_create(segment(handle), 0, FIFO_BYTES, off));
+	MUST_BE(!fifo_attach(f, segment(handle), *off, WIRE_2606));
+}
+
+static void say_accepted(struct ctrl *c)
+{
+	struct mine *l = by_handle(c->accepted.listener_handle, UINT64_MAX);
+	struct mine *m;
+
+	MUST_BE(l && l->listens && c->accepted.context == my_app);
+	m = new_mine(NULL);
+	m->recorded = c->accepted.handle;
+	new_fifo(c->accepted.segment_handle, &m->rx, &c->accepted.rx_fifo);
+	new_fifo(c->accepted.segment_handle, &m->tx, &c->accepted.tx_fifo);
+	played_say(&p, app, c);
+	m->s = session_pop(l->s);
+	MUST_BE(m->s && m->s->state == SESSION_PENDING);
+}
+
+/* Data in the server's FIFOs, signals in those of the client's own. */
+static void say_connected(struct ctrl *c)
+{
+	struct mine *m = by_index(c->connected.context);
+	struct fifo sig;
+
+	MUST_BE(m && !c->connected.retval && c->connected.ct_rx_fifo);
+	m->recorded = c->connected.handle;
+	new_fifo(c->connected.ct_segment_handle, &m->rx,
+		 &c->connected.ct_rx_fifo);
+	new_fifo(c->connected.ct_segment_handle, &m->tx,
+		 &c->connected.ct_tx_fifo);
+	new_fifo(c->connected.segment_handle, &sig, &c->connected.rx_fifo);
+	new_fifo(c->connected.segment_handle, &sig, &c->connected.tx_fifo);
+	c->connected.context = m->s->index;
+	played_say(&p, app, c);
+	MUST_BE(m->s->state == SESSION_OPEN &&
+		m->s->handle == c->connected.handle);
+}
+
+static void say_bound(struct ctrl *c)
+{
+	unsigned i;
+
+	for (i = n_mine; i-- > 0;)
+		if (mine[i].listens && mine[i].index == c->bound.context)
+			break;
+	MUST_BE(i < n_mine);
+	mine[i].recorded = c->bound.handle;
+	c->bound.context = mine[i].s->index;
+	played_say(&p, app, c);
+	MUST_BE(mine[i].s->state == SESSION_LISTENING);
+}
+
+static void say_end(const struct ctrl *c)
+{
+	struct mine *m = by_handle(c->close.handle, UINT64_MAX);
+	unsigned flags =
+		c->type == WIRE_EV_RESET ? SESSION_RESET : SESSION_PEER_SHUT;
+
+	MUST_BE(m && !(m->s->flags & flags));
+	played_say(&p, app, c);
+	MUST_BE(m->s->flags & flags);
+}
+
+static void say_cleanup(const struct ctrl *c)
+{
+	struct mine *m = by_handle(c->cleanup.handle, UINT64_MAX);
+
+	MUST_BE(m && m->s->state == SESSION_CLOSING);
+	played_say(&p, app, c);
+	if (!c->cleanup.type)
+		return;
+	MUST_BE(m->s->state == SESSION_FREE);
+	m->freed = true;
+}
+
+static void say_unlistened(const struct ctrl *c)
+{
+	struct mine *m = by_handle(c->unlisten_reply.handle, UINT64_MAX);
+
+	MUST_BE(m && m->listens && m->s->state == SESSION_CLOSING);
+	played_say(&p, app, c);
+	MUST_BE(m->s->state == SESSION_FREE);
+	m->freed = true;
+}
+
+/* It reads what is there, if it has not closed. */
+static void say_io(struct ctrl *c)
+{
+	struct mine *m = by_index(c->io.session_index);
+	char buf[64];
+
+	MUST_BE(m && c->type == WIRE_EV_IO_RX);
+	c->io.session_index = m->s->index;
+	if (m->s->state == SESSION_OPEN)
+		MUST_BE(fifo_put(&m->rx, "recorded", 8) == 8);
+	played_say(&p, app, c);
+	if (m->s->state != SESSION_OPEN)
+		return;
+	MUST_BE(fifo_take(&m->s->rx, buf, sizeof(buf)) == 8);
+	MUST_BE(!memcmp(buf, "recorded", 8) && !fifo_took(&m->s->rx, 8));
+	MUST_BE(!fifo_arm(&m->s->rx));
+}
+
+static void said(struct replay_line *l)
+{
+	struct ctrl c;
+
+	if (l->done)
+		return;
+	l->done = true;
+	line = l;
+	n_said++;
+	replay_ctrl(l, &c);
+	switch (c.type) {
+	case WIRE_EV_APP_ADD_SEGMENT:
+		add_segment(&c);
+		break;
+	case WIRE_EV_APP_DEL_SEGMENT:
+		played_say(&p, app, &c);
+		MUST_BE(!app_seg(app, c.del_segment.segment_handle));
+		break;
+	case WIRE_EV_BOUND:
+		say_bound(&c);
+		break;
+	case WIRE_EV_ACCEPTED:
+		say_accepted(&c);
+		break;
+	case WIRE_EV_CONNECTED:
+		say_connected(&c);
+		break;
+	case WIRE_EV_DISCONNECTED:
+	case WIRE_EV_RESET:
+		say_end(&c);
+		break;
+	case WIRE_EV_CLEANUP:
+		say_cleanup(&c);
+		break;
+	case WIRE_EV_UNLISTEN_REPLY:
+		say_unlistened(&c);
+		break;
+	case WIRE_EV_IO_RX:
+		say_io(&c);
+		break;
+	default: /* of a question that we did not ask */
+		MUST_BE(c.type == WIRE_EV_TRANSPORT_ATTR_REPLY);
+		n_said--;
+	}
+}
+
+/* The snooper saw an answer before what it answers. */
+static struct mine *known(uint64_t handle, uint64_t mask)
+{
+	struct replay_line *at = line, *l;
+	struct mine *m;
+
+	for (l = line; !(m = by_handle(handle, mask)); l++) {
+		line = at;
+		MUST_BE(l < cap.line + cap.n);
+		if (is_my_queue(l))
+			said(l);
+	}
+	line = at;
+	return m;
+}
+
+/* --- what the process did, and our client does --- */
+
+/* One of differences[], if it is seen: just as it stands there. */
+static void differ(size_t i, struct ctrl *rec, const struct ctrl *got,
+		   const struct session *of)
+{
+	uint64_t r = 0, g = 0, ours = differences[i].ours;
+	char *at = (char *)rec + differences[i].off;
+
+	memcpy(&r, at, differences[i].size);
+	memcpy(&g, (char *)got + differences[i].off, differences[i].size);
+	if (ours == OUR_NAME)
+		ours = of->index;
+	MUST_BE(r == differences[i].recorded && g == ours);
+	memcpy(at, &g, differences[i].size);
+	printf("# %s is %lu, recorded %lu: %s\n", differences[i].name, g, r,
+	       differences[i].why);
+}
+
+static void compare(struct ctrl *rec, const struct session *of)
+{
+	uint8_t want[WIRE_CTRL_ELT];
+	struct mq_msg msg;
+	struct ctrl got;
+	ssize_t len;
+	size_t i;
+
+	MUST_BE(mq_recv(&p.in, &msg) == 1);
+	MUST_BE(!ctrl_decode(WIRE_2606, msg.data, msg.len, &got));
+	if (got.type != rec->type)
+		printf("# we say %s\n", ctrl_name(got.type));
+	MUST_BE(got.type == rec->type);
+	for (i = 0; i < ARRAY_SIZE(differences); i++)
+		if (differences[i].type == got.type)
+			differ(i, rec, &got, of);
+	len = ctrl_encode(WIRE_2606, rec, want);
+	MUST_BE(len > 0 && msg.len >= (size_t)len);
+	for (i = 0; i < (size_t)len; i++)
+		if (want[i] != msg.data[i])
+			printf("# byte %zu: %02x, recorded %02x\n", i,
+			       msg.data[i], want[i]);
+	MUST_BE(!memcmp(want, msg.data, (size_t)len));
+	MUST_BE(played_quiet(&p));
+	n_compared++;
+}
+
+static struct session *do_listen(struct ctrl *c)
+{
+	struct ctrl_addr a = { .port = c->listen.port,
+			       .is_ip4 = c->listen.is_ip4 };
+	struct session *s;
+	struct mine *m;
+
+	memcpy(a.ip, c->listen.ip, sizeof(a.ip));
+	MUST_BE(!session_listen(app, &a, c->listen.flags, NULL, &s));
+	m = new_mine(s);
+	m->listens = true;
+	m->index = c->listen.context;
+	c->listen.context = s->index;
+	return s;
+}
+
+static struct session *do_connect(struct ctrl *c)
+{
+	struct ctrl_addr a = { .port = c->connect.port,
+			       .is_ip4 = c->connect.is_ip4 };
+	struct session *s;
+
+	memcpy(a.ip, c->connect.ip, sizeof(a.ip));
+	MUST_BE(!session_connect(app, &a, NULL, NULL, &s));
+	new_mine(s)->index = c->connect.context;
+	c->connect.context = s->index;
+	return s;
+}
+
+static struct session *do_accept(struct ctrl *c)
+{
+	struct mine *m = known(c->accepted_reply.handle, UINT64_MAX);
+
+	m->index = c->accepted_reply.app_session_index;
+	MUST_BE(!session_accept(m->s));
+	c->accepted_reply.app_session_index = m->s->index;
+	return m->s;
+}
+
+static struct session *do_close(const struct ctrl *c)
+{
+	uint64_t h = c->type == WIRE_EV_UNLISTEN ? c->unlisten.handle
+		     : c->type == WIRE_EV_DISCONNECTED_REPLY ||
+				     c->type == WIRE_EV_RESET_REPLY
+			     ? c->close_reply.handle
+			     : c->close.handle;
+	struct mine *m = known(h, UINT64_MAX);
+
+	session_close(m->s, c->type == WIRE_EV_TERMINATE);
+	MUST_BE(m->s->state == SESSION_CLOSING);
+	return m->s;
+}
+
+/* VPP clears the signal when it hears of it. */
+static struct session *do_io(struct ctrl *c)
+{
+	struct mine *m = known(c->io.session_index, UINT32_MAX);
+	char buf[8];
+
+	MUST_BE(fifo_put(&m->s->tx, "recorded", 8) == 8);
+	MUST_BE(fifo_ring(&m->s->tx));
+	session_ring_tx(m->s);
+	MUST_BE(fifo_take(&m->tx, buf, 8) == 8);
+	atomic_store(m->s->tx.has_event, 0);
+	c->type = WIRE_EV_IO_TX; /* or FLUSH, alike: ABI.md 12.5 */
+	return m->s;
+}
+
+static void done(void)
+{
+	struct session *of;
+	struct ctrl c;
+
+	replay_ctrl(line, &c);
+	if (!is_mine(line, &c))
+		return;
+	switch (c.type) {
+	case WIRE_EV_LISTEN:
+		of = do_listen(&c);
+		break;
+	case WIRE_EV_CONNECT:
+		of = do_connect(&c);
+		break;
+	case WIRE_EV_ACCEPTED_REPLY:
+		of = do_accept(&c);
+		break;
+	case WIRE_EV_UNLISTEN:
+	case WIRE_EV_DISCONNECT:
+	case WIRE_EV_TERMINATE:
+	case WIRE_EV_DISCONNECTED_REPLY:
+	case WIRE_EV_RESET_REPLY:
+		of = do_close(&c);
+		break;
+	case WIRE_EV_IO_TX:
+	case WIRE_EV_IO_TX_FLUSH:
+		of = do_io(&c);
+		break;
+	default: /* we hang up instead; and do not ask */
+		MUST_BE(c.type == WIRE_EV_APP_DETACH ||
+			c.type == WIRE_EV_TRANSPORT_ATTR);
+		return;
+	}
+	compare(&c, of);
+}
+
+/* --- a capture --- */
+
+/* VPP's reply, but for where its queues are, and eventfds for both. */
+static void attach(const char *who)
+{
+	struct wire_attach_reply *r = &p.reply.sapi.attach_reply, rec, mq;
+	struct replay_line *l;
+
+	for (l = cap.line; l < cap.line + cap.n; l++)
+		if (replay_is(l, "ATTACH_REPLY") &&
+		    !strncmp(l->m.who, who, strlen(who)))
+			break;
+	line = l;
+	MUST_BE(l < cap.line + cap.n);
+	played_open(&p);
+	mq = *r;
+	rec = replay_sapi(l).attach_reply;
+	*r = rec;
+	r->app_mq = mq.app_mq;
+	r->vpp_ctrl_mq = mq.vpp_ctrl_mq;
+	r->segment_handle = mq.segment_handle;
+	r->n_fds = mq.n_fds;
+	r->fd_flags = mq.fd_flags;
+	p.len = sizeof(p.reply.sapi);
+	my_app = my_queue_app = r->app_index;
+	my_handle = r->api_client_handle;
+	app = played_attach(&p);
+	MUST_BE(app);
+	n_compared++;
+	/* the segment that came with it, where the signals are */
+	MUST_BE(!seg_create(&segs[0].seg, "played-data", SEGMENT_BYTES));
+	segs[n_segs++].handle = rec.segment_handle;
+	played_segment(&p, app, &segs[0].seg, rec.segment_handle);
+	MUST_BE(played_quiet(&p));
+}
+
+static void play(const char *name, const char *who)
+{
+	unsigned i;
+
+	replay_load(&cap, name);
+	attach(who);
+	for (line = cap.line; line < cap.line + cap.n; line++) {
+		struct replay_line *at = line;
+
+		if (is_my_queue(line))
+			said(line);
+		else if (replay_on_queue(line) && !line->m.to_app)
+			done();
+		line = at;
+	}
+	line = &cap.line[cap.n - 1];
+	MUST_BE(played_quiet(&p));
+	printf("# %s, %s: %u said, %u compared\n", name, who, n_said,
+	       n_compared);
+	app_put(app);
+	played_hang_up(&p);
+	app_serve(true);
+	private_close(private_next(0)); /* the family's */
+	for (i = 0; i < n_segs; i++)
+		seg_close(&segs[i].seg);
+	played_close(&p);
+	replay_free(&cap);
+}
+
+TEST(vcl_test_server_with_eventfds)
+{
+	play("stock_ct_evfd.txt", "srv");
+}
+
+TEST(vcl_test_client_with_eventfds)
+{
+	play("stock_ct_evfd.txt", "cli");
+}
+
+TEST(vcl_test_server)
+{
+	play("stock_ct_cond.txt", "srv");
+}
+
+TEST(vcl_test_client)
+{
+	play("stock_ct_cond.txt", "cli");
+}
+
+TEST(iperf3_server)
+{
+	play("stock_ldp_iperf3.txt", "srv");
+}
+
+TEST(iperf3_client)
+{
+	play("stock_ldp_iperf3.txt", "cli");
+}
+
+TEST(client_of_a_server_that_forks)
+{
+	play("stock_ldp_prefork.txt", "cli");
+}
