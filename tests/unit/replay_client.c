@@ -18,6 +18,8 @@
  * Not proved here: several workers, what the socket layer above makes of it,
  * and what VCL asks of transports (TRANSPORT_ATTR: session.c).
  */
+#include <inttypes.h>
+
 #include "tests/unit/played.h"
 #include "tests/unit/replay.h"
 
@@ -38,7 +40,7 @@ struct mine {
 static struct played p;
 static struct app *app;
 static struct replay cap;
-static struct replay_line *line;
+static struct replay_line *line, *crossed;
 static struct mine mine[MAX_SESSIONS];
 static unsigned n_mine, n_said, n_compared;
 static struct {
@@ -299,6 +301,23 @@ static void say_io(struct ctrl *c)
 	MUST_BE(!fifo_arm(&m->s->rx));
 }
 
+/* VPP said it, but the process closed before it had looked. */
+static bool has_crossed(const struct replay_line *at, const struct ctrl *end)
+{
+	const struct replay_line *l;
+	struct ctrl c;
+
+	for (l = at + 1; l < cap.line + cap.n; l++) {
+		if (l->m.to_app || !replay_is(l, "DISCONNECT"))
+			continue;
+		replay_ctrl(l, &c);
+		if (c.close.client_index == my_handle &&
+		    c.close.handle == end->close.handle)
+			return true;
+	}
+	return false;
+}
+
 static void said(struct replay_line *l)
 {
 	struct ctrl c;
@@ -328,7 +347,10 @@ static void said(struct replay_line *l)
 		break;
 	case WIRE_EV_DISCONNECTED:
 	case WIRE_EV_RESET:
-		say_end(&c);
+		if (has_crossed(l, &c))
+			crossed = l;
+		else
+			say_end(&c);
 		break;
 	case WIRE_EV_CLEANUP:
 		say_cleanup(&c);
@@ -376,8 +398,8 @@ static void differ(size_t i, struct ctrl *rec, const struct ctrl *got,
 		ours = of->index;
 	MUST_BE(r == differences[i].recorded && g == ours);
 	memcpy(at, &g, differences[i].size);
-	printf("# %s is %lu, recorded %lu: %s\n", differences[i].name, g, r,
-	       differences[i].why);
+	printf("# %s is %" PRIu64 ", recorded %" PRIu64 ": %s\n",
+	       differences[i].name, g, r, differences[i].why);
 }
 
 static void compare(struct ctrl *rec, const struct session *of)
@@ -475,6 +497,18 @@ static struct session *do_io(struct ctrl *c)
 	return m->s;
 }
 
+/* Nothing more is to be said about it. */
+static void hear_crossed(const struct ctrl *closed)
+{
+	struct ctrl c;
+
+	replay_ctrl(crossed, &c);
+	crossed = NULL;
+	MUST_BE(c.close.handle == closed->close.handle);
+	played_say(&p, app, &c);
+	MUST_BE(played_quiet(&p));
+}
+
 static void done(void)
 {
 	struct session *of;
@@ -510,25 +544,83 @@ static void done(void)
 		return;
 	}
 	compare(&c, of);
+	if (crossed && c.type == WIRE_EV_DISCONNECT)
+		hear_crossed(&c);
 }
 
 /* --- a capture --- */
+
+/* What we ask for is what VCL asked for, as we are configured like it; but we
+ * say who we are, which VPP does not read, and always want eventfds.  Its name
+ * is each program's own. */
+static void check_request(const struct wire_sapi *recorded)
+{
+	struct wire_sapi rec = *recorded;
+
+	MUST_BE(*p.asked.attach.name);
+	memcpy(rec.attach.name, p.asked.attach.name, sizeof(rec.attach.name));
+	MUST_BE(!rec.attach.options[WIRE_OPT_EXT]);
+	rec.attach.options[WIRE_OPT_EXT] = WIRE_EXT_MAGIC;
+	rec.attach.options[WIRE_OPT_FLAGS] |= WIRE_OPT_F_MQ_EVENTFD;
+	MUST_BE(!memcmp(&rec, &p.asked, sizeof(rec)));
+	n_compared++;
+}
+
+/* The recorded program's, as its request shows it. */
+static void configure(const struct wire_sapi *recorded)
+{
+	char path[] = "/tmp/replay-client-XXXXXX";
+	uint64_t o[WIRE_N_OPTIONS];
+	int fd = mkstemp(path);
+
+	MUST_BE(fd >= 0);
+	memcpy(o, recorded->attach.options, sizeof(o));
+	dprintf(fd,
+		"vcl {\n"
+		"  segment-size %" PRIu64 "\n"
+		"  add-segment-size %" PRIu64 "\n"
+		"  preallocated-fifo-pairs %" PRIu64 "\n"
+		"  rx-fifo-size %" PRIu64 "\n"
+		"  tx-fifo-size %" PRIu64 "\n"
+		"  event-queue-size %" PRIu64 "\n"
+		"  tls-engine %" PRIu64 "\n%s%s}\n",
+		o[WIRE_OPT_SEGMENT_SIZE], o[WIRE_OPT_ADD_SEGMENT_SIZE],
+		o[WIRE_OPT_PREALLOC_PAIRS], o[WIRE_OPT_RX_FIFO_SIZE],
+		o[WIRE_OPT_TX_FIFO_SIZE], o[WIRE_OPT_EVT_QUEUE_SIZE],
+		o[WIRE_OPT_TLS_ENGINE],
+		o[WIRE_OPT_FLAGS] & WIRE_OPT_F_LOCAL_SCOPE
+			? "  app-scope-local\n"
+			: "",
+		o[WIRE_OPT_FLAGS] & WIRE_OPT_F_GLOBAL_SCOPE
+			? "  app-scope-global\n"
+			: "");
+	close(fd);
+	setenv("SAPI_CONFIG", path, 1);
+	conf_get();
+	unlink(path);
+}
+
+/* A message of the process on its socket. */
+static struct wire_sapi on_socket(const char *who, const char *type)
+{
+	for (line = cap.line; line < cap.line + cap.n; line++)
+		if (replay_is(line, type) &&
+		    !strncmp(line->m.who, who, strlen(who)))
+			return replay_sapi(line);
+	CHECK(!"in the capture");
+}
 
 /* VPP's reply, but for where its queues are, and eventfds for both. */
 static void attach(const char *who)
 {
 	struct wire_attach_reply *r = &p.reply.sapi.attach_reply, rec, mq;
-	struct replay_line *l;
+	struct wire_sapi request;
 
-	for (l = cap.line; l < cap.line + cap.n; l++)
-		if (replay_is(l, "ATTACH_REPLY") &&
-		    !strncmp(l->m.who, who, strlen(who)))
-			break;
-	line = l;
-	MUST_BE(l < cap.line + cap.n);
+	request = on_socket(who, "ATTACH");
+	rec = on_socket(who, "ATTACH_REPLY").attach_reply;
 	played_open(&p);
+	configure(&request);
 	mq = *r;
-	rec = replay_sapi(l).attach_reply;
 	*r = rec;
 	r->app_mq = mq.app_mq;
 	r->vpp_ctrl_mq = mq.vpp_ctrl_mq;
@@ -540,7 +632,7 @@ static void attach(const char *who)
 	my_handle = r->api_client_handle;
 	app = played_attach(&p);
 	MUST_BE(app);
-	n_compared++;
+	check_request(&request);
 	/* the segment that came with it, where the signals are */
 	MUST_BE(!seg_create(&segs[0].seg, "played-data", SEGMENT_BYTES));
 	segs[n_segs++].handle = rec.segment_handle;
