@@ -216,20 +216,24 @@ static void say_accepted(struct ctrl *c)
 	MUST_BE(m->s && m->s->state == SESSION_PENDING);
 }
 
-/* Data in the server's FIFOs, signals in those of the client's own. */
+/* A cut-through: data in the server's FIFOs, signals in the client's own. */
 static void say_connected(struct ctrl *c)
 {
 	struct mine *m = by_index(c->connected.context);
-	struct fifo sig;
+	struct fifo own[2];
 
-	MUST_BE(m && !c->connected.retval && c->connected.ct_rx_fifo);
+	MUST_BE(m && !c->connected.retval);
 	m->recorded = c->connected.handle;
-	new_fifo(c->connected.ct_segment_handle, &m->rx,
-		 &c->connected.ct_rx_fifo);
-	new_fifo(c->connected.ct_segment_handle, &m->tx,
-		 &c->connected.ct_tx_fifo);
-	new_fifo(c->connected.segment_handle, &sig, &c->connected.rx_fifo);
-	new_fifo(c->connected.segment_handle, &sig, &c->connected.tx_fifo);
+	new_fifo(c->connected.segment_handle, &own[0], &c->connected.rx_fifo);
+	new_fifo(c->connected.segment_handle, &own[1], &c->connected.tx_fifo);
+	m->rx = own[0];
+	m->tx = own[1];
+	if (c->connected.ct_rx_fifo) {
+		new_fifo(c->connected.ct_segment_handle, &m->rx,
+			 &c->connected.ct_rx_fifo);
+		new_fifo(c->connected.ct_segment_handle, &m->tx,
+			 &c->connected.ct_tx_fifo);
+	}
 	c->connected.context = m->s->index;
 	played_say(&p, app, c);
 	MUST_BE(m->s->state == SESSION_OPEN &&
@@ -493,7 +497,7 @@ static struct session *do_io(struct ctrl *c)
 	session_ring_tx(m->s);
 	MUST_BE(fifo_take(&m->tx, buf, 8) == 8);
 	atomic_store(m->s->tx.has_event, 0);
-	c->type = WIRE_EV_IO_TX; /* or FLUSH, alike: ABI.md 12.5 */
+	c->type = WIRE_EV_IO_TX; /* LDP says IO_TX_FLUSH; alike, ABI.md 12.5 */
 	return m->s;
 }
 
@@ -656,7 +660,9 @@ static void play(const char *name, const char *who)
 		line = at;
 	}
 	line = &cap.line[cap.n - 1];
-	MUST_BE(played_quiet(&p));
+	MUST_BE(played_quiet(&p) && !crossed);
+	for (i = 0; i < cap.n; i++)
+		MUST_BE(!is_my_queue(&cap.line[i]) || cap.line[i].done);
 	printf("# %s, %s: %u said, %u compared\n", name, who, n_said,
 	       n_compared);
 	app_put(app);
@@ -702,4 +708,14 @@ TEST(iperf3_client)
 TEST(client_of_a_server_that_forks)
 {
 	play("stock_ldp_prefork.txt", "cli");
+}
+
+TEST(vcl_test_server_over_tcp)
+{
+	play("stock_tcp_evfd.txt", "srv");
+}
+
+TEST(vcl_test_client_over_tcp)
+{
+	play("stock_tcp_evfd.txt", "cli");
 }
