@@ -171,11 +171,11 @@ static void worker_add(struct conn *conn, const struct wire_worker *msg)
 
 	app = msg->app_index < sapid.max_apps ? sapid.apps[msg->app_index]
 					      : NULL;
-	if (ATTACHED(conn))
+	if (!app || app->ns != conn->ns || app->uid != conn->uid ||
+	    app->netns != conn->netns)
+		ret = WIRE_E_INVALID; /* first, as in VPP */
+	else if (ATTACHED(conn))
 		ret = WIRE_E_APP_ATTACHED;
-	else if (!app || app->ns != conn->ns || app->uid != conn->uid ||
-		 app->netns != conn->netns)
-		ret = WIRE_E_INVALID;
 	else
 		ret = worker_open(app, conn);
 	worker_reply(conn, ret);

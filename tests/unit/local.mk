@@ -108,6 +108,9 @@ unit_tests += %D%/replay_daemon
 %C%_replay_daemon_SOURCES = %D%/replay_daemon.c %D%/live.h \
 	%D%/replay_expect.h %D%/replay_rules.h $(sapid_raw)
 %C%_replay_daemon_LDADD = core/libshm.la core/libkernel.la
+unit_tests += %D%/replay_attach
+%C%_replay_attach_SOURCES = %D%/replay_attach.c %D%/live.h $(sapid_raw)
+%C%_replay_attach_LDADD = core/libshm.la core/libkernel.la
 unit_tests += %D%/replay_client
 %C%_replay_client_SOURCES = %D%/replay_client.c %D%/live.h %D%/played.h
 %C%_replay_client_LDADD = core/libsock.la core/libkernel.la

@@ -34,7 +34,6 @@ struct mine {
 	uint32_t index;	   /* VCL's */
 	bool listens, freed;
 	struct fifo rx, tx; /* VPP's view: it fills rx */
-	uint32_t heard;
 };
 
 static struct played p;
@@ -49,7 +48,6 @@ static struct {
 } segs[MAX_SEGMENTS];
 static unsigned n_segs;
 static uint32_t my_app, my_handle; /* as recorded, and ours */
-static uint32_t my_queue_app;
 
 #define MUST_BE(cond) REPLAY_CHECK(&cap, line, cond)
 
@@ -83,8 +81,8 @@ static bool is_my_queue(const struct replay_line *l)
 	uint32_t a, w;
 
 	return l->m.to_app && replay_on_queue(l) &&
-	       replay_snooped(&cap, l->m.channel, &a, &w) &&
-	       a == my_queue_app && w == 0;
+	       replay_snooped(&cap, l->m.channel, &a, &w) && a == my_app &&
+	       w == 0;
 }
 
 /* Who was given this handle: the last before the line, else the next. */
@@ -632,7 +630,7 @@ static void attach(const char *who)
 	r->n_fds = mq.n_fds;
 	r->fd_flags = mq.fd_flags;
 	p.len = sizeof(p.reply.sapi);
-	my_app = my_queue_app = r->app_index;
+	my_app = r->app_index;
 	my_handle = r->api_client_handle;
 	app = played_attach(&p);
 	MUST_BE(app);

@@ -582,6 +582,12 @@ static const char *const captures[] = {
 	"probe_ct_close_prv1.txt",
 	"probe_listen.txt",
 	"probe_local.txt",
+	"probe_attach.txt",
+	"probe_attach_evfd.txt",
+	"probe_attach_prv0.txt",
+	"probe_attach_prv1.txt",
+
+	"probe_flood.txt",
 };
 
 static void is_used(unsigned times, const char *why)
