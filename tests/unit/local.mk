@@ -112,7 +112,8 @@ unit_tests += %D%/replay_attach
 %C%_replay_attach_SOURCES = %D%/replay_attach.c %D%/live.h $(sapid_raw)
 %C%_replay_attach_LDADD = core/libshm.la core/libkernel.la
 unit_tests += %D%/replay_client
-%C%_replay_client_SOURCES = %D%/replay_client.c %D%/live.h %D%/played.h
+%C%_replay_client_SOURCES = %D%/replay_client.c %D%/live.h %D%/played.h \
+	%D%/replay_said.h
 %C%_replay_client_LDADD = core/libsock.la core/libkernel.la
 EXTRA_DIST += %D%/shm_rig.h
 unit_tests += %D%/map %D%/seg

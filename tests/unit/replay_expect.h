@@ -562,4 +562,19 @@ static struct end *catch_up(uint64_t recorded, uint64_t mask)
 	return end_masked(recorded, mask);
 }
 
+/* Who was rung for must hear of it, and nobody else; what one left behind may
+ * ring once more. */
+static void check_doorbells(void)
+{
+	unsigned i, j;
+
+	for (i = 0; i < n_ends; i++)
+		for (j = 0; j < 2; j++) {
+			MUST_BE(ends[i].io[j].heard <= ends[i].io[j].rung + 1);
+			MUST_BE(!ends[i].io[j].rung || ends[i].io[j].heard);
+			MUST_BE(!ends[i].io[j].recorded ||
+				ends[i].io[j].heard || ends[i].dropped);
+		}
+}
+
 #endif /* TESTS_REPLAY_EXPECT_H */
