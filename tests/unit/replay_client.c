@@ -274,7 +274,7 @@ static struct wire_sapi on_socket(const char *who, const char *type)
 		if (replay_is(line, type) &&
 		    !strncmp(line->m.who, who, strlen(who)))
 			return replay_sapi(line);
-	CHECK(!"in the capture");
+	CHECK(false && "in the capture");
 }
 
 /* VPP's reply, but for where its queues are, and eventfds for both. */

@@ -288,7 +288,7 @@ static struct ctrl take(struct peer *p, const struct ctrl *rec)
 		else
 			i++;
 	}
-	MUST_BE(!"said by sapid");
+	MUST_BE(false && "said by sapid");
 	return *rec;
 }
 
@@ -468,7 +468,7 @@ static void expect_io(struct peer *p, const struct ctrl *rec)
 		n_compared++;
 		return;
 	}
-	MUST_BE(!"a session that is known");
+	MUST_BE(false && "a session that is known");
 }
 
 static void expect_other(struct peer *p, struct ctrl *rec)

@@ -140,7 +140,7 @@ static struct seg *segment(uint64_t handle)
 	for (i = n_segs; i-- > 0;)
 		if (segs[i].handle == handle)
 			return &segs[i].seg;
-	MUST_BE(!"a segment that was announced");
+	MUST_BE(false && "a segment that was announced");
 	return NULL;
 }
 
