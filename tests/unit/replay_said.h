@@ -28,6 +28,7 @@ static struct app *app;
 static struct replay cap;
 static struct replay_line *line, *crossed;
 static struct mine mine[MAX_SESSIONS];
+static const char *me; /* in the capture */
 static unsigned n_mine, n_said, n_compared;
 static struct {
 	struct seg seg;
@@ -40,13 +41,32 @@ static uint32_t my_app, my_handle; /* as recorded, and ours */
 
 /* --- whose a message is --- */
 
+/* A probe's process has one queue at a time: its first is the one. */
+static bool is_my_probe(const struct replay_line *l)
+{
+	const struct replay_line *at;
+	unsigned others = 0;
+
+	if (strcmp(l->m.channel, "app-mq") || strcmp(l->m.who, me))
+		return false;
+	for (at = cap.line; at < l; at++) {
+		if (strcmp(at->m.who, me))
+			continue;
+		others += replay_is(at, "ATTACH_REPLY");
+		others -= !strcmp(at->note, "close attach socket");
+	}
+	return others == 1;
+}
+
 static bool is_my_queue(const struct replay_line *l)
 {
 	uint32_t a, w;
 
-	return l->m.to_app && replay_on_queue(l) &&
-	       replay_snooped(&cap, l->m.channel, &a, &w) && a == my_app &&
-	       w == 0;
+	if (!l->m.to_app || !replay_on_queue(l))
+		return false;
+	if (replay_snooped(&cap, l->m.channel, &a, &w))
+		return a == my_app && w == 0;
+	return is_my_probe(l);
 }
 
 /* Who was given this handle: the last before the line, else the next. */
@@ -184,7 +204,17 @@ static void say_connected(struct ctrl *c)
 	struct mine *m = by_index(c->connected.context);
 	struct fifo own[2];
 
-	MUST_BE(m && !c->connected.retval);
+	MUST_BE(m);
+	if (c->connected.retval) {
+		c->connected.context = m->s->index;
+		played_say(&p, app, c);
+		MUST_BE(m->s->state == SESSION_FAILED &&
+			m->s->retval == c->connected.retval);
+		session_close(m->s, false);
+		MUST_BE(m->s->state == SESSION_FREE);
+		m->freed = true;
+		return;
+	}
 	m->recorded = c->connected.handle;
 	new_fifo(c->connected.segment_handle, &own[0], &c->connected.rx_fifo);
 	new_fifo(c->connected.segment_handle, &own[1], &c->connected.tx_fifo);
