@@ -9,7 +9,8 @@
  * client chose), and where FIFOs lie.  VPP's names stay: the client must use
  * whatever it is given.  Where the recorded process said something, the client
  * is made to do by its internal calls what leads to it, and must have sent the
- * same message, byte by byte, and nothing else, but for differences[].
+ * same message, byte by byte, and nothing else, but for differences[].  Ends
+ * that no stock program came to were a probe's: half close, reset, refusals.
  *
  * A cut-through has its data in one pair of FIFOs and its signals in another,
  * as recorded: each doorbell of the recording comes with bytes in the data and
@@ -136,6 +137,12 @@ static struct session *do_accept(struct ctrl *c)
 	struct mine *m = known(c->accepted_reply.handle, UINT64_MAX);
 
 	m->index = c->accepted_reply.app_session_index;
+	if (c->accepted_reply.retval) {
+		session_refuse(m->s);
+		m->freed = true;
+		c->accepted_reply.app_session_index = m->s->index;
+		return m->s;
+	}
 	MUST_BE(!session_accept(m->s));
 	c->accepted_reply.app_session_index = m->s->index;
 	return m->s;
@@ -414,4 +421,9 @@ TEST(a_probe_that_listens)
 TEST(a_probe_that_is_refused)
 {
 	play("probe_ct_close_evfd.txt", "cli");
+}
+
+TEST(a_probe_that_refuses)
+{
+	play("probe_ct_close_evfd.txt", "srv");
 }
