@@ -158,10 +158,11 @@ neighbours() {
 # over COMMAND...: at the other end of the cable
 over() { nsenter "--net=/run/netns/$there" "$@"; }
 
+# is_since RELEASE: as VPP names them, 26.06
+is_since() { ((${vpp_release/./} >= ${1/./})); }
+
 # since RELEASE WHAT: earlier ones do not have it (docs/vpp.md)
-since() {
-  [[ ! $vpp_release < $1 ]] || skip "VPP $vpp_release HAS NO $2"
-}
+since() { is_since "$1" || skip "VPP $vpp_release HAS NO $2"; }
 
 python=/usr/bin/python3
 ends=$top_srcdir/tests/bats/both_ends.py

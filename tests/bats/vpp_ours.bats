@@ -143,7 +143,7 @@ pages() {
   wait_vpp "$port"
   run -0 as shm timeout 60 "${user[@]}" "$python" "$ends" ask 127.0.0.1 "$port" \
     echo digest
-  if [[ $vpp_release > 26 ]]; then
+  if is_since 26.02; then
     [[ $output == *"a VPP from 26.02 on"* ]]
   else
     [[ $output == *"a VPP up to 25.10"* ]]

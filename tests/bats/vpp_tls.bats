@@ -426,7 +426,7 @@ time.sleep(100)' "$port"
 }
 
 @test "VPP, TLS: a VPP that verifies nobody is not asked to" {
-  [[ $vpp_release < 26.02 ]] || skip "VPP $vpp_release verifies"
+  ! is_since 26.02 || skip "VPP $vpp_release verifies"
   their_server tls 10.10.0.2
   rules "use vpp tcp_client *:* tls tls-host=server.test"
   [ "$(we 10.10.0.2 connect)" = "connect ENOTSUP" ]

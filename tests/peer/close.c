@@ -356,18 +356,17 @@ TOPIC(killed_unread)
 	TRY(recv(fds[1], buf, sizeof(buf), 0));
 }
 
-/* ... and of two processes that share the other end one is told why */
-TOPIC(killed_unread_by_two)
+/* A connection, this end of it, to a child that has six bytes and leaves them.
+ */
+static int child_never_reads(pid_t *pid)
 {
-	int fds[2], ends[2], go[2];
-	pid_t pid, child;
+	int fds[2], ends[2];
 	char byte;
 
 	sock_pair(fds);
 	MUST(pipe(ends));
-	MUST(pipe(go));
-	pid = child_start();
-	if (!pid) {
+	*pid = child_start();
+	if (!*pid) {
 		close(fds[1]);
 		until_input(fds[0], 6);
 		MUST(write(ends[1], "", 1));
@@ -376,51 +375,51 @@ TOPIC(killed_unread_by_two)
 	close(fds[0]);
 	TRY(send(fds[1], "abcdef", 6, 0));
 	MUST(read(ends[0], &byte, 1));
+	return fds[1];
+}
+
+/* ... and of two processes that share the other end one is told why */
+TOPIC(killed_unread_by_two)
+{
+	int fd, go[2];
+	pid_t pid, child;
+	char byte;
+
+	MUST(pipe(go));
+	fd = child_never_reads(&pid);
 	child = child_start();
 	if (!child) {
 		MUST(read(go[0], &byte, 1));
-		TRY(send(fds[1], "x", 1, MSG_NOSIGNAL));
-		say_poll("the child's", fds[1], ALL);
+		TRY(send(fd, "x", 1, MSG_NOSIGNAL));
+		say_poll("the child's", fd, ALL);
 		exit(0);
 	}
 	MUST(kill(pid, SIGKILL));
 	say("child %d", child_end(pid));
-	until_poll(fds[1], POLLHUP);
-	TRY(send(fds[1], "y", 1, MSG_NOSIGNAL));
+	until_poll(fd, POLLHUP);
+	TRY(send(fd, "y", 1, MSG_NOSIGNAL));
 	MUST(write(go[1], "", 1));
 	say("child %d", child_end(child));
-	TRY(send(fds[1], "z", 1, MSG_NOSIGNAL));
+	TRY(send(fd, "z", 1, MSG_NOSIGNAL));
 }
 
 /* a length that the kernel refuses takes no error away */
 TOPIC(error_is_kept)
 {
 	socklen_t len = (socklen_t)-1;
-	int fds[2], ends[2], err = 0;
+	int fd, err = 0;
 	pid_t pid;
-	char byte;
 
-	sock_pair(fds);
-	MUST(pipe(ends));
-	pid = child_start();
-	if (!pid) {
-		close(fds[1]);
-		until_input(fds[0], 6);
-		MUST(write(ends[1], "", 1));
-		pause();
-	}
-	close(fds[0]);
-	TRY(send(fds[1], "abcdef", 6, 0));
-	MUST(read(ends[0], &byte, 1));
+	fd = child_never_reads(&pid);
 	MUST(kill(pid, SIGKILL));
 	say("child %d", child_end(pid));
-	until_poll(fds[1], POLLHUP);
-	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
-	say_poll("then", fds[1], ALL);
+	until_poll(fd, POLLHUP);
+	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
+	say_poll("then", fd, ALL);
 	len = sizeof(err);
-	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
+	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
 	say("%s", strerrorname_np(err));
-	say_poll("then", fds[1], ALL);
+	say_poll("then", fd, ALL);
 }
 
 /* SIGPIPE kills who did not ask otherwise */
