@@ -415,6 +415,7 @@ int attach_dial(struct app *app)
 	memset(&app->mq_seg, 0, sizeof(app->mq_seg));
 	app->n_mqs = 0;
 	app->dialect_known = false;
+	app->release = 0;
 	app->attachment++;
 	return run(app, attach_request);
 }

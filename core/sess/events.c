@@ -25,8 +25,8 @@ static void flag(struct session *s, unsigned flags)
 
 static void fail(struct session *s, int error, int32_t retval)
 {
-	log_debug("session %u: %s, as VPP said %d", s->index,
-		  strerrorname_np(-error), retval);
+	log_debug("session %u: %s (%d)", s->index, strerrorname_np(-error),
+		  retval);
 	s->error = error;
 	s->retval = retval;
 	session_state(s, SESSION_FAILED);

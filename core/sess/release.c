@@ -23,6 +23,7 @@
 
 #define QUESTION WIRE_INVALID_INDEX /* as context: no session has it */
 #define QUESTION_PORT 1
+#define NAMELESS UINT32_MAX /* a release by its answer alone */
 #define ANSWER_MS 2000
 #define NAME_ROOM 64 /* at the end of what was read: the name may be cut */
 
@@ -80,13 +81,18 @@ static void found(struct app *app, enum wire_dialect dialect)
 /* Once for a release, not each second. */
 static int refuse(struct app *app, uint32_t release)
 {
+	char name[16] = "this one";
+
 	if (app->refused == release)
 		return -EPROTONOSUPPORT;
 	app->refused = release;
-	log_warn("%s: VPP %u.%02u is not known, only " DIALECT_RELEASES
+	if (release != NAMELESS)
+		snprintf(name, sizeof(name), "%u.%02u", release / 100 % 100,
+			 release % 100);
+	log_warn("%s: VPP %s is not known, only " DIALECT_RELEASES
 		 ": its sockets stay with the kernel (vpp-release may name one "
 		 "that it is like)",
-		 app->path, release / 100, release % 100);
+		 app->path, name);
 	return -EPROTONOSUPPORT;
 }
 
@@ -150,8 +156,12 @@ static int take_answer(struct app *app, struct mq_msg *msg)
 			continue;
 		if (app_now_ms() > end)
 			return -ETIMEDOUT;
-		if (k_ppoll(pfd, 2, &slice, NULL) > 0 && pfd[1].revents)
+		if (k_ppoll(pfd, 2, &slice, NULL) <= 0)
+			continue;
+		if (pfd[1].revents)
 			return -EPIPE;
+		/* before the next look, or what comes meanwhile is slept on */
+		mq_reset_event(&app->app_mq);
 	}
 }
 
@@ -185,16 +195,8 @@ static int ask(struct app *app)
 		err = take_answer(app, &msg);
 	if (err)
 		return err;
-	if (dialect_of_bound(msg.data, msg.len, htons(QUESTION_PORT),
-			     &dialect)) {
-		if (app->refused != UINT32_MAX)
-			log_warn("%s: answers as no VPP of " DIALECT_RELEASES
-				 " does: sockets stay with the kernel "
-				 "(vpp-release may name one that it is like)",
-				 app->path);
-		app->refused = UINT32_MAX;
-		return -EPROTONOSUPPORT;
-	}
+	if (dialect_of_bound(msg.data, msg.len, htons(QUESTION_PORT), &dialect))
+		return refuse(app, NAMELESS);
 	found(app, dialect);
 	return forget_question(app, &msg);
 }
@@ -207,7 +209,6 @@ int release_find(struct app *app)
 	/* sapid says so; a worker's is its parent's */
 	if (app->dialect_known)
 		return 0;
-	app->release = 0;
 	release = conf_get()->vpp_release;
 	if (!release)
 		release = by_libraries(app);

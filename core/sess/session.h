@@ -86,7 +86,7 @@ struct session {
 	_Atomic uint32_t arrived;   /* listener: connections so far */
 	uint8_t listen_flags;	    /* listener: as announced */
 	const struct conf_tls *tls; /* NULL: TCP, or a cut-through */
-	int32_t mss; /* as answered; 0: not yet, below: there is none */
+	int32_t mss; /* as answered; 0: not asked, below: there is none */
 	bool accepted;
 	bool datagrams; /* UDP: with headers (core/shm/packet.h) */
 	bool cut;	/* UDP: a cut-through */
@@ -127,7 +127,7 @@ struct session *session_pop(struct session *listener);
 /* Answer ACCEPTED: the session is open from here. */
 int session_accept(struct session *s) MUST_CHECK;
 void session_refuse(struct session *s);
-/* What VPP's transport sends at once; waits for the answer. */
+/* What VPP's transport sends at once; waits for the answer the first time. */
 int session_mss(struct session *s, uint32_t *mss) MUST_CHECK;
 /* A message came on the app's queue. */
 void session_event(struct app *app, const struct ctrl *c);

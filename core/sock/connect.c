@@ -106,13 +106,15 @@ static int patience(const struct app *app, bool nonblock)
  * Has VPP had no room in our queue, or in the server's (ABI.md 9.5), or have
  * its threads been in each other's way there?  It refuses then what it would
  * else connect.  A refusal by a host far away takes longer than CONGESTED_MS; a
- * loopback is never far away, and a busy machine may be slow.
+ * loopback is never far away, and a busy machine may be slow.  But who does not
+ * block must not wait for that.
  */
 static bool was_congested(const struct session *s, uint64_t since_ms,
-			  unsigned tries)
+			  unsigned tries, bool nonblock)
 {
-	uint64_t patient_ms =
-		addr_is_loopback(&s->rmt) ? CONGESTED_HERE_MS : CONGESTED_MS;
+	uint64_t patient_ms = addr_is_loopback(&s->rmt) && !nonblock
+				      ? CONGESTED_HERE_MS
+				      : CONGESTED_MS;
 
 	if (s->app->sapid || s->state != SESSION_FAILED ||
 	    tries == CONGESTED_TRIES || app_now_ms() - since_ms > patient_ms)
@@ -137,7 +139,7 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 		if (err)
 			return err;
 		err = app_wait_ctl(app, *sess, patience(app, nonblock));
-		if (err || !was_congested(*sess, since_ms, tries))
+		if (err || !was_congested(*sess, since_ms, tries, nonblock))
 			return err;
 		session_close(*sess, false);
 		*sess = NULL;

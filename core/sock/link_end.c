@@ -20,8 +20,9 @@ void link_is_dead(struct sock *s, struct link *l)
 	if (atomic_fetch_or(&s->hold->flags, HOLD_DEAD) & HOLD_DEAD)
 		return;
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		/* after its FIN the kernel calls a reset so */
-		s->opts->error = link_peer_flags(&l->end) & WIRE_LINK_FIN
+		/* after its FIN TCP calls a reset so */
+		s->opts->error = link_peer_flags(&l->end) & WIRE_LINK_FIN &&
+						 !link_is_local(s)
 					 ? EPIPE
 					 : ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);

@@ -30,10 +30,25 @@ static int give_int(int fd, int val, void *out, socklen_t *len)
 	return give(fd, SOL_SOCKET, SO_TYPE, &val, sizeof(val), out, len);
 }
 
-/* SO_ERROR: collects what is pending, as the kernel's does. */
+/* SO_ERROR.  What is taken is told: so first the kernel says whether it can be
+ * given there. */
+static int give_error(struct sock *s, int fd, int (*take)(struct sock *s),
+		      void *out, socklen_t *len)
+{
+	int ret = give_int(fd, 0, out, len);
+
+	return ret ? ret : give_int(fd, take(s), out, len);
+}
+
+static int stored_error(struct sock *s)
+{
+	return atomic_exchange(&s->opts->error, 0);
+}
+
+/* Of a session: collects what is pending, as the kernel's does. */
 static int pending_error(struct sock *s)
 {
-	int err = atomic_exchange(&s->opts->error, 0);
+	int err = stored_error(s);
 
 	if (err)
 		return err;
@@ -104,14 +119,10 @@ static int tcp_info(struct sock *s, int fd, void *out, socklen_t *len)
 
 static int link_error(struct sock *s, int fd, void *val, socklen_t *len)
 {
-	int err = unlikely(s->opts->error) ? atomic_exchange(&s->opts->error, 0)
-					   : 0;
-	int ret;
+	int err = s->opts->error, ret;
 
-	if (err) {
-		ret = give_int(fd, err, val, len);
-		if (ret == -EINVAL) /* a length below 0 is seen first */
-			s->opts->error = err;
+	if (unlikely(err)) {
+		ret = give_error(s, fd, stored_error, val, len);
 		if (ret)
 			return ret;
 	} else {
@@ -151,18 +162,14 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 			ret = link_option(s, fd, name, val, len);
 		else if (s && s->kind == SOCK_UDP && level == SOL_SOCKET &&
 			 name == SO_ERROR && dgram_is_vpps(s->dgram))
-			ret = give_int(fd, atomic_exchange(&s->opts->error, 0),
-				       val, len);
+			ret = give_error(s, fd, stored_error, val, len);
 		if (s)
 			sock_put(s);
 		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
-	if (level == SOL_SOCKET && name == SO_ERROR) {
-		/* first the kernel's word on where to */
-		ret = give_int(fd, 0, val, len);
-		if (!ret)
-			ret = give_int(fd, pending_error(s), val, len);
-	} else if (level == IPPROTO_TCP && name == TCP_INFO)
+	if (level == SOL_SOCKET && name == SO_ERROR)
+		ret = give_error(s, fd, pending_error, val, len);
+	else if (level == IPPROTO_TCP && name == TCP_INFO)
 		ret = tcp_info(s, fd, val, len);
 	else if (level == IPPROTO_TCP && name == TCP_MAXSEG &&
 		 s->sess->state == SESSION_OPEN)

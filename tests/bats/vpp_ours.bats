@@ -52,8 +52,9 @@ teardown() { stop_all; }
 # measured OPTION...: its server closes its listener behind each test, and who
 # comes then is refused, as over the kernel
 measured() {
+  status=0
   as shm timeout 60 iperf3 -c 127.0.0.1 -p "$port" -t 2 -J "$@" \
-    > "$BATS_TEST_TMPDIR/out" || true
+    > "$BATS_TEST_TMPDIR/out" || status=$?
   ! grep -q "unable to connect to server" "$BATS_TEST_TMPDIR/out"
 }
 
@@ -67,6 +68,7 @@ measured() {
     # shellcheck disable=SC2086 # options
     within 20 measured $opt
     jq -r '.error // empty' "$BATS_TEST_TMPDIR/out"
+    [ "$status" = 0 ]
     jq -e 'has("error") | not' "$BATS_TEST_TMPDIR/out" > /dev/null
     [ "$(jq .end.sum_received.bytes "$BATS_TEST_TMPDIR/out")" -gt 0 ]
   done

@@ -356,9 +356,9 @@ TOPIC(killed_unread)
 	TRY(recv(fds[1], buf, sizeof(buf), 0));
 }
 
-/* A connection, this end of it, to a child that has six bytes and leaves them.
- */
-static int child_never_reads(pid_t *pid)
+/* A connection, this end of it, to a child that has six bytes and leaves them;
+ * @shut: it will write nothing, either. */
+static int child_never_reads(pid_t *pid, bool shut)
 {
 	int fds[2], ends[2];
 	char byte;
@@ -369,6 +369,8 @@ static int child_never_reads(pid_t *pid)
 	if (!*pid) {
 		close(fds[1]);
 		until_input(fds[0], 6);
+		if (shut)
+			TRY(shutdown(fds[0], SHUT_WR));
 		MUST(write(ends[1], "", 1));
 		pause();
 	}
@@ -386,7 +388,7 @@ TOPIC(killed_unread_by_two)
 	char byte;
 
 	MUST(pipe(go));
-	fd = child_never_reads(&pid);
+	fd = child_never_reads(&pid, false);
 	child = child_start();
 	if (!child) {
 		MUST(read(go[0], &byte, 1));
@@ -410,7 +412,7 @@ TOPIC(error_is_kept)
 	int fd, err = 0;
 	pid_t pid;
 
-	fd = child_never_reads(&pid);
+	fd = child_never_reads(&pid, false);
 	MUST(kill(pid, SIGKILL));
 	say("child %d", child_end(pid));
 	until_poll(fd, POLLHUP);
@@ -420,6 +422,27 @@ TOPIC(error_is_kept)
 	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
 	say("%s", strerrorname_np(err));
 	say_poll("then", fd, ALL);
+}
+
+/* after a FIN the reset has another name, and a reader hears of the FIN alone
+ */
+TOPIC(killed_unread_shut)
+{
+	socklen_t len = sizeof(int);
+	pid_t pid;
+	int fd = child_never_reads(&pid, true), err = 0;
+	char c;
+
+	until_poll(fd, POLLRDHUP);
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+	until_poll(fd, POLLHUP);
+	TRY(recv(fd, &c, 1, 0));
+	say_poll("then", fd, ALL);
+	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
+	say("%s", strerrorname_np(err));
+	TRY(send(fd, "x", 1, MSG_NOSIGNAL));
+	TRY(recv(fd, &c, 1, 0));
 }
 
 /* SIGPIPE kills who did not ask otherwise */

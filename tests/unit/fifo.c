@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fifo.c - the byte FIFO: both ends in one process, its memory mapped twice */
+/*
+ * DOC: One call after the other, each in both dialects: a list as long as the
+ * FIFO's functions are many.  Who runs at a time, dies or lies has files of its
+ * own (fifo_threads, fifo_kill, fifo_evil).
+ */
 #include "core/shm/fifo.h"
 
 #include <time.h>
