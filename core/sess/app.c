@@ -90,11 +90,8 @@ static void give_up(struct app *app)
 	app->queue_seg = NULL;
 	/* handles may mean something else to the next session layer */
 	for (i = 0; i < app->n_segs; i++)
-		if (app->segs[i] && !app->segs[i]->retired) {
-			app->segs[i]->sessions++;
-			app->segs[i]->retired = true;
-			app_seg_put(app, app->segs[i]);
-		}
+		if (app->segs[i] && !app->segs[i]->retired)
+			app_seg_retire(app, app->segs[i]);
 	app->retry_at = app_now_ms() + RETRY_MS;
 }
 

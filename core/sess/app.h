@@ -49,7 +49,7 @@ struct app_seg {
 	struct seg seg;
 	uint64_t handle;
 	unsigned sessions; /* that point into it */
-	bool retired;	   /* APP_DEL_SEGMENT came: unmap with the last one */
+	bool retired;	   /* its handle is over: unmap with the last one */
 };
 
 struct app {
@@ -178,6 +178,8 @@ int app_wait_ctl(struct app *app, struct session *s, int timeout_ms) MUST_CHECK;
 
 struct app_seg *app_seg(struct app *app, uint64_t handle);
 void app_seg_put(struct app *app, struct app_seg *seg);
+/* The handle means it no more; it goes with the last that points into it. */
+void app_seg_retire(struct app *app, struct app_seg *seg);
 /* @place: where its mapping stays for good, or NULL */
 int app_add_segment(struct app *app, uint64_t handle, int fd,
 		    struct map_place *place) MUST_CHECK;

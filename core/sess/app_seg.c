@@ -34,16 +34,18 @@ bool app_seg_is_at(const struct app *app, const void *base)
  * @fd:		Taken over
  * @place:	Where, or NULL
  *
- * A worker of a family may be sent what it has inherited: that is kept.
+ * A worker of a family may be sent what it has inherited: that is kept.  But
+ * when the process that it was inherited from has ended, its handles are given
+ * anew; nobody has told us that they were over, since they were not ours.
  */
 int app_add_segment(struct app *app, uint64_t handle, int fd,
 		    struct map_place *place)
 {
-	struct app_seg *seg;
+	struct app_seg *seg, *old = app_seg(app, handle);
 	unsigned i;
 	int err;
 
-	if (app_seg(app, handle)) {
+	if (old && map_is_of(&old->seg.map, fd)) {
 		k_close(fd);
 		return 0;
 	}
@@ -65,6 +67,8 @@ int app_add_segment(struct app *app, uint64_t handle, int fd,
 	app->segs[i] = seg;
 	if (i == app->n_segs)
 		app->n_segs++;
+	if (old)
+		app_seg_retire(app, old);
 	return 0;
 }
 
@@ -80,4 +84,11 @@ void app_seg_put(struct app *app, struct app_seg *seg)
 			app->segs[i] = NULL;
 	seg_close(&seg->seg);
 	mem_free(seg);
+}
+
+void app_seg_retire(struct app *app, struct app_seg *seg)
+{
+	seg->sessions++;
+	seg->retired = true;
+	app_seg_put(app, seg);
 }

@@ -349,11 +349,8 @@ static void on_del_segment(struct app *app, uint64_t handle)
 {
 	struct app_seg *seg = app_seg(app, handle);
 
-	if (!seg)
-		return;
-	seg->sessions++;
-	seg->retired = true;
-	app_seg_put(app, seg);
+	if (seg)
+		app_seg_retire(app, seg);
 }
 
 static void on_cleanup(struct app *app, const struct ctrl *c)

@@ -146,6 +146,8 @@ int map_attach_at(struct map *m, int fd, struct map_place *place)
 		goto refuse; /* opened or sealed read-only */
 	if (ret < 0)
 		goto undo_fd;
+	new.dev = st.st_dev;
+	new.ino = st.st_ino;
 	((struct wire_ssvm *)(void *)new.base)->client_pid = (uint32_t)getpid();
 	*m = new;
 	return 0;
@@ -181,6 +183,13 @@ int map_page(int fd, size_t size, struct map_place *place)
 			      : -EPROTO;
 	k_close(fd);
 	return ret < 0 ? ret : 0;
+}
+
+bool map_is_of(const struct map *m, int fd)
+{
+	struct stat st;
+
+	return !k_fstat(fd, &st) && st.st_dev == m->dev && st.st_ino == m->ino;
 }
 
 /**

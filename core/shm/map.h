@@ -22,6 +22,8 @@ struct map {
 	size_t fsh_len; /* bytes from fsh to the end */
 	int fd;		/* owned; -1 if given up */
 	bool stays;	/* at a place: never unmapped */
+	uint64_t dev;	/* which file it is, of map_attach() */
+	uint64_t ino;
 };
 
 /*
@@ -49,6 +51,9 @@ int map_create(struct map *m, const char *name, size_t size) MUST_CHECK;
 int map_attach(struct map *m, int fd) MUST_CHECK;
 /* The same at a place. */
 int map_attach_at(struct map *m, int fd, struct map_place *place) MUST_CHECK;
+
+/* Is @fd the file that is mapped here? */
+bool map_is_of(const struct map *m, int fd);
 
 /* Map @size bytes of what only its maker can write, read-only, at @place;
  * closes @fd.  -EPROTO if it is smaller, or not sealed against shrinking. */

@@ -144,11 +144,15 @@ s.bind((sys.argv[1], int(sys.argv[2])))
 if os.fork():
     os._exit(0)
 s.settimeout(0.1)
-print("ready", flush=True)
+ready = False
 while True:
     try:
         data, addr = s.recvfrom(65536)
     except TimeoutError:
+        # its first call makes it a listener of VPP's (docs/vpp.md)
+        if not ready:
+            print("ready", flush=True)
+            ready = True
         continue
     s.sendto(data, addr)
 END

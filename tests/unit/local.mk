@@ -7,6 +7,10 @@ TESTS += $(unit_tests)
 %C%_fdbox_SOURCES = %D%/fdbox.c
 %C%_fdbox_LDADD = core/libshm.la core/libkernel.la
 
+unit_tests += %D%/app_seg
+%C%_app_seg_SOURCES = %D%/app_seg.c
+%C%_app_seg_LDADD = core/libsock.la core/libkernel.la
+
 unit_tests += %D%/user
 %C%_user_SOURCES = %D%/user.c
 %C%_user_LDADD = core/libshm.la core/libkernel.la
