@@ -10,8 +10,10 @@
  *
  * An end closes on its own: it gets CLEANUP 0 and 1 at once and is forgotten.
  * The peer is told (FIN, or RESET if bytes were left unread or it was an
- * abort), gets CLEANUP 0, may read what is in its FIFO for as long as it
- * likes, and closes in its turn. The FIFOs go after the second close.
+ * abort), may read what is in its FIFO for as long as it likes, and closes in
+ * its turn. The FIFOs go after the second close. A libsapi is told by CLEANUP
+ * 0 that nobody reads any more; stock VCL would close at once when it gets
+ * that, and lose what it has not read.
  *
  * Hints of an application about a session come by index and may be late or
  * wrong; they are checked against its owner and otherwise ignored. Nothing
@@ -211,7 +213,8 @@ void session_drop(struct session *s, bool abort)
 	} else if (peer) {
 		abort = abort || fifo_used(session_rx(s)) > 0;
 		peer->flags |= abort ? SESSION_HELD_RESET : SESSION_HELD_FIN;
-		peer->flags |= SESSION_HELD_GONE;
+		if (peer->app->ext)
+			peer->flags |= SESSION_HELD_GONE;
 		/* A dying writer may not have come to its doorbell */
 		if (fifo_used(session_rx(peer)) > 0)
 			peer->flags |= SESSION_HELD_RX;

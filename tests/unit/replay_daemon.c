@@ -190,7 +190,7 @@ static void pass_turn(struct peer *client, const struct ctrl *connect)
 		raw_accept_reply(&peers[i].raw, &c, WIRE_E_REFUSED, 0xffff, &s);
 		settle(&peers[i]);
 	}
-	MUST_BE(client->n == 3 &&
+	MUST_BE(client->n == 2 &&
 		client->pending[1].type == WIRE_EV_DISCONNECTED);
 	raw_end_reply(&client->raw, WIRE_EV_DISCONNECTED_REPLY,
 		      client->pending[1].close.handle);

@@ -166,12 +166,8 @@ static enum place place_of_cleanup(struct peer *p, const struct ctrl *c)
 	MUST_BE(e);
 	if (is_coming(e, c->type, c->cleanup.type))
 		return WRONG;
-	if (!c->cleanup.type && e->other && e->other->dropped) {
-		by_rule(BACKLOG);
-		return NOWHERE;
-	}
-	/* 1 is for who closed, 0 for whose other end is gone as well */
-	if (!e->closed && (c->cleanup.type || !e->other || !e->other->closed))
+	/* for who closed alone: VCL reads no more when it has one */
+	if (!e->closed)
 		return WRONG;
 	by_rule(LAST_BREATH);
 	return NOWHERE;

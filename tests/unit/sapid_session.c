@@ -43,6 +43,13 @@ static void expect_end(struct raw *r, uint8_t type, uint64_t handle)
 	CHECK(msg.cleanup.handle == handle && msg.cleanup.type == 0);
 }
 
+/* Stock VCL reads no more once it has a CLEANUP. */
+static void expect_stock_end(struct raw *r, uint64_t handle)
+{
+	raw_expect(r, WIRE_EV_DISCONNECTED, &msg);
+	CHECK(msg.close.handle == handle && raw_is_quiet(r));
+}
+
 TEST(bytes_go_both_ways)
 {
 	int i;
@@ -282,10 +289,29 @@ TEST(an_early_reset_is_a_reset_for_libsapi_alone)
 	raw_expect_cleanup(&client, c.handle, true);
 	raw_get_accept(&stock, &a);
 	raw_accept_reply(&stock, &a, 0, 9, &s);
-	expect_end(&stock, WIRE_EV_DISCONNECTED, s.handle);
+	expect_stock_end(&stock, s.handle);
 	raw_end_reply(&stock, WIRE_EV_DISCONNECTED_REPLY, s.handle);
-	raw_expect_cleanup(&stock, s.handle, false);
+	raw_expect_cleanup(&stock, s.handle, true);
 	raw_close(&stock);
+	end();
+}
+
+TEST(stock_may_read_what_came_before_the_end)
+{
+	struct raw_options o = raw_default;
+
+	raw_start(&d, NULL);
+	o.ext = false;
+	CHECK(!raw_attach(&server, &d, &o) && !raw_attach(&client, &d, &o));
+	CHECK(!raw_listen(&server, "127.0.0.1", 80, 0, NULL));
+	raw_pair(&server, &client, 80, &s, &c);
+	raw_write(&server, &s, "the last words");
+	raw_end(&server, WIRE_EV_DISCONNECT, s.handle);
+	raw_expect_cleanup(&server, s.handle, true);
+	raw_read(&client, &c, "the last words");
+	expect_stock_end(&client, c.handle);
+	raw_end_reply(&client, WIRE_EV_DISCONNECTED_REPLY, c.handle);
+	raw_expect_cleanup(&client, c.handle, true);
 	end();
 }
 
@@ -427,8 +453,8 @@ TEST(release_2510_is_spoken)
 	CHECK(msg.type == WIRE_EV_IO_TX && msg.io.session_index == 4);
 	raw_end(&client, WIRE_EV_DISCONNECT, c.handle);
 	raw_expect_cleanup(&client, c.handle, true);
-	expect_end(&server, WIRE_EV_DISCONNECTED, s.handle);
+	expect_stock_end(&server, s.handle);
 	raw_end(&server, WIRE_EV_DISCONNECT, s.handle);
-	raw_expect_cleanup(&server, s.handle, false);
+	raw_expect_cleanup(&server, s.handle, true);
 	end();
 }
