@@ -488,16 +488,9 @@ void app_serve(bool hup)
 	serve(by);
 }
 
-static _Atomic int n_doubts;
-
-void app_doubt(int by)
-{
-	n_doubts += by;
-}
-
 bool app_zombies(void)
 {
-	return apps[0].n_zombies || apps[1].n_zombies || n_doubts;
+	return apps[0].n_zombies || apps[1].n_zombies;
 }
 
 /* Sleep on @n descriptors and on what wakes @w. */

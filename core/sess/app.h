@@ -137,11 +137,8 @@ bool app_any(void);
 void app_serve(bool hup);
 /* Has it gone?  Looks at most ten times a second; with no lock held. */
 void app_look(void);
-/* Must a sleep be short because a family shares closed sockets (close.c), or
- * because the kernel will not tell of a death (orphan.c of core/sock)? */
+/* Must a sleep be short because a family shares closed sockets (close.c)? */
 bool app_zombies(void);
-/* One more of the latter (1), or one less (-1) */
-void app_doubt(int by);
 /* Drain what has come, without a syscall if nothing has. */
 void app_poll(void);
 /* Have attachments ended? A system call; for who never sleeps, and has to know.

@@ -96,6 +96,7 @@ struct hold {
 #define HOLD_KERNELS 64u /* somebody has it who knows of no link: never one */
 #define HOLD_ENDED 128u	 /* a link: the kernel was heard to speak of an end */
 #define HOLD_DEAD 256u	 /* ... without a word of the peer's: it is seen to */
+#define HOLD_RESETS 512u /* SO_LINGER is not the program's: link_end.c */
 
 /* A fresh hold, held by this process, which is also its owner; -ENOMEM;
  * -EAGAIN in a child that got no slot. */

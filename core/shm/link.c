@@ -332,6 +332,19 @@ bool link_peer_back(const struct link_end *end, uint32_t *at)
 }
 
 /**
+ * link_writer_waits() - does the other end wait for room?
+ * @end:	this end, which has said something that it is to see
+ */
+bool link_writer_waits(const struct link_end *end)
+{
+	/* partner of the one in link_arm_tx() */
+	full_fence();
+	/* relaxed: who arms after that looks at the flags */
+	return atomic_load_explicit(&end->peer->armed_tx,
+				    memory_order_relaxed) != 0;
+}
+
+/**
  * link_rouse() - mark the link for the other end
  * @end:	this end
  */

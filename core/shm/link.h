@@ -19,7 +19,8 @@
  *
  * A direction returns to the kernel's stream for good when one of its ends is
  * about to be somebody who does not know the ring: the writer, the reader, or
- * both at once.  None of them waits for the other.
+ * both at once; or when its writer sees that the reader sends no more.  None of
+ * them waits for the other.
  *
  *	writer:	looks how far the reader is, writes that down (back_at), sets
  *		BACK in its own flags, and sends what is between that and its
@@ -97,6 +98,8 @@ uint32_t link_stop_rx(struct link_end *end);
 bool link_reader_left(const struct link_end *end);
 /* Reader: has the writer stopped?  *at is what it said, if so. */
 bool link_peer_back(const struct link_end *end, uint32_t *at);
+/* Does the other end wait for room?  After link_set_flags(). */
+bool link_writer_waits(const struct link_end *end);
 /* Mark the link for the other end, asleep or not: its bell is to be rung. */
 void link_rouse(struct link_end *end);
 

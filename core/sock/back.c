@@ -22,6 +22,10 @@
  * room for is still in the ring, and goes first when there is (HOLD_TX_FLUSH);
  * until then the connection can't be written to.
  *
+ * And who sends to a peer that has shut down sending goes back, too: if that
+ * peer dies, nothing is said until something is sent, and only the kernel can
+ * say it then.
+ *
  * Some bytes can't come back: of a peer that was killed, or that has shut down
  * sending while the kernel had no room (else it takes back before the FIN).  If
  * this process goes on with the connection it goes on reading them in the ring,
@@ -118,25 +122,6 @@ static uint32_t unread(struct sock *s, int fd, struct link *l)
 	return 0;
 }
 
-bool back_tx(struct sock *s, int fd, struct link *l)
-{
-	struct hold_link *h = &s->hold->link;
-	uint32_t at;
-
-	if (!h->tx_back && link_reader_left(&l->end)) {
-		at = h->tx.tail - unread(s, fd, l);
-		/* it left after our FIN, and knew: it reads the ring if it
-		 * can, which local_skips_ring() must not keep it from */
-		if (s->hold->flags & HOLD_WR_SHUT)
-			at = h->tx.tail;
-		link_stop_tx(&l->end, at);
-		stop_tx(h, at);
-	}
-	if (h->tx_back == HOLD_TX_FLUSH)
-		flush(s, fd, l);
-	return h->tx_back == HOLD_TX_FLUSH;
-}
-
 /* Will the kernel take @n bytes now?  It counts more than the bytes. */
 static bool fits(const struct sock *s, int fd, uint32_t n)
 {
@@ -182,6 +167,38 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	    !link_reader_left(&l->end))
 		at = h->tx.tail;
 	stop_tx(h, at);
+}
+
+bool back_half_closed(struct sock *s, struct link *l)
+{
+	return unlikely((link_peer_flags(&l->end) &
+			 (WIRE_LINK_FIN | WIRE_LINK_CLOSED)) ==
+			WIRE_LINK_FIN) &&
+	       !link_is_local(s) && !(link_flags(&l->end) & WIRE_LINK_FIN) &&
+	       !l->dead;
+}
+
+bool back_tx(struct sock *s, int fd, struct link *l)
+{
+	struct hold_link *h = &s->hold->link;
+	uint32_t at;
+
+	if (!h->tx_back && link_reader_left(&l->end)) {
+		at = h->tx.tail - unread(s, fd, l);
+		/* it left after our FIN, and knew: it reads the ring if it
+		 * can, which local_skips_ring() must not keep it from */
+		if (s->hold->flags & HOLD_WR_SHUT)
+			at = h->tx.tail;
+		link_stop_tx(&l->end, at);
+		stop_tx(h, at);
+	}
+	if (!h->tx_back && back_half_closed(s, l)) {
+		stop_by_ourselves(s, fd, l);
+		link_call(l); /* it may sleep on the ring alone */
+	}
+	if (h->tx_back == HOLD_TX_FLUSH)
+		flush(s, fd, l);
+	return h->tx_back == HOLD_TX_FLUSH;
 }
 
 /*
@@ -275,27 +292,60 @@ void back_overtaken(struct sock *s, struct link *l)
 		rx_is_back(s, l);
 }
 
+/* Is all that is in the ring in the kernel again, behind what the kernel has
+ * before it?  Then that is as good, and what follows comes with it. */
+static bool has_come_again(struct sock *s, int fd, struct link *l, uint32_t at)
+{
+	struct hold_link *h = &s->hold->link;
+	uint64_t left = h->rx_mode == HOLD_RX_DRAIN ? link_kernel_left(s) : 0;
+	int queued;
+
+	return (int32_t)(h->rx.head - at) >= 0 &&
+	       !k_ioctl(fd, SIOCINQ, &queued) &&
+	       (unsigned)queued >= left + (ring_tail(&l->end.rx) - at);
+}
+
+/* Is there something that only the ring has, or that nobody has counted? */
+static bool needs_ring(struct sock *s, int fd, struct link *l, uint32_t at)
+{
+	struct hold_link *h = &s->hold->link;
+
+	if (h->rx_mode != HOLD_RX_RING && h->rx_mode != HOLD_RX_DRAIN)
+		return false;
+	if (link_is_local(s))
+		return h->rx_mode == HOLD_RX_DRAIN || ring_used(&l->end.rx);
+	return ring_used(&l->end.rx) && !has_come_again(s, fd, l, at);
+}
+
+/* What the kernel has twice, as it is skipped or as it is in the ring as well.
+ */
+static void count_twice(struct sock *s, int fd, struct link *l, uint32_t at)
+{
+	struct hold_link *h = &s->hold->link;
+	uint32_t unread = ring_tail(&l->end.rx) - h->rx.head;
+
+	h->rx_skip = h->rx.head - at;
+	if (h->rx_skip > l->end.rx.size || unread > l->end.rx.size) {
+		spoilt(l, fd);
+		h->rx_skip = unread = 0;
+	}
+	h->rx_twice = h->rx_skip + unread;
+}
+
 void back_rx(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
-	bool moved = h->rx_mode != HOLD_RX_BACK;
 	uint32_t at;
 
-	if (moved) {
+	if (h->rx_mode != HOLD_RX_BACK) {
 		/* back first: who is back had switched before, if ever */
 		if (!link_peer_back(&l->end, &at))
 			return;
 		link_see_switch(s, l);
-		if (h->rx_mode == HOLD_RX_BACK || h->rx_mode == HOLD_RX_DRAIN ||
-		    (h->rx_mode == HOLD_RX_RING && ring_used(&l->end.rx)))
+		if (h->rx_mode == HOLD_RX_BACK || needs_ring(s, fd, l, at))
 			return;
-		if (h->rx_mode == HOLD_RX_RING)
-			h->rx_skip = h->rx.head - at;
-		if (h->rx_skip > l->end.rx.size) {
-			spoilt(l, fd);
-			h->rx_skip = 0;
-		}
-		h->rx_twice = h->rx_skip;
+		if (h->rx_mode == HOLD_RX_RING || h->rx_mode == HOLD_RX_DRAIN)
+			count_twice(s, fd, l, at);
 		rx_is_back(s, l);
 	}
 	if (unlikely(h->rx_skip))
@@ -322,7 +372,8 @@ static bool is_due_tx(struct sock *s, struct link *l)
 {
 	uint32_t back = s->hold->link.tx_back;
 
-	return back == HOLD_TX_FLUSH || (!back && link_reader_left(&l->end));
+	return back == HOLD_TX_FLUSH ||
+	       (!back && (link_reader_left(&l->end) || back_half_closed(s, l)));
 }
 
 /* What calls of the parent's threads keep in a child is not ours, once it was
@@ -392,8 +443,6 @@ static bool leave_tx(struct sock *s, int fd, struct link *l)
 	link_lock_tx(s, l);
 	if (!h->tx_back)
 		stop_by_ourselves(s, fd, l);
-	if (l->resets)
-		link_no_reset(s, fd, l);
 	back_finish(s, fd, l);
 	all = h->tx_back == HOLD_TX_BACK;
 	link_unlock_tx(s, l);
@@ -444,8 +493,7 @@ static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
  * peer, must look. */
 static void tell_all(struct sock *s, struct link *l)
 {
-	link_rouse(&l->end);
-	bell_ring(l->grant.bell_fd);
+	link_call(l);
 	sock_notify(s);
 	bell_ring(l->bell->evfd);
 }

@@ -221,28 +221,6 @@ static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 	return ev;
 }
 
-/* The peer has shut down, and has not read all: if it dies, the kernel will not
- * say so, unless it resets.  (Who has left the ring says all in the kernel.) */
-static bool is_doubtful(struct sock *s, struct link *l)
-{
-	const uint32_t told = WIRE_LINK_RESET | WIRE_LINK_RESETS;
-
-	return (link_peer_flags(&l->end) & (WIRE_LINK_FIN | told)) ==
-		       WIRE_LINK_FIN &&
-	       !l->dead && s->hold->link.tx_ring &&
-	       !link_reader_left(&l->end) && ring_unread(&l->end.tx);
-}
-
-bool link_has_died(struct sock *s, struct link *l)
-{
-	if (likely(!l->over))
-		return false;
-	if (is_doubtful(s, l))
-		return link_doubt(s, l);
-	link_doubt_over(l);
-	return false;
-}
-
 /* What a peer that is back sends once more is no input: who were told that it
  * is would wait for ever in recv(2). */
 static unsigned ask_past_skip(struct sock *s, struct link *l, unsigned ask)
@@ -293,8 +271,6 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	}
 	if (unlikely(ask))
 		ev |= from_kernel(l, ask_past_skip(s, l, ask), by_tx);
-	if (unlikely(link_has_died(s, l)))
-		return link_ready(s, l, want);
 	if (unlikely(s->opts->error))
 		ev |= POLLERR;
 	if (link_is_local(s) && ev & POLLOUT)

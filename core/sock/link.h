@@ -55,9 +55,6 @@ struct link {
 	_Atomic bool ended;   /* the kernel's connection had something to say */
 	_Atomic bool over;    /* ... that there is an end, or an error */
 	_Atomic bool dead; /* the peer went without a word: link_see_death() */
-	_Atomic bool doubted; /* orphan.c */
-	_Atomic uint64_t asked_ns;
-	_Atomic bool resets; /* killed after shutdown(2), we reset the peer */
 	_Atomic bool spread; /* the ring took more memory than it needs now */
 	int orphan; /* private number, while a call goes on after close(2); -1
 		     */
@@ -169,8 +166,9 @@ int position_read(const struct sock *s, int fd, uint64_t *at);
 int position_written(const struct sock *s, int fd, uint64_t *at);
 
 /* --- back.c: and from the link to the kernel --- */
-/* With tx_lock, where one of the two ends has left the ring that we send by:
- * what the peer will not read there goes by the kernel.  True: not all yet. */
+/* With tx_lock, where one of the two ends has left the ring that we send by, or
+ * is to leave it: what the peer will not read there goes by the kernel.  True:
+ * not all yet. */
 bool back_tx(struct sock *s, int fd, struct link *l);
 /* The same; we are about to send a FIN. */
 bool back_before_fin(struct sock *s, int fd, struct link *l);
@@ -182,12 +180,14 @@ void back_finish(struct sock *s, int fd, struct link *l);
 /* The switch was seen late. */
 void back_overtaken(struct sock *s, struct link *l);
 void back_rx(struct sock *s, int fd, struct link *l);
+/* Is it to be left, since the peer has shut down sending? */
+bool back_half_closed(struct sock *s, struct link *l);
 /* Look, without a lock, and do what is due of both. */
 void back_see(struct sock *s, struct link *l);
 static inline bool back_is_due(struct link *l)
 {
 	return unlikely(
-		(link_peer_flags(&l->end) & WIRE_LINK_BACK) |
+		(link_peer_flags(&l->end) & (WIRE_LINK_BACK | WIRE_LINK_FIN)) |
 		(link_flags(&l->end) & (WIRE_LINK_LEFT | WIRE_LINK_BACK)));
 }
 /* Somebody who knows of no link is to have @fd, which is @s, and perhaps
@@ -307,26 +307,22 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
 /* ... and what it has heard. */
 void link_alive(struct sock *s, struct link *l, unsigned revents);
 int link_shutdown(struct sock *s, int fd, struct link *l, int how);
-/* If we have shut down and are killed, will the peer hear of that? */
-bool link_end_is_told(struct sock *s, int fd, struct link *l);
+/* Something was taken from the ring. */
+void link_has_read(struct sock *s, int fd, struct link *l);
+static inline void link_took(struct sock *s, int fd, struct link *l)
+{
+	if (unlikely(s->hold->flags & HOLD_RESETS))
+		link_has_read(s, fd, l);
+}
 /* The kernel has a FIN that the peer did not announce: true if it is dead. */
 bool link_see_death(struct sock *s, struct link *l);
 /* It is: what is in the ring will not be taken. */
 void link_is_dead(struct sock *s, struct link *l);
-/* What link_end_is_told() has seen to is not to be: SO_LINGER is the program's
- * again. */
-void link_no_reset(struct sock *s, int fd, struct link *l);
 /* diag.c: asks the kernel's socket diagnostics. Bytes of the answer, @least at
  * least, or -errno. */
 struct nlmsghdr;
 ssize_t sock_diag_ask(const struct nlmsghdr *question, struct nlmsghdr *answer,
 		      size_t size, size_t least);
-/* Has it, after its FIN and with bytes unread?  Asks the kernel now and then,
- * if that would not be told.  True if that is found now. */
-bool link_has_died(struct sock *s, struct link *l);
-/* orphan.c: there are bytes unread behind a FIN.  True: the peer is dead. */
-bool link_doubt(struct sock *s, struct link *l);
-void link_doubt_over(struct link *l);
 /* The error that whoever sends is told, once: 0 or an errno.  That of a Unix
  * socket is for who reads, and EPIPE for who writes. */
 static inline int link_take_error(struct sock *s)
@@ -340,6 +336,12 @@ static inline void link_ring(struct link *l, int bell)
 {
 	if (unlikely(bell >= 0))
 		bell_ring(l->grant.bell_fd);
+}
+/* The other end is to look, asleep or not. */
+static inline void link_call(struct link *l)
+{
+	link_rouse(&l->end);
+	bell_ring(l->grant.bell_fd);
 }
 void link_lock(struct sock *s, struct link_lock *lock, pthread_mutex_t *family);
 void link_unlock(struct link_lock *lock, pthread_mutex_t *family);

@@ -15,16 +15,11 @@ void link_is_dead(struct sock *s, struct link *l)
 {
 	if (atomic_exchange(&l->dead, true))
 		return;
-	link_doubt_over(l);
 	/* the error is told once, to whichever process asks first */
 	if (atomic_fetch_or(&s->hold->flags, HOLD_DEAD) & HOLD_DEAD)
 		return;
 	if (s->hold->link.tx_ring && ring_unread(&l->end.tx)) {
-		/* after its FIN TCP calls a reset so */
-		s->opts->error = link_peer_flags(&l->end) & WIRE_LINK_FIN &&
-						 !link_is_local(s)
-					 ? EPIPE
-					 : ECONNRESET;
+		s->opts->error = ECONNRESET;
 		k_shutdown(s->fd, SHUT_RDWR);
 	}
 }
@@ -53,86 +48,80 @@ bool link_see_death(struct sock *s, struct link *l)
 	return true;
 }
 
-/*
- * The kernel does not tell the peer of a death after the FIN.  If it has
- * nothing left to deliver, but for @fin of its own (a FIN, which may wait for a
- * peer that is busy with its socket), let it: a reset ends just what the peer
- * may still write.  link_closing() takes it back.
- */
-static bool reset_on_death(struct sock *s, int fd, struct link *l, int fin)
-{
-	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
-	struct hold_link *h = &s->hold->link;
-	int queued;
-
-	if (link_is_local(s))
-		return true; /* that is always told */
-	l->resets =
-		h->rx_mode != HOLD_RX_KERNEL && h->rx_mode != HOLD_RX_BACK &&
-		(h->tx_ring || fin) && !k_ioctl(fd, SIOCOUTQ, &queued) &&
-		queued <= fin &&
-		!k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-	if (l->resets)
-		link_set_flags(&l->end, WIRE_LINK_RESETS);
-	return l->resets;
-}
-
-bool link_end_is_told(struct sock *s, int fd, struct link *l)
-{
-	uint32_t mine = link_flags(&l->end);
-
-	return !(mine & WIRE_LINK_FIN) || mine & WIRE_LINK_RESETS ||
-	       s->hold->link.rx_mode == HOLD_RX_BACK ||
-	       reset_on_death(s, fd, l, 1);
-}
-
-void link_no_reset(struct sock *s, int fd, struct link *l)
-{
-	struct linger lg = { .l_onoff = s->opts->linger >= 0,
-			     .l_linger = s->opts->linger >= 0 ? s->opts->linger
-							      : 0 };
-
-	if (link_is_local(s))
-		return;
-	l->resets = false;
-	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
-}
-
-/* Who is killed after the flag is to be told of by a reset, too: so that comes
- * first, if it can. */
 static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 {
 	bool later = back_before_fin(s, fd, l);
+	uint32_t flags = WIRE_LINK_FIN;
 	int err;
 
-	if (!later)
-		reset_on_death(s, fd, l, 0);
+	/* at once, or the peer sends by the kernel what we have not read, and
+	 * is reset for it: back_half_closed() */
+	if (how == SHUT_RDWR || s->hold->flags & HOLD_RD_SHUT)
+		flags |= WIRE_LINK_CLOSED;
 	/* the peer leaves in this moment, and had us down as one that sends */
-	if (unlikely(link_set_flags(&l->end, WIRE_LINK_FIN) & WIRE_LINK_LEFT))
+	if (unlikely(link_set_flags(&l->end, flags) & WIRE_LINK_LEFT))
 		later = back_tx(s, fd, l);
 	if (unlikely(later)) { /* the kernel's FIN comes when it has all */
 		s->hold->link.tx_fin = 1;
 		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
 	}
 	err = k_shutdown(fd, how);
+	/* it sends by the kernel from here on, in which there is room */
+	if (!link_is_local(s) && link_writer_waits(&l->end))
+		link_call(l);
 	if (link_is_local(s))
 		atomic_fetch_or(&s->hold->flags, HOLD_WR_SHUT);
-	if (err)
-		link_no_reset(s, fd, l);
-	else if (!link_end_is_told(s, fd, l))
-		l->settled = false; /* upgrade.c tries again */
 	return err;
+}
+
+/* Bytes that nobody will read: then TCP resets, as it does for its own. */
+static bool has_unread(struct sock *s, struct link *l)
+{
+	uint32_t mode = s->hold->link.rx_mode;
+
+	return mode != HOLD_RX_KERNEL && mode != HOLD_RX_BACK &&
+	       ring_used(&l->end.rx) > 0;
+}
+
+static void linger(int fd, int seconds)
+{
+	struct linger lg = { .l_onoff = seconds >= 0,
+			     .l_linger = MAX(seconds, 0) };
+
+	k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &lg, sizeof(lg));
+}
+
+/*
+ * When we have shut down both ways the peer can't send us by the kernel any
+ * more what is in the ring.  If we are killed before that is read, TCP would
+ * reset; so we are to as well, until it is read.
+ */
+static void reset_if_killed(struct sock *s, int fd, struct link *l)
+{
+	if (link_is_local(s) || !has_unread(s, l))
+		return;
+	atomic_fetch_or(&s->hold->flags, HOLD_RESETS);
+	linger(fd, 0);
+}
+
+void link_has_read(struct sock *s, int fd, struct link *l)
+{
+	if (has_unread(s, l) ||
+	    !(atomic_fetch_and(&s->hold->flags, ~HOLD_RESETS) & HOLD_RESETS))
+		return;
+	linger(fd, s->opts->linger);
 }
 
 /* Shut down both ways, in whatever order: what the peer sends from here on TCP
  * answers by a reset, so it is to be sent by the kernel. */
-static void shut_wholly(struct sock *s, struct link *l)
+static void shut_wholly(struct sock *s, int fd, struct link *l)
 {
 	if (!(s->hold->flags & HOLD_RD_SHUT) ||
 	    !(link_flags(&l->end) & WIRE_LINK_FIN))
 		return;
 	link_set_flags(&l->end, WIRE_LINK_CLOSED);
 	link_ring(l, link_wake_writer(&l->end));
+	reset_if_killed(s, fd, l);
 }
 
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
@@ -152,22 +141,13 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	if (!err && how != SHUT_WR)
 		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
 	if (!err)
-		shut_wholly(s, l);
+		shut_wholly(s, fd, l);
 	/* the kernel wakes the peer, which sleeps on it as well; our own
 	 * threads see that the kernel has something to say */
 	l->ended = true;
 	s->opts->shuts++;
 	sock_notify(s);
 	return err;
-}
-
-/* Bytes that nobody will read: then TCP resets, as it does for its own. */
-static bool has_unread(struct sock *s, struct link *l)
-{
-	uint32_t mode = s->hold->link.rx_mode;
-
-	return mode != HOLD_RX_KERNEL && mode != HOLD_RX_BACK &&
-	       ring_used(&l->end.rx) > 0;
 }
 
 static void finish_sending(struct sock *s, int fd, struct link *l)
@@ -181,9 +161,6 @@ static void finish_sending(struct sock *s, int fd, struct link *l)
 /* The last process lets go. */
 static void link_over(struct sock *s, int fd, struct link *l)
 {
-	static const struct linger abort = { .l_onoff = 1, .l_linger = 0 };
-	bool shut = link_flags(&l->end) & WIRE_LINK_FIN;
-
 	finish_sending(s, fd, l);
 	/* what the peer puts from here on, it sees is in vain; a writer that
 	 * waits for room must hear of it: the kernel may not have a word to
@@ -198,9 +175,7 @@ static void link_over(struct sock *s, int fd, struct link *l)
 			link_set_flags(&l->end, WIRE_LINK_RESET);
 	} else if (s->opts->linger == 0 || has_unread(s, l)) {
 		link_set_flags(&l->end, WIRE_LINK_RESET);
-		k_setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-	} else if (shut) {
-		link_no_reset(s, fd, l);
+		linger(fd, 0);
 	}
 }
 
@@ -251,7 +226,6 @@ void link_closing_unless(struct sock *s, int fd, uint32_t refs)
 static void link_free(struct link *l)
 {
 	private_close(l->orphan);
-	link_doubt_over(l);
 	offer_set_user(&l->grant, NULL);
 	link_unlist(l);
 	bell_put(l->bell);

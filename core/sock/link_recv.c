@@ -242,15 +242,14 @@ static ssize_t from_kernel(struct sock *s, int fd, struct link *l,
 		max = link_kernel_left(s);
 	if (unlikely(h->rx_skip))
 		back_rx(s, fd, l);
+	n = h->rx_skip ? -EAGAIN : kernel_get(s, fd, c, max, flags);
 	/* behind the kernel's bytes, which it gives before it tells an error;
 	 * a Unix socket's is behind them, too: end_of_dead() */
-	err = h->rx_mode != HOLD_RX_DRAIN && !link_is_local(s) ? take_error(s)
-							       : 0;
+	err = n <= 0 && h->rx_mode != HOLD_RX_DRAIN && !link_is_local(s)
+		      ? take_error(s)
+		      : 0;
 	if (unlikely(err))
 		return -err;
-	if (unlikely(h->rx_skip))
-		return -EAGAIN;
-	n = kernel_get(s, fd, c, max, flags);
 	if (n == 0 && link_is_local(s) &&
 	    (h->rx_mode == HOLD_RX_KERNEL || h->rx_mode == HOLD_RX_BACK))
 		return end_of_dead(s, l);
@@ -286,6 +285,42 @@ static ssize_t and_ring(struct sock *s, struct link *l, const struct cursor *c,
 	return more > 0 ? n + more : n;
 }
 
+/* Has the ring ended, but for @n bytes of it that were only looked at? */
+static bool ring_is_over(struct sock *s, int fd, struct link *l, int flags,
+			 ssize_t n)
+{
+	struct hold_link *h = &s->hold->link;
+	uint32_t at;
+
+	if (flags & MSG_PEEK)
+		return link_peer_back(&l->end, &at) &&
+		       ring_used(&l->end.rx) == n &&
+		       h->rx.head + (uint32_t)n == at;
+	back_rx(s, fd, l);
+	return h->rx_mode == HOLD_RX_BACK && !h->rx_skip;
+}
+
+/* The ring's last bytes, @n of them, and then the kernel's, after the way back.
+ */
+static ssize_t and_kernel(struct sock *s, int fd, struct link *l,
+			  const struct cursor *c, size_t want, int flags,
+			  ssize_t n)
+{
+	struct cursor rest = *c;
+	ssize_t more;
+
+	if (likely(!(link_peer_flags(&l->end) & WIRE_LINK_BACK)) ||
+	    (size_t)n >= want || !ring_is_over(s, fd, l, flags, n))
+		return n;
+	cursor_advance(&rest, (size_t)n);
+	more = kernel_get(s, fd, &rest, UINT64_MAX, flags);
+	if (more > 0)
+		return n + more;
+	if (more < 0 && more != -EAGAIN && more != -EINTR)
+		s->opts->error = (int)-more; /* for the next call */
+	return n;
+}
+
 static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 			 const struct cursor *c, size_t want, int flags)
 {
@@ -296,18 +331,25 @@ static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 	link_lock_rx(s, l);
 	if (unlikely(h->rx_mode != HOLD_RX_RING))
 		link_see_switch(s, l);
+	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
+		back_rx(s, fd, l);
 	if (likely(h->rx_mode == HOLD_RX_RING)) {
 		n = from_ring(s, fd, l, c, want, flags);
+		if (likely(n > 0 && h->rx_mode == HOLD_RX_RING))
+			n = and_kernel(s, fd, l, c, want, flags, n);
 		if (likely(n > 0) && !(flags & MSG_PEEK)) {
 			bell = link_wake_writer(&l->end);
 			link_tally(&l->end.mine->rx_msgs, 1);
+			link_took(s, fd, l);
 		}
 	} else {
 		n = from_kernel(s, fd, l, c, want, flags);
 		if (n > 0)
 			n = and_ring(s, l, c, want, flags, n);
-		if (n > 0 && !(flags & MSG_PEEK))
+		if (n > 0 && !(flags & MSG_PEEK)) {
 			bell = link_wake_writer(&l->end);
+			link_took(s, fd, l);
+		}
 	}
 	link_unlock_rx(s, l);
 	link_ring(l, bell);

@@ -36,8 +36,7 @@ static ssize_t by_kernel(struct sock *s, int fd, const struct cursor *c,
 static bool kernel_failed(struct sock *s, struct link *l)
 {
 	return unlikely(l->ended || s->hold->flags & HOLD_ENDED) &&
-	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) ||
-		l->dead || link_has_died(s, l));
+	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
 static bool send_over(struct sock *s, struct link *l)
@@ -55,11 +54,11 @@ enum link_way link_way_out(struct sock *s, int fd, struct link *l)
 	if (likely(h->tx_ring || upgrade_switch(s, fd, l))) {
 		/* first: who has left closes after that */
 		over = send_over(s, l);
-		if (likely(!link_reader_left(&l->end)))
+		if (likely(!link_reader_left(&l->end) &&
+			   (over || !back_half_closed(s, l))))
 			return unlikely(over) ? LINK_BY_KERNEL : LINK_BY_RING;
 	}
-	if (unlikely(h->tx_back || link_reader_left(&l->end)) &&
-	    back_tx(s, fd, l))
+	if (back_tx(s, fd, l))
 		return LINK_NOT_YET;
 	return LINK_BY_KERNEL;
 }

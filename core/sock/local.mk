@@ -6,7 +6,7 @@ core_libsock_la_SOURCES += %D%/sock.h \
 	%D%/exec.c %D%/fault.c %D%/fault.h %D%/fd.c %D%/fork.c %D%/io.c %D%/kind.c %D%/link.c \
 	%D%/link.h %D%/link_count.c %D%/link_end.c %D%/link_file.c %D%/link_list.c \
 	%D%/link_lock.c %D%/link_recv.c %D%/link_send.c %D%/local.c %D%/many.c %D%/open.c \
-	%D%/opt.c %D%/orphan.c %D%/poll.c %D%/poll.h %D%/select.c %D%/port.c %D%/position.c %D%/ready.c %D%/sandbox.c %D%/session_io.c \
+	%D%/opt.c %D%/poll.c %D%/poll.h %D%/select.c %D%/port.c %D%/position.c %D%/ready.c %D%/sandbox.c %D%/session_io.c \
 	%D%/spawn.c %D%/spawn.h %D%/splice.c %D%/stay.c %D%/table.c %D%/table.h %D%/upgrade.c %D%/vudp.c %D%/vudp.h %D%/vudp_peer.c %D%/vudp_ready.c %D%/vudp_recv.c %D%/vudp_send.c \
 	%D%/watch.c
 core_libsock_la_SOURCES += %D%/native.c %D%/native.h

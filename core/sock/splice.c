@@ -203,6 +203,8 @@ static ssize_t link_to_pipe(struct sock *s, struct pipe *p, size_t len)
 
 	link_lock_rx(s, l);
 	link_see_switch(s, l);
+	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
+		back_rx(s, s->fd, l); /* when the ring is empty */
 	if (likely(h->rx_mode == HOLD_RX_RING))
 		n = ring_to_pipe(&l->end.rx, p, len);
 	else
@@ -211,6 +213,7 @@ static ssize_t link_to_pipe(struct sock *s, struct pipe *p, size_t len)
 		l->empties = 0;
 		bell = link_wake_writer(&l->end);
 		link_tally(&l->end.mine->rx_msgs, 1);
+		link_took(s, s->fd, l);
 	}
 	link_unlock_rx(s, l);
 	cancel_back(cancel);

@@ -301,8 +301,8 @@ static void settle(struct sock *s, int fd, struct link *l)
 	}
 	/* a connection that is closing stays where it is */
 	if ((h->rx_mode != HOLD_RX_KERNEL &&
-	     (h->tx_ring || link_flags(&l->end) & WIRE_LINK_FIN) &&
-	     link_end_is_told(s, fd, l)) ||
+	     (h->tx_ring || h->tx_back == HOLD_TX_BACK ||
+	      link_flags(&l->end) & WIRE_LINK_FIN)) ||
 	    l->failures >= FAILURES_MAX)
 		l->settled = true;
 }

@@ -36,8 +36,6 @@
  * end: one word tells which of the two came first. */
 #define WIRE_LINK_LEFT (1u << 5) /* who reads what I send has left the ring */
 #define WIRE_LINK_BACK (1u << 6) /* back_at is valid: I have left it, too */
-/* if I am killed after FIN, my kernel resets you: no need to ask */
-#define WIRE_LINK_RESETS (1u << 7)
 
 struct wire_link_side {
 	/* what I send: the low half counts bytes since the switch (tail), the

@@ -445,6 +445,121 @@ TOPIC(killed_unread_shut)
 	TRY(recv(fd, &c, 1, 0));
 }
 
+/* after a FIN nothing is said of a death, until something is sent */
+TOPIC(killed_after_half)
+{
+	socklen_t len = sizeof(int);
+	int fds[2], ends[2], err = 0;
+	char buf[20];
+	pid_t pid;
+
+	sock_pair(fds);
+	MUST(pipe(ends));
+	pid = child_start();
+	if (!pid) {
+		close(fds[1]);
+		MUST(recv(fds[0], buf, 6, MSG_WAITALL));
+		MUST(shutdown(fds[0], SHUT_WR));
+		MUST(write(ends[1], "", 1));
+		pause();
+	}
+	close(fds[0]);
+	TRY(send(fds[1], "abcdef", 6, 0));
+	MUST(read(ends[0], buf, 1));
+	until_poll(fds[1], POLLRDHUP);
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+	say_poll("not told", fds[1], ALL);
+	TRY(recv(fds[1], buf, 1, 0));
+	TRY(send(fds[1], "x", 1, MSG_NOSIGNAL));
+	until_poll(fds[1], POLLHUP);
+	say_poll("told", fds[1], ALL);
+	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
+	say("%s", strerrorname_np(err));
+	TRY(send(fds[1], "x", 1, MSG_NOSIGNAL));
+	TRY(recv(fds[1], buf, 1, 0));
+}
+
+/* A child shuts down both ways, reads @n of six bytes that it has, and is
+ * killed. */
+static void shut_wholly_and_killed(size_t n)
+{
+	socklen_t len = sizeof(int);
+	int fds[2], ends[2], err = 0;
+	char buf[20];
+	pid_t pid;
+
+	sock_pair(fds);
+	MUST(pipe(ends));
+	pid = child_start();
+	if (!pid) {
+		close(fds[1]);
+		until_input(fds[0], 6);
+		MUST(shutdown(fds[0], SHUT_RDWR));
+		if (n)
+			MUST(recv(fds[0], buf, n, MSG_WAITALL));
+		MUST(write(ends[1], "", 1));
+		pause();
+	}
+	close(fds[0]);
+	TRY(send(fds[1], "abcdef", 6, 0));
+	MUST(read(ends[0], buf, 1));
+	until_poll(fds[1], POLLRDHUP);
+	say_poll("shut", fds[1], ALL);
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+	if (n < 6)
+		until_poll(fds[1], POLLHUP);
+	say_poll("killed", fds[1], ALL);
+	TRY(getsockopt(fds[1], SOL_SOCKET, SO_ERROR, &err, &len));
+	say("%s", strerrorname_np(err));
+	TRY(recv(fds[1], buf, 1, 0));
+}
+
+TOPIC(killed_shut_wholly)
+{
+	shut_wholly_and_killed(0);
+}
+
+TOPIC(killed_shut_wholly_part)
+{
+	shut_wholly_and_killed(4);
+}
+
+TOPIC(killed_shut_wholly_all)
+{
+	shut_wholly_and_killed(6);
+}
+
+/* who waits for room of a peer that shuts down sends on, and is told */
+TOPIC(killed_after_half_full)
+{
+	static char bulk[1 << 16];
+	int fds[2], ends[2];
+	ssize_t n;
+	pid_t pid;
+	char c;
+
+	sock_pair(fds);
+	MUST(pipe(ends));
+	pid = child_start();
+	if (!pid) {
+		close(fds[1]);
+		MUST(read(ends[0], &c, 1));
+		MUST(shutdown(fds[0], SHUT_WR));
+		usleep(20000);
+		kill(getpid(), SIGKILL);
+	}
+	close(fds[0]);
+	MUST(write(ends[1], "", 1));
+	do
+		n = send(fds[1], bulk, sizeof(bulk), MSG_NOSIGNAL);
+	while (n > 0);
+	TRY(n);
+	say("child %d", child_end(pid));
+	TRY(send(fds[1], "x", 1, MSG_NOSIGNAL));
+}
+
 /* SIGPIPE kills who did not ask otherwise */
 TOPIC(sigpipe_kills)
 {

@@ -457,6 +457,7 @@ TEST(behind_a_fin)
 	finish();
 }
 
+/* Who sends to a peer that has shut down goes back alone. */
 TEST(a_fin_and_nobody_leaves)
 {
 	unsigned char buf[1000];
@@ -469,7 +470,51 @@ TEST(a_fin_and_nobody_leaves)
 	take_to_end(&to_client, e.c, false);
 	put(&to_server, e.c, 100, false);
 	take_all(&to_server, e.s, false);
-	CHECK(e.cs->hold->link.tx_ring);
+	CHECK(!e.cs->hold->link.tx_ring);
+	finish();
+}
+
+/* Do @n bytes lie in the kernel?  Those on their way are waited for. */
+static bool lie_in_kernel(int fd, uint32_t n)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	int i;
+
+	for (i = 0; i < 5000 && local_queued(fd) < n; i++)
+		k_ppoll(NULL, 0, &ms, NULL);
+	return local_queued(fd) == n;
+}
+
+/* ... with what the peer had not read, if there is room for it. */
+TEST(a_fin_takes_back_what_was_not_read)
+{
+	open_moved(&e);
+	put(&to_server, e.c, 3000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	take_to_end(&to_client, e.c, false);
+	put(&to_server, e.c, 100, false);
+	CHECK(e.cs->hold->link.tx_back == HOLD_TX_BACK);
+	CHECK(lie_in_kernel(e.s, 3100));
+	take_all(&to_server, e.s, false);
+	finish();
+}
+
+TEST(a_fin_leaves_what_there_is_no_room_for)
+{
+	const int small = 1;
+
+	start();
+	connect_ends(&e);
+	CHECK(!k_setsockopt(e.c, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)));
+	both_offer(&e);
+	grant_both(&e);
+	talk(&e, 4);
+	put(&to_server, e.c, 30000, false);
+	CHECK(!sock_shutdown(e.s, SHUT_WR));
+	take_to_end(&to_client, e.c, false);
+	put(&to_server, e.c, 100, false);
+	CHECK(lie_in_kernel(e.s, 100));
+	take_all(&to_server, e.s, false);
 	finish();
 }
 
