@@ -17,6 +17,7 @@ peer_programs = %D%/accept \
 	%D%/fault \
 	%D%/fd \
 	%D%/fork \
+	%D%/killed \
 	%D%/msg \
 	%D%/names \
 	%D%/opt \
@@ -45,6 +46,7 @@ peer_tests = %D%/accept.peer \
 	%D%/fault.peer \
 	%D%/fd.peer \
 	%D%/fork.peer \
+	%D%/killed.peer \
 	%D%/msg.peer \
 	%D%/names.peer \
 	%D%/opt.peer \
@@ -88,6 +90,8 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_fd_LDADD = %D%/libpeer.la
 %C%_fork_SOURCES = %D%/fork.c
 %C%_fork_LDADD = %D%/libpeer.la
+%C%_killed_SOURCES = %D%/killed.c
+%C%_killed_LDADD = %D%/libpeer.la
 %C%_msg_SOURCES = %D%/msg.c
 %C%_msg_LDADD = %D%/libpeer.la
 %C%_names_SOURCES = %D%/names.c
