@@ -300,6 +300,14 @@ static bool ring_is_over(struct sock *s, int fd, struct link *l, int flags,
 	return h->rx_mode == HOLD_RX_BACK && !h->rx_skip;
 }
 
+/* One read does not go over the mark of urgent data. */
+static bool is_at_mark(int fd)
+{
+	int mark;
+
+	return !k_ioctl(fd, SIOCATMARK, &mark) && mark;
+}
+
 /* The ring's last bytes, @n of them, and then the kernel's, after the way back.
  */
 static ssize_t and_kernel(struct sock *s, int fd, struct link *l,
@@ -310,7 +318,8 @@ static ssize_t and_kernel(struct sock *s, int fd, struct link *l,
 	ssize_t more;
 
 	if (likely(!(link_peer_flags(&l->end) & WIRE_LINK_BACK)) ||
-	    (size_t)n >= want || !ring_is_over(s, fd, l, flags, n))
+	    (size_t)n >= want || !ring_is_over(s, fd, l, flags, n) ||
+	    is_at_mark(fd))
 		return n;
 	cursor_advance(&rest, (size_t)n);
 	more = kernel_get(s, fd, &rest, UINT64_MAX, flags);
