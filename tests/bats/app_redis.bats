@@ -79,11 +79,12 @@ multi() {
   each_pair multi
 }
 
-# With what comes before, the connection has been worth its upgrade.
+# With what comes before, the connection has been worth its upgrade; enough of it
+# for a daemon that waits for its CPU to have granted it.
 blpop() {
   local client i
   redis "$1"
-  for i in {1..50}; do echo ping; done > "$BATS_TEST_TMPDIR/say"
+  for i in {1..2000}; do echo ping; done > "$BATS_TEST_TMPDIR/say"
   echo 'blpop queue 30' >> "$BATS_TEST_TMPDIR/say"
   serve "$2" sh -c 'exec redis-cli -p "$1" < "$2"' - "$port" \
     "$BATS_TEST_TMPDIR/say"
@@ -91,7 +92,7 @@ blpop() {
   within 20 blocked
   [ "$(cli "$2" rpush queue first)" = 1 ]
   within 20 gone "$client"
-  [ "$(grep -c PONG "$server_log")" = 50 ]
+  [ "$(grep -c PONG "$server_log")" = 2000 ]
   [ "$(tail -n 2 "$server_log")" = $'queue\nfirst' ]
 }
 
