@@ -169,15 +169,6 @@ static void stop_by_ourselves(struct sock *s, int fd, struct link *l)
 	stop_tx(h, at);
 }
 
-bool back_half_closed(struct sock *s, struct link *l)
-{
-	return unlikely((link_peer_flags(&l->end) &
-			 (WIRE_LINK_FIN | WIRE_LINK_CLOSED)) ==
-			WIRE_LINK_FIN) &&
-	       !link_is_local(s) && !(link_flags(&l->end) & WIRE_LINK_FIN) &&
-	       !l->dead;
-}
-
 bool back_tx(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
@@ -192,7 +183,7 @@ bool back_tx(struct sock *s, int fd, struct link *l)
 		link_stop_tx(&l->end, at);
 		stop_tx(h, at);
 	}
-	if (!h->tx_back && back_half_closed(s, l)) {
+	if (!h->tx_back && back_half_closed(s, l, link_peer_flags(&l->end))) {
 		stop_by_ourselves(s, fd, l);
 		link_call(l); /* it may sleep on the ring alone */
 	}
@@ -373,7 +364,8 @@ static bool is_due_tx(struct sock *s, struct link *l)
 	uint32_t back = s->hold->link.tx_back;
 
 	return back == HOLD_TX_FLUSH ||
-	       (!back && (link_reader_left(&l->end) || back_half_closed(s, l)));
+	       (!back && (link_reader_left(&l->end) ||
+			  back_half_closed(s, l, link_peer_flags(&l->end))));
 }
 
 /* What calls of the parent's threads keep in a child is not ours, once it was
@@ -485,6 +477,7 @@ static bool leave_rx(struct sock *s, int fd, struct link *l, bool stays)
 			rx_is_back(s, l);
 	}
 	skip_all(s, fd, FINISH_MS);
+	link_took(s, fd, l); /* SO_LINGER is not to go along */
 	link_unlock_rx(s, l);
 	return !stranded && !h->rx_skip;
 }

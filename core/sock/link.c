@@ -359,7 +359,9 @@ bool link_arm(struct sock *s, struct link *l, unsigned events,
 		return true;
 	if (events & POLL_OUTPUT && tx_by_ring(s, l) && !writable(l)) {
 		link_arm_tx(&l->end, l->bell->number, l->end.tx.size / 3);
-		if (writable(l))
+		/* the latter: partner of link_writer_waits() */
+		if (writable(l) ||
+		    back_half_closed(s, l, link_peer_flags(&l->end)))
 			return true;
 	}
 	return !tail && wanted(s, l, events);

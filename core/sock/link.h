@@ -180,8 +180,15 @@ void back_finish(struct sock *s, int fd, struct link *l);
 /* The switch was seen late. */
 void back_overtaken(struct sock *s, struct link *l);
 void back_rx(struct sock *s, int fd, struct link *l);
-/* Is it to be left, since the peer has shut down sending? */
-bool back_half_closed(struct sock *s, struct link *l);
+/* Is it to be left, since the peer has shut down sending?  @peer: its flags */
+static inline bool back_half_closed(const struct sock *s, const struct link *l,
+				    uint32_t peer)
+{
+	return unlikely((peer & (WIRE_LINK_FIN | WIRE_LINK_CLOSED)) ==
+			WIRE_LINK_FIN) &&
+	       !link_is_local(s) && !(link_flags(&l->end) & WIRE_LINK_FIN) &&
+	       !l->dead;
+}
 /* Look, without a lock, and do what is due of both. */
 void back_see(struct sock *s, struct link *l);
 static inline bool back_is_due(struct link *l)
@@ -307,7 +314,7 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events);
 /* ... and what it has heard. */
 void link_alive(struct sock *s, struct link *l, unsigned revents);
 int link_shutdown(struct sock *s, int fd, struct link *l, int how);
-/* Something was taken from the ring. */
+/* Something was taken from the ring; with rx_lock. */
 void link_has_read(struct sock *s, int fd, struct link *l);
 static inline void link_took(struct sock *s, int fd, struct link *l)
 {

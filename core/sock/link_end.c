@@ -61,14 +61,14 @@ static int shut_sending(struct sock *s, int fd, struct link *l, int how)
 	/* the peer leaves in this moment, and had us down as one that sends */
 	if (unlikely(link_set_flags(&l->end, flags) & WIRE_LINK_LEFT))
 		later = back_tx(s, fd, l);
+	/* who waits for room sends by the kernel from here on */
+	if (!link_is_local(s) && link_writer_waits(&l->end))
+		link_call(l);
 	if (unlikely(later)) { /* the kernel's FIN comes when it has all */
 		s->hold->link.tx_fin = 1;
 		return how == SHUT_RDWR ? k_shutdown(fd, SHUT_RD) : 0;
 	}
 	err = k_shutdown(fd, how);
-	/* it sends by the kernel from here on, in which there is room */
-	if (!link_is_local(s) && link_writer_waits(&l->end))
-		link_call(l);
 	if (link_is_local(s))
 		atomic_fetch_or(&s->hold->flags, HOLD_WR_SHUT);
 	return err;
@@ -94,14 +94,19 @@ static void linger(int fd, int seconds)
 /*
  * When we have shut down both ways the peer can't send us by the kernel any
  * more what is in the ring.  If we are killed before that is read, TCP would
- * reset; so we are to as well, until it is read.
+ * reset; so we are to as well, until it is read.  With rx_lock, or who has just
+ * read the last of it would leave us with the reset.
  */
 static void reset_if_killed(struct sock *s, int fd, struct link *l)
 {
-	if (link_is_local(s) || !has_unread(s, l))
+	if (link_is_local(s))
 		return;
-	atomic_fetch_or(&s->hold->flags, HOLD_RESETS);
-	linger(fd, 0);
+	link_lock_rx(s, l);
+	if (has_unread(s, l)) {
+		atomic_fetch_or(&s->hold->flags, HOLD_RESETS);
+		linger(fd, 0);
+	}
+	link_unlock_rx(s, l);
 }
 
 void link_has_read(struct sock *s, int fd, struct link *l)

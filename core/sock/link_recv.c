@@ -317,8 +317,7 @@ static ssize_t and_kernel(struct sock *s, int fd, struct link *l,
 	struct cursor rest = *c;
 	ssize_t more;
 
-	if (likely(!(link_peer_flags(&l->end) & WIRE_LINK_BACK)) ||
-	    (size_t)n >= want || !ring_is_over(s, fd, l, flags, n) ||
+	if ((size_t)n >= want || !ring_is_over(s, fd, l, flags, n) ||
 	    is_at_mark(fd))
 		return n;
 	cursor_advance(&rest, (size_t)n);
@@ -335,16 +334,18 @@ static ssize_t recv_once(struct sock *s, int fd, struct link *l,
 {
 	struct hold_link *h = &s->hold->link;
 	int bell = -1;
+	bool back;
 	ssize_t n;
 
 	link_lock_rx(s, l);
+	back = link_peer_flags(&l->end) & WIRE_LINK_BACK;
 	if (unlikely(h->rx_mode != HOLD_RX_RING))
 		link_see_switch(s, l);
-	if (unlikely(link_peer_flags(&l->end) & WIRE_LINK_BACK))
+	if (unlikely(back))
 		back_rx(s, fd, l);
 	if (likely(h->rx_mode == HOLD_RX_RING)) {
 		n = from_ring(s, fd, l, c, want, flags);
-		if (likely(n > 0 && h->rx_mode == HOLD_RX_RING))
+		if (unlikely(back) && n > 0 && h->rx_mode == HOLD_RX_RING)
 			n = and_kernel(s, fd, l, c, want, flags, n);
 		if (likely(n > 0) && !(flags & MSG_PEEK)) {
 			bell = link_wake_writer(&l->end);

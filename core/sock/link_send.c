@@ -39,9 +39,9 @@ static bool kernel_failed(struct sock *s, struct link *l)
 	       (link_ask_kernel(s, POLLRDHUP) & (POLLERR | POLLHUP) || l->dead);
 }
 
-static bool send_over(struct sock *s, struct link *l)
+static bool send_over(struct sock *s, struct link *l, uint32_t peer)
 {
-	return unlikely(link_peer_flags(&l->end) & WIRE_LINK_CLOSED) ||
+	return unlikely(peer & WIRE_LINK_CLOSED) ||
 	       unlikely(link_flags(&l->end) & WIRE_LINK_FIN) ||
 	       kernel_failed(s, l);
 }
@@ -49,13 +49,15 @@ static bool send_over(struct sock *s, struct link *l)
 enum link_way link_way_out(struct sock *s, int fd, struct link *l)
 {
 	struct hold_link *h = &s->hold->link;
+	uint32_t peer;
 	bool over;
 
 	if (likely(h->tx_ring || upgrade_switch(s, fd, l))) {
 		/* first: who has left closes after that */
-		over = send_over(s, l);
+		peer = link_peer_flags(&l->end);
+		over = send_over(s, l, peer);
 		if (likely(!link_reader_left(&l->end) &&
-			   (over || !back_half_closed(s, l))))
+			   (over || !back_half_closed(s, l, peer))))
 			return unlikely(over) ? LINK_BY_KERNEL : LINK_BY_RING;
 	}
 	if (back_tx(s, fd, l))

@@ -2,62 +2,12 @@
 /* killed.c - what the peer sees of a death */
 #include "tests/peer/peer.h"
 
+#define SIX "abcdef"
 #define ALL (POLLIN | POLLOUT | POLLRDHUP)
 
-/* a process is killed: its connections close, or reset if data was unread */
-TOPIC(sent)
-{
-	int fds[2], ends[2];
-	char buf[20];
-	pid_t pid;
-
-	sock_pair(fds);
-	MUST(pipe(ends));
-	pid = child_start();
-	if (!pid) {
-		close(fds[1]);
-		MUST(send(fds[0], "going", 5, 0));
-		MUST(write(ends[1], "", 1));
-		pause();
-	}
-	close(fds[0]);
-	MUST(read(ends[0], buf, 1));
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
-	say_data(buf, TRY(recv(fds[1], buf, 5, MSG_WAITALL)));
-	TRY(recv(fds[1], buf, sizeof(buf), 0));
-	say_poll("ours", fds[1], ALL);
-}
-
-TOPIC(unread)
-{
-	int fds[2], ends[2];
-	char buf[20];
-	pid_t pid;
-
-	sock_pair(fds);
-	MUST(pipe(ends));
-	pid = child_start();
-	if (!pid) {
-		close(fds[1]);
-		MUST(recv(fds[0], buf, 1, 0));
-		until_input(fds[0], 1);
-		MUST(write(ends[1], "", 1));
-		pause();
-	}
-	close(fds[0]);
-	TRY(send(fds[1], "abcdef", 6, 0));
-	MUST(read(ends[0], buf, 1));
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
-	until_poll(fds[1], POLLHUP);
-	TRY(recv(fds[1], buf, sizeof(buf), 0));
-	TRY(recv(fds[1], buf, sizeof(buf), 0));
-}
-
-/* A connection, this end of it, to a child that has six bytes and leaves them;
- * @shut: it will write nothing, either. */
-static int child_never_reads(pid_t *pid, bool shut)
+/* A connection to a child, which does @play with its end of it and then waits
+ * to be killed: our end.  @text is sent to it. */
+static int to_child(pid_t *pid, const char *text, void (*play)(int fd))
 {
 	int fds[2], ends[2];
 	char byte;
@@ -67,16 +17,64 @@ static int child_never_reads(pid_t *pid, bool shut)
 	*pid = child_start();
 	if (!*pid) {
 		close(fds[1]);
-		until_input(fds[0], 6);
-		if (shut)
-			TRY(shutdown(fds[0], SHUT_WR));
+		play(fds[0]);
 		MUST(write(ends[1], "", 1));
 		pause();
 	}
 	close(fds[0]);
-	TRY(send(fds[1], "abcdef", 6, 0));
+	if (*text)
+		TRY(send(fds[1], text, strlen(text), 0));
 	MUST(read(ends[0], &byte, 1));
 	return fds[1];
+}
+
+static void kill_it(pid_t pid)
+{
+	MUST(kill(pid, SIGKILL));
+	say("child %d", child_end(pid));
+}
+
+static void send_something(int fd)
+{
+	MUST(send(fd, "going", 5, 0));
+}
+
+/* a process is killed: its connections close, or reset if data was unread */
+TOPIC(sent)
+{
+	char buf[20];
+	pid_t pid;
+	int fd = to_child(&pid, "", send_something);
+
+	kill_it(pid);
+	say_data(buf, TRY(recv(fd, buf, 5, MSG_WAITALL)));
+	TRY(recv(fd, buf, sizeof(buf), 0));
+	say_poll("ours", fd, ALL);
+}
+
+static void read_one(int fd)
+{
+	char byte;
+
+	MUST(recv(fd, &byte, 1, 0));
+	until_input(fd, 1);
+}
+
+TOPIC(unread)
+{
+	char buf[20];
+	pid_t pid;
+	int fd = to_child(&pid, SIX, read_one);
+
+	kill_it(pid);
+	until_poll(fd, POLLHUP);
+	TRY(recv(fd, buf, sizeof(buf), 0));
+	TRY(recv(fd, buf, sizeof(buf), 0));
+}
+
+static void read_none(int fd)
+{
+	until_input(fd, 6);
 }
 
 /* ... and of two processes that share the other end one is told why */
@@ -87,7 +85,7 @@ TOPIC(unread_by_two)
 	char byte;
 
 	MUST(pipe(go));
-	fd = child_never_reads(&pid, false);
+	fd = to_child(&pid, SIX, read_none);
 	child = child_start();
 	if (!child) {
 		MUST(read(go[0], &byte, 1));
@@ -95,8 +93,7 @@ TOPIC(unread_by_two)
 		say_poll("the child's", fd, ALL);
 		exit(0);
 	}
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
+	kill_it(pid);
 	until_poll(fd, POLLHUP);
 	TRY(send(fd, "y", 1, MSG_NOSIGNAL));
 	MUST(write(go[1], "", 1));
@@ -111,9 +108,8 @@ TOPIC(error_is_kept)
 	int fd, err = 0;
 	pid_t pid;
 
-	fd = child_never_reads(&pid, false);
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
+	fd = to_child(&pid, SIX, read_none);
+	kill_it(pid);
 	until_poll(fd, POLLHUP);
 	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
 	say_poll("then", fd, ALL);
@@ -123,52 +119,32 @@ TOPIC(error_is_kept)
 	say_poll("then", fd, ALL);
 }
 
-/* after a FIN the reset has another name, and a reader hears of the FIN alone
- */
-TOPIC(unread_shut)
-{
-	socklen_t len = sizeof(int);
-	pid_t pid;
-	int fd = child_never_reads(&pid, true), err = 0;
-	char c;
+/* What a child does with six bytes that it has. */
+static struct {
+	int how;      /* shutdown(2) */
+	size_t reads; /* after that */
+} plan;
 
-	until_poll(fd, POLLRDHUP);
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
-	until_poll(fd, POLLHUP);
-	TRY(recv(fd, &c, 1, 0));
-	say_poll("then", fd, ALL);
-	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
-	say("%s", strerrorname_np(err));
-	TRY(send(fd, "x", 1, MSG_NOSIGNAL));
-	TRY(recv(fd, &c, 1, 0));
+static void shut_and_read(int fd)
+{
+	char buf[6];
+
+	until_input(fd, 6);
+	MUST(shutdown(fd, plan.how));
+	if (plan.reads)
+		MUST(recv(fd, buf, plan.reads, MSG_WAITALL));
 }
 
-/* A child that has six bytes shuts down @how, reads @n of them, and is to be
- * killed: our end. */
-static int child_shuts(pid_t *pid, int how, size_t n)
+static int to_child_that_shuts(pid_t *pid, int how, size_t reads)
 {
-	int fds[2], ends[2];
-	char buf[20];
+	int fd;
 
-	sock_pair(fds);
-	MUST(pipe(ends));
-	*pid = child_start();
-	if (!*pid) {
-		close(fds[1]);
-		until_input(fds[0], 6);
-		MUST(shutdown(fds[0], how));
-		if (n)
-			MUST(recv(fds[0], buf, n, MSG_WAITALL));
-		MUST(write(ends[1], "", 1));
-		pause();
-	}
-	close(fds[0]);
-	TRY(send(fds[1], "abcdef", 6, 0));
-	MUST(read(ends[0], buf, 1));
-	until_poll(fds[1], POLLRDHUP);
-	say_poll("shut", fds[1], ALL);
-	return fds[1];
+	plan.how = how;
+	plan.reads = reads;
+	fd = to_child(pid, SIX, shut_and_read);
+	until_poll(fd, POLLRDHUP);
+	say_poll("shut", fd, ALL);
+	return fd;
 }
 
 static void say_end(int fd)
@@ -177,37 +153,46 @@ static void say_end(int fd)
 	int err = 0;
 	char c;
 
+	TRY(recv(fd, &c, 1, 0));
 	say_poll("told", fd, ALL);
 	TRY(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len));
 	say("%s", strerrorname_np(err));
+	TRY(send(fd, "x", 1, MSG_NOSIGNAL));
 	TRY(recv(fd, &c, 1, 0));
+}
+
+/* after a FIN the reset has another name, and a reader hears of the FIN alone
+ */
+TOPIC(unread_shut)
+{
+	pid_t pid;
+	int fd = to_child_that_shuts(&pid, SHUT_WR, 0);
+
+	kill_it(pid);
+	until_poll(fd, POLLHUP);
+	say_end(fd);
 }
 
 /* after a FIN nothing is said of a death, until something is sent */
 TOPIC(after_half)
 {
 	pid_t pid;
-	int fd = child_shuts(&pid, SHUT_WR, 6);
-	char c;
+	int fd = to_child_that_shuts(&pid, SHUT_WR, 6);
 
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
+	kill_it(pid);
 	say_poll("not told", fd, ALL);
-	TRY(recv(fd, &c, 1, 0));
 	TRY(send(fd, "x", 1, MSG_NOSIGNAL));
 	until_poll(fd, POLLHUP);
 	say_end(fd);
-	TRY(send(fd, "x", 1, MSG_NOSIGNAL));
 }
 
-static void shut_wholly(size_t n)
+static void shut_wholly(size_t reads)
 {
 	pid_t pid;
-	int fd = child_shuts(&pid, SHUT_RDWR, n);
+	int fd = to_child_that_shuts(&pid, SHUT_RDWR, reads);
 
-	MUST(kill(pid, SIGKILL));
-	say("child %d", child_end(pid));
-	if (n < 6)
+	kill_it(pid);
+	if (reads < 6)
 		until_poll(fd, POLLHUP);
 	say_end(fd);
 }
@@ -243,7 +228,7 @@ TOPIC(after_half_full)
 		close(fds[1]);
 		MUST(read(ends[0], &c, 1));
 		MUST(shutdown(fds[0], SHUT_WR));
-		usleep(20000);
+		usleep(20000); /* mostly it is waited for by then */
 		kill(getpid(), SIGKILL);
 	}
 	close(fds[0]);

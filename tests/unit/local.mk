@@ -173,10 +173,13 @@ unit_tests += %D%/link_sock
 unit_tests += %D%/spawn
 %C%_spawn_SOURCES = %D%/spawn.c
 %C%_spawn_LDADD = core/libsock.la core/libkernel.la
-unit_tests += %D%/link_back %D%/link_back_random
-%C%_link_back_SOURCES = %D%/link_back.c %D%/link_ends.h %D%/played.h \
+unit_tests += %D%/link_back %D%/link_back_random %D%/link_fin
+%C%_link_back_SOURCES = %D%/link_back.c %D%/link_streams.h %D%/link_ends.h %D%/played.h \
 	%D%/played_link.h
 %C%_link_back_LDADD = core/libsock.la core/libkernel.la
+%C%_link_fin_SOURCES = %D%/link_fin.c %D%/link_streams.h %D%/link_ends.h \
+	%D%/played.h %D%/played_link.h
+%C%_link_fin_LDADD = core/libsock.la core/libkernel.la
 %C%_link_back_random_SOURCES = %D%/link_back_random.c %D%/link_ends.h \
 	%D%/played.h %D%/played_link.h
 %C%_link_back_random_LDADD = core/libsock.la core/libkernel.la
