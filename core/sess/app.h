@@ -172,6 +172,9 @@ void app_rest(struct app *app);
 /* Wait, with app.lock held, until @s is neither BINDING nor CONNECTING; the
  * lock is given up while sleeping.  0, or -ETIMEDOUT. */
 int app_wait_ctl(struct app *app, struct session *s, int timeout_ms) MUST_CHECK;
+/* The same, but a signal ends it: -EINTR. */
+int app_wait_connect(struct app *app, struct session *s,
+		     int timeout_ms) MUST_CHECK;
 
 struct app_seg *app_seg(struct app *app, uint64_t handle);
 void app_seg_put(struct app *app, struct app_seg *seg);

@@ -22,7 +22,8 @@ static bool spin_ctl(struct app *app, struct session *s, enum session_state was)
 	return s->state != was;
 }
 
-static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
+static int wait_ctl(struct app *app, struct session *s, int timeout_ms,
+		    bool may_interrupt)
 {
 	uint64_t end = app_now_ms() + (uint64_t)timeout_ms, now;
 	enum session_state was = s->state;
@@ -47,17 +48,27 @@ static int wait_ctl(struct app *app, struct session *s, int timeout_ms)
 		mutex_unlock(&app->lock);
 		err = app_wait(w, NULL, 0, &ts, NULL);
 		mutex_lock(&app->lock);
-		if (err < 0 && err != -EINTR)
+		if (err < 0 && (err != -EINTR || may_interrupt))
 			break;
 	}
 	s->ctl = NULL;
-	return s->state != was ? 0 : -ETIMEDOUT;
+	if (s->state != was)
+		return 0;
+	return err == -EINTR && may_interrupt ? -EINTR : -ETIMEDOUT;
 }
 
 /* Not to be cancelled, as it is short and has the lock in between. */
 int app_wait_ctl(struct app *app, struct session *s, int timeout_ms)
 {
-	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms);
+	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms, false);
+
+	cancel_back(cancel);
+	return err;
+}
+
+int app_wait_connect(struct app *app, struct session *s, int timeout_ms)
+{
+	int cancel = cancel_off(), err = wait_ctl(app, s, timeout_ms, true);
 
 	cancel_back(cancel);
 	return err;

@@ -21,24 +21,67 @@ static bool has_attrs(const struct session *s)
 			    : app->dialect == WIRE_2606;
 }
 
-/* The lock is given up while waiting, and others may ask, too. */
-static int32_t ask_mss(struct session *s)
+static int send_attr(struct session *s, bool get, uint8_t type,
+		     const void *value, size_t size)
 {
 	struct ctrl c = { .type = WIRE_EV_TRANSPORT_ATTR };
-	int ms;
 
 	c.attr.client_index = s->app->client;
 	c.attr.handle = s->handle;
-	c.attr.attr_type = WIRE_ATTR_MSS;
-	c.attr.is_get = 1;
-	if (app_send(s->app, s->mq_index, &c))
-		return NONE;
-	for (ms = 0; ms < ANSWER_MS && !s->mss; ms++) {
+	c.attr.attr_type = type;
+	c.attr.is_get = get;
+	if (!get)
+		memcpy(c.attr.attr_value, value, size);
+	return app_send(s->app, s->mq_index, &c);
+}
+
+/* The lock is given up while waiting, and the session may be closed then. */
+static int await(struct session *s)
+{
+	bool told;
+	int ms;
+
+	for (ms = 0; ms < ANSWER_MS && s->attr.state == ATTR_ASKED; ms++) {
 		if (s->state != SESSION_OPEN)
-			return NONE;
+			return -ENOTCONN;
 		app_rest(s->app);
 	}
-	return s->mss ? s->mss : NONE;
+	told = s->attr.state == ATTR_TOLD;
+	s->attr.state = ATTR_IDLE;
+	if (!told)
+		return -ETIMEDOUT;
+	return s->attr.retval ? -EOPNOTSUPP : 0;
+}
+
+/**
+ * session_attr() - Ask VPP for an attribute of the transport, or set one
+ * @s:		the app's lock held, but given up while waiting
+ * @get:	else set
+ * @type:	enum wire_attr_type
+ * @value:	in or out, host order
+ * @size:	its bytes, at most SESSION_ATTR_SIZE
+ *
+ * Return: 0; -EOPNOTSUPP if VPP has no such thing for it, as for anything of a
+ * cut-through; -EBUSY if another thread is asking; or what kept VPP from
+ * answering.
+ */
+int session_attr(struct session *s, bool get, uint8_t type, void *value,
+		 size_t size)
+{
+	int err;
+
+	if (!has_attrs(s))
+		return -EOPNOTSUPP;
+	if (s->attr.state != ATTR_IDLE)
+		return -EBUSY;
+	err = send_attr(s, get, type, value, size);
+	if (err)
+		return err;
+	s->attr.state = ATTR_ASKED;
+	err = await(s);
+	if (!err && get)
+		memcpy(value, s->attr.value, size);
+	return err;
 }
 
 /**
@@ -53,21 +96,36 @@ static int32_t ask_mss(struct session *s)
  */
 int session_mss(struct session *s, uint32_t *mss)
 {
+	uint16_t val;
+
 	if (!s->mss)
-		s->mss = has_attrs(s) ? ask_mss(s) : NONE;
+		s->mss = session_attr(s, true, WIRE_ATTR_MSS, &val,
+				      sizeof(val)) ||
+					 !val
+				 ? NONE
+				 : val;
 	if (s->mss == NONE)
 		return -EOPNOTSUPP;
 	*mss = (uint32_t)s->mss;
 	return 0;
 }
 
+/* Not more than @mss from now on; the next session_mss() asks what it is. */
+int session_set_mss(struct session *s, uint16_t mss)
+{
+	int err = session_attr(s, false, WIRE_ATTR_MSS, &mss, sizeof(mss));
+
+	s->mss = 0;
+	return err;
+}
+
 void session_attr_reply(struct app *app, const struct ctrl *c)
 {
 	struct session *s = session_by_handle(app, c->attr.handle);
-	int32_t mss;
 
-	if (!s || c->attr.attr_type != WIRE_ATTR_MSS || !c->attr.is_get)
+	if (!s || s->attr.state != ATTR_ASKED)
 		return;
-	memcpy(&mss, c->attr.attr_value, sizeof(mss));
-	s->mss = c->attr.retval || mss <= 0 ? NONE : mss;
+	s->attr.retval = c->attr.retval;
+	memcpy(s->attr.value, c->attr.attr_value, sizeof(s->attr.value));
+	s->attr.state = ATTR_TOLD;
 }

@@ -244,7 +244,10 @@ static void on_accepted(struct app *app, const struct ctrl *c)
 		return;
 	}
 	name_accepted(s, at);
+	s->original_ip4 = c->accepted.original_dst_ip4;
+	s->original_port = c->accepted.original_dst_port;
 	accept_datagrams(s, l);
+	session_answer_early(s);
 	*l->pending_tail = s;
 	l->pending_tail = &s->next;
 	l->n_pending++;

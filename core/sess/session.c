@@ -360,7 +360,9 @@ static int answer_accept(struct session *s, int32_t retval)
 	return app_send(s->app, s->mq_index, &c);
 }
 
-int session_accept(struct session *s)
+/* The session layer hears that we take it, and the peer's connect(2) is over.
+ */
+static int answer(struct session *s)
 {
 	int err;
 
@@ -370,9 +372,30 @@ int session_accept(struct session *s)
 		err = fifo_write_index(&s->seg->seg, s->tx.off, s->app->dialect,
 				       s->index);
 	if (!err)
-		err = hold_new(&s->hold);
-	if (!err)
 		err = answer_accept(s, WIRE_E_NONE);
+	s->answered = !err;
+	return err;
+}
+
+/* With the kernel connect(2) needs no accept(2), and VPP's cut-through has the
+ * peer wait for our word.  sapid offers to another worker what was not
+ * answered.
+ */
+void session_answer_early(struct session *s)
+{
+	if (s->app->sapid || s->state != SESSION_PENDING)
+		return;
+	if (answer(s))
+		log_debug("session %u: not answered yet", s->index);
+}
+
+int session_accept(struct session *s)
+{
+	int err;
+
+	err = hold_new(&s->hold);
+	if (!err && !s->answered)
+		err = answer(s);
 	if (err)
 		return err;
 	hold_own(s->hold, s->app->wrk_index);
@@ -381,9 +404,15 @@ int session_accept(struct session *s)
 	return 0;
 }
 
-/* Nothing comes back for a refused session, so it is free at once. */
+/* Nothing comes back for one that is refused, so it is free at once.  Whose
+ * peer is connected already gets a reset, as from a listener of the kernel's
+ * that closes. */
 void session_refuse(struct session *s)
 {
+	if (s->answered) {
+		session_send_end(s, true);
+		return;
+	}
 	if (answer_accept(s, WIRE_E_REFUSED))
 		log_debug("session %u: refusal not sent", s->index);
 	session_free(s);

@@ -36,7 +36,7 @@ enum session_state {
 	SESSION_BINDING,    /* LISTEN sent -> LISTENING or FAILED */
 	SESSION_LISTENING,  /* BOUND came -> CLOSING by session_close() */
 	SESSION_CONNECTING, /* CONNECT sent -> OPEN or FAILED */
-	SESSION_PENDING,    /* ACCEPTED came, not answered: in a back-log ->
+	SESSION_PENDING,    /* ACCEPTED came: in a back-log ->
 			       OPEN by session_accept(), CLOSING by refusal */
 	SESSION_OPEN,	    /* data may flow; fifos valid */
 	SESSION_FAILED,	    /* error says why; freed by its user */
@@ -57,6 +57,15 @@ enum session_drain {
 	DRAIN_NONE,
 	DRAIN_SHUT,  /* the half close; the session is its user's */
 	DRAIN_CLOSE, /* the end; nobody's */
+};
+
+#define SESSION_ATTR_SIZE 8
+
+/* attr.c: the question that VPP was asked last */
+struct session_attr {
+	enum { ATTR_IDLE, ATTR_ASKED, ATTR_TOLD } state;
+	int32_t retval;
+	uint8_t value[SESSION_ATTR_SIZE];
 };
 
 struct session {
@@ -87,7 +96,13 @@ struct session {
 	uint8_t listen_flags;	    /* listener: as announced */
 	const struct conf_tls *tls; /* NULL: TCP, or a cut-through */
 	int32_t mss; /* as answered; 0: not asked, below: there is none */
+	struct session_attr attr;
+	/* accepted: where its peer meant to connect to, by VPP's NAT, as in a
+	 * packet; port 0: NAT had no part in it */
+	uint32_t original_ip4;
+	uint16_t original_port;
 	bool accepted;
+	bool answered;	/* PENDING: its peer knows that it is connected */
 	bool datagrams; /* UDP: with headers (core/shm/packet.h) */
 	bool cut;	/* UDP: a cut-through */
 	/* UDP: a listener has FIFOs of its own, which VPP's main thread looks
@@ -122,13 +137,19 @@ int session_listen_udp(struct app *app, const struct ctrl_addr *addr,
 int session_connect_udp(struct app *app, const struct ctrl_addr *rmt,
 			const struct ctrl_addr *lcl, bool connected,
 			struct session **s) MUST_CHECK;
-/* Take the first session of the listener's back-log, unanswered; NULL. */
+/* Take the first session of the listener's back-log, or NULL. */
 struct session *session_pop(struct session *listener);
-/* Answer ACCEPTED: the session is open from here. */
+/* Answer ACCEPTED, if that was not done: the session is open from here. */
 int session_accept(struct session *s) MUST_CHECK;
+/* A peer that is connected already sees a reset. */
 void session_refuse(struct session *s);
 /* What VPP's transport sends at once; waits for the answer the first time. */
 int session_mss(struct session *s, uint32_t *mss) MUST_CHECK;
+int session_set_mss(struct session *s, uint16_t mss) MUST_CHECK;
+/* Any attribute (enum wire_attr_type) of up to SESSION_ATTR_SIZE bytes; waits
+ * for the answer. */
+int session_attr(struct session *s, bool get, uint8_t type, void *value,
+		 size_t size) MUST_CHECK;
 /* A message came on the app's queue. */
 void session_event(struct app *app, const struct ctrl *c);
 /* A segment has come that messages may have waited for, or (@drop) none will */

@@ -20,6 +20,8 @@ struct session *session_by_handle(struct app *app, uint64_t handle);
 bool session_park(struct app *app, const struct ctrl *c) MUST_CHECK;
 /* @type: WIRE_EV_SHUTDOWN or WIRE_EV_DISCONNECT */
 int session_send_close(struct session *s, uint8_t type) MUST_CHECK;
+/* Answer ACCEPTED, if that needs no accept(2). */
+void session_answer_early(struct session *s);
 /* attr.c */
 void session_attr_reply(struct app *app, const struct ctrl *c);
 /* close.c: the session is free when VPP answers */

@@ -14,6 +14,8 @@
 #include "core/sock/table.h"
 
 #define NO_WAY_MS 5
+#define BUSY_MS 100
+#define BUSY_HERE_MS 1000
 #define CONGESTED_MS 20 /* of was_congested() */
 #define CONGESTED_HERE_MS 5000
 #define CONGESTED_TRIES 300 /* more than VPP counts down: docs/vpp.md */
@@ -34,7 +36,7 @@ static int connect_again(struct sock *s)
 		return err ? err : connect_again(s);
 	case SESSION_FAILED:
 		s->connect_told = true;
-		err = atomic_exchange(&s->opts->error, 0);
+		err = sock_pending_error(s);
 		return err ? -err : -ECONNABORTED;
 	default:
 		if (s->connect_told)
@@ -92,14 +94,15 @@ static enum wire_ext_why why_of(int32_t retval)
 	}
 }
 
-/* How long to wait for the answer: sapid, a neighbour, answers at once; so does
- * VPP if it knows no way, and then the connection is the kernel's.  Else a
- * remote peer's answer may take its time. */
-static int patience(const struct app *app, bool nonblock)
+/* How long to wait for VPP's answer with nobody else in the way.  It is there
+ * at once if VPP knows no way, and then the connection is the kernel's, or if
+ * it was busy (was_congested()).  A remote peer's may take its time, which
+ * await_peer() gives it; sapid is a neighbour, and always answers. */
+static int patience(const struct ctrl_addr *rmt, bool nonblock)
 {
-	if (app->sapid)
-		return LOCAL_ANSWER_MS;
-	return nonblock ? NO_WAY_MS : (int)conf_get()->session_timeout_ms;
+	if (nonblock)
+		return NO_WAY_MS;
+	return addr_is_loopback(rmt) ? BUSY_HERE_MS : BUSY_MS;
 }
 
 /*
@@ -138,7 +141,9 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 		err = session_connect(app, rmt, own ? &lcl : NULL, tls, sess);
 		if (err)
 			return err;
-		err = app_wait_ctl(app, *sess, patience(app, nonblock));
+		err = app->sapid ? app_wait_ctl(app, *sess, LOCAL_ANSWER_MS)
+				 : app_wait_connect(app, *sess,
+						    patience(rmt, nonblock));
 		if (err || !was_congested(*sess, since_ms, tries, nonblock))
 			return err;
 		session_close(*sess, false);
@@ -147,22 +152,46 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 	}
 }
 
-/* app.lock held: 0 connected, -EINPROGRESS, or why not */
+/* Did VPP reach who answered so, or waited in vain for an answer?  The kernel
+ * is for whom VPP knows no way to. */
+static bool is_final(const struct conf_choice *choice, int err)
+{
+	return choice->require || (choice->use == CONF_VPP &&
+				   (err == -ECONNREFUSED || err == -ETIMEDOUT ||
+				    err == -ECONNRESET));
+}
+
+/* On the loopback VPP's "no way" says that nobody listens. */
+static int as_kernels(int err, const struct conf_choice *choice,
+		      const struct ctrl_addr *rmt)
+{
+	return choice->require && err == -EHOSTUNREACH && addr_is_loopback(rmt)
+		       ? -ECONNREFUSED
+		       : err;
+}
+
+/* app.lock held: 0 connected; -EINPROGRESS or, by a signal, -EINTR: it goes
+ * on; or why not */
 static int connect_session(struct app *app, int fd, int domain,
 			   const struct ctrl_addr *rmt,
 			   const struct conf_choice *choice, bool nonblock)
 {
 	struct session *sess = NULL;
 	struct sock *s;
-	int err;
+	int err, later = nonblock ? -EINPROGRESS : 0;
 
 	err = ask(app, fd, rmt, choice->tls, nonblock, &sess);
 	if (!sess)
 		return err;
-	if (!err && sess->state == SESSION_FAILED)
-		err = sess->error;
-	else if (err == -ETIMEDOUT && nonblock && !app->sapid)
+	if (!err && sess->state == SESSION_FAILED) {
+		sess->error = as_kernels(sess->error, choice, rmt);
+		/* the kernel, too, tells it later to who does not block */
+		if (!nonblock || !is_final(choice, sess->error))
+			err = sess->error;
+	} else if (err && !app->sapid) {
+		later = err == -EINTR && !nonblock ? -EINTR : -EINPROGRESS;
 		err = 0;
+	}
 	if (err)
 		app_count_kernel(sess->state == SESSION_FAILED
 					 ? why_of(sess->retval)
@@ -174,8 +203,66 @@ static int connect_session(struct app *app, int fd, int domain,
 		return err;
 	}
 	sock_take_options(fd, s);
-	s->connect_told = !nonblock;
-	return nonblock ? -EINPROGRESS : 0;
+	s->connect_told = !later;
+	return later;
+}
+
+/* A program that blocks waits as with the kernel, as long as SO_SNDTIMEO has
+ * it: interrupted or out of time, it is connected by and by.  @interrupted:
+ * a signal's handler has run already. */
+static int await_peer(struct sock *s, bool interrupted)
+{
+	uint64_t end = app_now_ms() + conf_get()->session_timeout_ms, now;
+	int limit = (int)s->opts->sndtimeo_ms, err = interrupted ? -EINTR : 0;
+
+	for (;;) {
+		if (err == -EINTR && (limit || !sock_restarts()))
+			return -EINTR;
+		now = app_now_ms();
+		if (now >= end)
+			return -ETIMEDOUT;
+		err = sock_wait(s, POLLOUT,
+				limit && (uint64_t)limit < end - now
+					? limit
+					: (int)(end - now));
+		if (!err)
+			return connect_again(s);
+		if (err == -EAGAIN && limit)
+			return -EINPROGRESS;
+		if (err != -EINTR && err != -EAGAIN)
+			return err;
+	}
+}
+
+/* connect(2) to nothing: the connection is reset, the socket is the kernel's
+ * again and may be connected anew. */
+static int disconnect(struct sock *s, int fd)
+{
+	struct sock *entry = table_peek(fd) == s ? table_take(fd) : NULL;
+
+	s->opts->linger = 0;
+	if (entry)
+		sock_put(entry);
+	return 0;
+}
+
+/* Who is told that it failed may try the kernel, or anew. */
+static int await_connection(int fd, bool interrupted)
+{
+	struct sock *s = sock_get(fd);
+	int err;
+
+	if (!s)
+		return -ECONNABORTED; /* closed by another thread */
+	err = s->kind == SOCK_SESSION ? await_peer(s, interrupted)
+				      : -ECONNABORTED;
+	if (err && err != -EINPROGRESS && err != -EINTR) {
+		if (s->kind == SOCK_SESSION)
+			app_count_kernel(why_of(s->sess->retval));
+		disconnect(s, fd);
+	}
+	sock_put(s);
+	return err;
 }
 
 static int connect_ours(int fd, int domain, const struct ctrl_addr *rmt,
@@ -193,6 +280,9 @@ static int connect_ours(int fd, int domain, const struct ctrl_addr *rmt,
 		return -ENETDOWN;
 	err = connect_session(app, fd, domain, rmt, choice, flags & O_NONBLOCK);
 	app_put(app);
+	if ((err == -EINPROGRESS || err == -EINTR) && !(flags & O_NONBLOCK))
+		return as_kernels(await_connection(fd, err == -EINTR), choice,
+				  rmt);
 	return err;
 }
 
@@ -218,18 +308,6 @@ static bool wanted(int fd, const struct sockaddr *sa, socklen_t len,
 		return false;
 	}
 	return true;
-}
-
-/* connect(2) to nothing: the connection is reset, the socket is the kernel's
- * again and may be connected anew. */
-static int disconnect(struct sock *s, int fd)
-{
-	struct sock *entry = table_take(fd);
-
-	s->opts->linger = 0;
-	if (entry)
-		sock_put(entry);
-	return 0;
 }
 
 /* An attempt failed and the program knows: the next one is a new one. */
@@ -265,13 +343,6 @@ static int connect_link(struct sock *s, int fd, const struct sockaddr *sa,
 		link_disconnected(s, fd);
 	}
 	return err;
-}
-
-/* Did VPP reach who answered so, or waited in vain for an answer?  The kernel
- * is for whom VPP knows no way to. */
-static bool is_answer(int err)
-{
-	return err == -ECONNREFUSED || err == -ETIMEDOUT || err == -ECONNRESET;
 }
 
 /* Not by a session layer: then by the kernel, if the rules let it. */
@@ -366,10 +437,8 @@ int sock_connect(int fd, const struct sockaddr *sa, socklen_t len)
 	err = connect_ours(fd, domain, &rmt, &choice);
 	if (err == -EEXIST) /* another thread connected it meanwhile */
 		return sock_connect(fd, sa, len);
-	if (choice.require && err == -EHOSTUNREACH && addr_is_loopback(&rmt))
-		return -ECONNREFUSED; /* nobody listens there */
-	if (!err || err == -EINPROGRESS || err == -EINTR || choice.require ||
-	    (choice.use == CONF_VPP && is_answer(err)))
+	if (!err || err == -EINPROGRESS || err == -EINTR ||
+	    is_final(&choice, err))
 		return err;
 	log_debug("connection %d stays with the kernel: %s", fd,
 		  strerrorname_np(-err));

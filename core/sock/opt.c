@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "core/base/kernel.h"
+#include "core/base/log.h"
+#include "core/base/user.h"
 #include "core/sock/dgram.h"
 #include "core/sock/sock.h"
 #include "core/sock/table.h"
 
 #define LOOPBACK_MSS 65483
+#define SO_ORIGINAL_DST 80 /* linux/netfilter_ipv4.h clashes with libc's */
 
 /* As the kernel gives the option @like, of @size bytes, for it judges where
  * to; but our value. */
@@ -45,8 +48,7 @@ static int stored_error(struct sock *s)
 	return atomic_exchange(&s->opts->error, 0);
 }
 
-/* Of a session: collects what is pending, as the kernel's does. */
-static int pending_error(struct sock *s)
+int sock_pending_error(struct sock *s)
 {
 	int err = stored_error(s);
 
@@ -98,6 +100,45 @@ static int give_mss(struct sock *s, int fd, void *out, socklen_t *len)
 	int mss = (int)mss_of(s);
 
 	return give(fd, IPPROTO_TCP, TCP_MAXSEG, &mss, sizeof(mss), out, len);
+}
+
+static bool is_maxseg(const struct sock *s, int level, int name)
+{
+	return level == IPPROTO_TCP && name == TCP_MAXSEG &&
+	       s->sess->state == SESSION_OPEN;
+}
+
+/* VPP sends no more at once from now on.  A cut-through has no segments. */
+static void limit_mss(struct sock *s, const void *val)
+{
+	struct app *app = s->sess->app;
+	int mss, err;
+
+	memcpy(&mss, val, sizeof(mss));
+	if (mss <= 0)
+		return;
+	mutex_lock(&app->lock);
+	err = session_set_mss(s->sess, (uint16_t)mss);
+	mutex_unlock(&app->lock);
+	if (err)
+		log_debug("TCP_MAXSEG is the kernel's alone: %s",
+			  strerrorname_np(-err));
+}
+
+/* SO_ORIGINAL_DST: of VPP's NAT; it is of IPv4 alone, as netfilter's. */
+static int give_original(struct sock *s, int fd, void *out, socklen_t *len)
+{
+	struct sockaddr_in in4 = { .sin_family = AF_INET,
+				   .sin_port = s->sess->original_port };
+	socklen_t room;
+
+	_Static_assert(sizeof(in4) == sizeof(struct timeval), "given like one");
+	in4.sin_addr.s_addr = s->sess->original_ip4;
+	if (user_get(&room, len, sizeof(room)))
+		return -EFAULT;
+	if (room < sizeof(in4))
+		return -EINVAL;
+	return give(fd, SOL_SOCKET, SO_RCVTIMEO, &in4, sizeof(in4), out, len);
 }
 
 /* The kernel's socket below is not connected: say what a program looks for. */
@@ -168,12 +209,14 @@ int sock_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 		return ret <= 0 ? ret : k_getsockopt(fd, level, name, val, len);
 	}
 	if (level == SOL_SOCKET && name == SO_ERROR)
-		ret = give_error(s, fd, pending_error, val, len);
+		ret = give_error(s, fd, sock_pending_error, val, len);
 	else if (level == IPPROTO_TCP && name == TCP_INFO)
 		ret = tcp_info(s, fd, val, len);
-	else if (level == IPPROTO_TCP && name == TCP_MAXSEG &&
-		 s->sess->state == SESSION_OPEN)
+	else if (is_maxseg(s, level, name))
 		ret = give_mss(s, fd, val, len);
+	else if (level == IPPROTO_IP && name == SO_ORIGINAL_DST &&
+		 s->sess->original_port)
+		ret = give_original(s, fd, val, len);
 	else
 		ret = k_getsockopt(fd, level, name, val, len);
 	sock_put(s);
@@ -240,6 +283,8 @@ int sock_setsockopt(int fd, int level, int name, const void *val, socklen_t len)
 	if (!err && link_is_local(s) && level == SOL_SOCKET &&
 	    len >= sizeof(int) && local_is_kernels(name, *(const int *)val))
 		stay_for_good(s, fd);
+	if (!err && s->kind == SOCK_SESSION && is_maxseg(s, level, name))
+		limit_mss(s, val);
 	if (!err && s->kind == SOCK_UDP)
 		dgram_option(s, level, name, val, len);
 	sock_put(s);

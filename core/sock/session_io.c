@@ -121,7 +121,10 @@ static int not_open(struct sock *s)
 						? 0
 						: -s->sess->error);
 		sock_told(s, HOLD_RESET_TOLD);
-		return err ? -err : -ENOTCONN;
+		if (err)
+			return -err;
+		/* as after a connection, until connect(2) has told, too */
+		return s->connect_told ? -ENOTCONN : -EPIPE;
 	default:
 		return -ENOTCONN;
 	}

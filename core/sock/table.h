@@ -317,6 +317,8 @@ void copy_adopt(int fd, struct sock *s);
 
 /* opt.c */
 int sock_millis(const struct timeval *tv);
+/* SO_ERROR of a session, positive; it is told by that. */
+int sock_pending_error(struct sock *s);
 
 /* epoll.c */
 /* @fd has just become a sock: its registrations follow it. */

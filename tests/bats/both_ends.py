@@ -8,11 +8,13 @@
 The server does what the first line of a connection says; the client prints
 one line or more for each scene. Run over the kernel it prints what is right.
 """
+import ctypes
 import errno
 import hashlib
 import os
 import random
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -106,6 +108,16 @@ def serve_told(s):
     while not heard:
         time.sleep(0.01)
     s.sendall(heard.pop().encode() + b"\n")
+
+
+def serve_close_listener(s):
+    """Whose connections nobody accepts."""
+    address = s.getsockname()[0]
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
+        s.sendall(b"%d\n" % listener.getsockname()[1])
+        line(s)
+    s.sendall(b"closed\n")
 
 
 heard = []
@@ -289,6 +301,42 @@ def ask_refused_nonblock():
         return errno.errorcode.get(err, err)
 
 
+def ask_refused_again():
+    """What each connect(2) says, and that a new attempt may follow."""
+    s = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET)
+    nobody = where[0], 1
+    with s:
+        seen = [outcome(s.connect, nobody), outcome(s.connect, nobody)]
+        s.setblocking(False)
+        for _ in range(2):
+            seen.append(outcome(s.connect, nobody))
+            select.select([], [s], [], 20)
+        seen.append(outcome(s.connect, nobody))
+        select.select([], [s], [], 20)
+        seen.append(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        s.setblocking(True)
+        seen += [outcome(s.connect, nobody), outcome(s.connect, where)]
+        s.sendall(b"echo\nhello")
+        return seen, s.recv(10)
+
+
+def ask_interrupted():
+    """A handler that asks for no restart ends the waiting, not the attempt."""
+    s = socket.socket()
+    signal.signal(signal.SIGALRM, lambda *_: alarms.append(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    libc = ctypes.CDLL(None, use_errno=True)
+    sa = struct.pack("=H2s4s8x", socket.AF_INET, where[1].to_bytes(2, "big"),
+                     socket.inet_aton(where[0]))
+    ret = libc.connect(s.fileno(), sa, len(sa))
+    seen = ret, errno.errorcode.get(ctypes.get_errno()), len(alarms)
+    s.setblocking(False)
+    return seen, outcome(s.connect, where)
+
+
+alarms = []
+
+
 def ask_nonblock():
     s = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET)
     with s:
@@ -300,6 +348,55 @@ def ask_nonblock():
         s.send(b"echo\nhello")
         assert select.select([s], [], [], 20)[0]
         return err, s.recv(100), s.connect_ex(where)
+
+
+def outcome(call, *args):
+    try:
+        return call(*args)
+    except OSError as e:
+        return name(e)
+
+
+def ask_close_listener():
+    """Connected, but never accepted; every other one has sent something."""
+    with connect("close_listener") as s:
+        there = where[0], int(line(s))
+        socks = [socket.create_connection(there, 20) for _ in range(6)]
+        for one in socks[::2]:
+            one.sendall(b"hello")
+        s.sendall(b"all are here\n")
+        line(s)
+    seen = [(outcome(one.recv, 1), outcome(one.send, b"x")) for one in socks]
+    return seen, outcome(socket.create_connection, there, 20)
+
+
+def ask_self():
+    """Both ends in one thread: connect(2) is not to wait for accept(2)."""
+    with socket.create_server((where[0], 0)) as listener:
+        a = socket.create_connection(listener.getsockname(), 20)
+        a.sendall(b"hello")
+        b, _ = listener.accept()
+        got = b.recv(10)
+        b.sendall(got.upper())
+        b.close()
+        return got, a.recv(10), a.recv(10)
+
+
+def ask_silent():
+    """Nobody answers there, not even with a refusal."""
+    nonblock, limited, patient = (socket.socket() for _ in range(3))
+    nonblock.setblocking(False)
+    timeval = struct.pack("ll", 1, 0)
+    limited.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+    poll = select.poll()
+    poll.register(nonblock, select.POLLOUT)
+    seen = [outcome(nonblock.connect, where), outcome(nonblock.connect, where),
+            outcome(limited.connect, where), poll.poll(0),
+            outcome(patient.connect, where)]
+    seen += [event for _, event in poll.poll(20000)]
+    seen.append(nonblock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    seen += [outcome(nonblock.recv, 1), outcome(nonblock.send, b"x")]
+    return seen
 
 
 def ask_names():

@@ -37,8 +37,13 @@ teardown() { stop_all; }
   scenes 127.0.0.1 127.0.0.1 reset abort
 }
 
+@test "VPP, cut-through: a listener that closes before it accepts" {
+  since 26.02 RESET
+  scenes 127.0.0.1 127.0.0.1 close_listener
+}
+
 @test "VPP, cut-through: refused, blocking and not" {
-  scenes 127.0.0.1 127.0.0.1 refused refused_nonblock
+  scenes 127.0.0.1 127.0.0.1 refused refused_nonblock refused_again
 }
 
 @test "VPP, cut-through: without blocking, and the ends' names" {
@@ -56,6 +61,54 @@ measured() {
   as shm timeout 60 iperf3 -c 127.0.0.1 -p "$port" -t 2 -J "$@" \
     > "$BATS_TEST_TMPDIR/out" || status=$?
   ! grep -q "unable to connect to server" "$BATS_TEST_TMPDIR/out"
+}
+
+# waits FILE: what a server and a client of ours, connected, use of their CPU in
+# two seconds of having nothing to do, in hundredths of a second
+waits() {
+  local pids=()
+  free_port
+  serve shm "$python" "$ends" serve 127.0.0.1 "$port"
+  wait_vpp "$port"
+  pids+=("$server")
+  serve shm "$python" -c '
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+s.settimeout(None)
+s.sendall(b"echo\nhello")
+assert s.recv(10) == b"hello"
+print("connected", flush=True)
+s.recv(1)' "$port"
+  pids+=("$server")
+  within 20 grep -q connected "$server_log"
+  used "${pids[@]}" > "$BATS_TEST_TMPDIR/before"
+  sleep 2
+  used "${pids[@]}" > "$BATS_TEST_TMPDIR/after"
+  echo $(($(cat "$BATS_TEST_TMPDIR/after") - $(cat "$BATS_TEST_TMPDIR/before")))
+}
+
+# used PID...: utime and stime
+used() {
+  local pid sum=0 stat
+  for pid; do
+    stat=$(cat "/proc/$pid/stat")
+    # shellcheck disable=SC2086 # fields, behind a name with anything in it
+    set -- ${stat##*) }
+    sum=$((sum + ${12} + ${13}))
+  done
+  echo "$sum"
+}
+
+# VPP's preload polls all the time without it; ours waits, with and without
+@test "VPP, cut-through: without use-mq-eventfd all works, and nobody polls" {
+  local ticks
+  sed '/use-mq-eventfd/d' "$SAPI_CONFIG" > "$BATS_TEST_TMPDIR/conf"
+  run ! diff "$SAPI_CONFIG" "$BATS_TEST_TMPDIR/conf"
+  export SAPI_CONFIG=$BATS_TEST_TMPDIR/conf
+  scenes 127.0.0.1 127.0.0.1 echo many digest half_close late
+  ticks=$(waits)
+  echo "$ticks hundredths of a second in two seconds"
+  [ "$ticks" -lt 40 ]
 }
 
 @test "VPP, cut-through: iperf3 forth, back, and four streams" {
@@ -170,6 +223,12 @@ pages() {
   run -0 as shm timeout 60 "$python" "$ends" ask 127.0.0.1 "$port" echo
   [[ $output == *"VPP 27.02 is not known"* ]]
   [[ $output == *"echo 200 echoes"* ]]
+}
+
+# VPP connects no application to itself, and the kernel does
+@test "VPP, cut-through: a program that connects to itself, if it may" {
+  export SAPI_CONFIG=$VCL_CONF
+  scenes 127.0.0.1 127.0.0.1 self
 }
 
 @test "VPP, cut-through: a vcl.conf as it stands, without a rule" {

@@ -71,6 +71,16 @@ redis() {
   each_mix redis
 }
 
+# the mode in which VCL looks at its queues all the time
+@test "stock VCL on sapid: iperf3 and redis without use-mq-eventfd" {
+  need iperf3 redis-server redis-benchmark jq
+  sed '/use-mq-eventfd/d' "$VCL_CONF" > "$BATS_TEST_TMPDIR/vcl.conf"
+  run ! diff "$VCL_CONF" "$BATS_TEST_TMPDIR/vcl.conf"
+  export VCL_CONF=$BATS_TEST_TMPDIR/vcl.conf
+  each_mix iperf
+  each_mix redis
+}
+
 web() {
   local dir
   dir=$(mktemp -d "$BATS_TEST_TMPDIR/nginx.XXXXXX")

@@ -5,8 +5,13 @@ bats_require_minimum_version 1.5.0
 load helpers
 load vpp_helpers
 
+# with NAT if this VPP has it, for one test alone
 setup_file() {
-  lay_cable || return 0
+  local nat=()
+  if find_vpp && [ -e "$vpp_plugins/nat_plugin.so" ]; then
+    nat=(nat_plugin.so "session { nat44-original-dst-enable }")
+  fi
+  lay_cable "${nat[@]}" || return 0
   mkdir "$BATS_FILE_TMPDIR/root"
   blob 20 "$BATS_FILE_TMPDIR/root/large" > "$BATS_FILE_TMPDIR/hash"
   echo hello > "$BATS_FILE_TMPDIR/root/small"
@@ -81,6 +86,102 @@ same() {
   same reset abort
 }
 
+@test "VPP, a cable: a listener that closes before it accepts" {
+  since 26.02 RESET
+  same close_listener
+}
+
+# the same without resets: an orderly end, and the next one listens
+@test "VPP, a cable: a listener closes, and another one listens there" {
+  from_there 0.0.0.0 10.10.0.1 close_listener > "$BATS_TEST_TMPDIR/out"
+  grep -q "ECONNREFUSED" "$BATS_TEST_TMPDIR/out"
+  over timeout 100 "$python" "$ends" ask 10.10.0.1 "$port" close_listener echo
+}
+
+# silent: there is such a station by what the others know, but it never answers;
+# the kernel asks twice, for a second each
+silent() {
+  local mac=02:00:00:00:00:09
+  vppctl set ip neighbor static host-vpp 10.10.0.9 "$mac"
+  ip -n "$there" neigh replace 10.10.0.9 lladdr "$mac" dev kernel nud permanent
+  over sysctl -qw net.ipv4.tcp_syn_retries=1
+}
+
+@test "VPP, a cable: nobody answers, and connecting times out" {
+  silent
+  over timeout 100 "$python" "$ends" ask 10.10.0.9 80 interrupted silent \
+    > "$BATS_TEST_TMPDIR/right"
+  # VPP asks for a minute
+  as shm timeout 100 "$python" "$ends" ask 10.10.0.9 80 interrupted silent \
+    > "$BATS_TEST_TMPDIR/ours"
+  grep -q ETIMEDOUT "$BATS_TEST_TMPDIR/right"
+  diff "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/ours"
+}
+
+# unit/vpp_attr asks VPP by our core
+@test "VPP, a cable: the transport's attributes: next hop, segment, endpoints" {
+  as_there echo > /dev/null
+  run -0 env SAPI_VPP_PEER="10.10.0.2 $port" "$top_builddir/tests/unit/vpp_attr"
+  [[ $output != *skip* ]]
+}
+
+@test "VPP, a cable: TCP_MAXSEG limits what is sent at once" {
+  as_there echo > /dev/null
+  as shm "$python" -c '
+import socket, sys
+s = socket.create_connection(("10.10.0.2", int(sys.argv[1])), 20)
+s.sendall(b"echo\n")
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 600)
+assert 560 <= s.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= 600
+s.sendall(bytes(100000))
+got = 0
+while got < 100000:
+    got += len(s.recv(100000))
+print("all came back")' "$port"
+}
+
+# 10.10.0.8:80 is what the client connects to, and NAT gives it to the server
+@test "VPP, a cable: SO_ORIGINAL_DST, of VPP's NAT" {
+  [ -e "$vpp_plugins/nat_plugin.so" ] || skip "THIS VPP HAS NO NAT"
+  sed 's/^vcl {/&\n  app_original_dst/' "$SAPI_CONFIG" > "$BATS_TEST_TMPDIR/conf"
+  cat > "$BATS_TEST_TMPDIR/server.py" << 'END'
+import socket, struct, sys
+
+SO_ORIGINAL_DST = 80
+with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as listener:
+    for _ in range(2):
+        s, _ = listener.accept()
+        try:
+            dst = s.getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
+            family, port, ip = struct.unpack("=HH4s8x", dst)
+            assert family == socket.AF_INET
+            print(socket.inet_ntoa(ip), socket.ntohs(port), flush=True)
+            s.getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 15)
+        except OSError as e:
+            print(e.strerror, flush=True)
+        s.sendall(b"hello\n")
+        s.close()
+END
+  free_port
+  SAPI_CONFIG=$BATS_TEST_TMPDIR/conf serve shm "$python" \
+    "$BATS_TEST_TMPDIR/server.py" "$port"
+  wait_vpp "$port"
+  vppctl nat44 plugin enable sessions 1000
+  vppctl set interface nat44 out host-vpp output-feature
+  vppctl nat44 add static mapping tcp local 10.10.0.1 "$port" external 10.10.0.8 80
+  vppctl nat44 forwarding enable
+  ip -n "$there" neigh replace 10.10.0.8 dev kernel nud permanent \
+    lladdr "$(vppctl show hardware-interfaces host-vpp | awk '/Ethernet address/ { print $3 }')"
+  [ "$(over timeout 20 bash -c 'cat < /dev/tcp/10.10.0.8/80')" = hello ]
+  [ "$(over timeout 20 bash -c "cat < /dev/tcp/10.10.0.1/$port")" = hello ]
+  vppctl nat44 plugin disable
+  cat "$server_log"
+  [ "$(cat "$server_log")" = "10.10.0.8 80
+Invalid argument
+10.10.0.1 $port
+Invalid argument" ]
+}
+
 @test "VPP, a cable: how much is sent at once, by TCP_MAXSEG and TCP_INFO" {
   local mss
   as_there echo > /dev/null
@@ -115,9 +216,12 @@ print(mss)' "$port")
 }
 
 @test "VPP, a cable: refused by the kernel at the other end" {
-  to_there 10.10.0.2 refused refused_nonblock > "$BATS_TEST_TMPDIR/out"
-  [ "$(cat "$BATS_TEST_TMPDIR/out")" = \
-    $'refused ECONNREFUSED\nrefused_nonblock ECONNREFUSED' ]
+  as_there refused refused_nonblock refused_again > "$BATS_TEST_TMPDIR/right"
+  stop_all
+  to_there 10.10.0.2 refused refused_nonblock refused_again \
+    > "$BATS_TEST_TMPDIR/to"
+  grep -q 'refused_nonblock ECONNREFUSED' "$BATS_TEST_TMPDIR/right"
+  diff "$BATS_TEST_TMPDIR/right" "$BATS_TEST_TMPDIR/to"
 }
 
 @test "VPP, a cable: an address that VPP alone has may be bound" {

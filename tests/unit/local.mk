@@ -183,6 +183,9 @@ unit_tests += %D%/link_back %D%/link_back_random %D%/link_fin
 %C%_link_back_random_SOURCES = %D%/link_back_random.c %D%/link_ends.h \
 	%D%/played.h %D%/played_link.h
 %C%_link_back_random_LDADD = core/libsock.la core/libkernel.la
+unit_tests += %D%/vpp_attr
+%C%_vpp_attr_SOURCES = %D%/vpp_attr.c
+%C%_vpp_attr_LDADD = core/libsock.la core/libkernel.la
 unit_tests += %D%/session
 %C%_session_SOURCES = %D%/session.c %D%/played.h
 %C%_session_LDADD = core/libsock.la core/libkernel.la

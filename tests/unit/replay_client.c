@@ -75,16 +75,15 @@ static void differ(size_t i, struct ctrl *rec, const struct ctrl *got,
 	       differences[i].name, g, r, differences[i].why);
 }
 
-static void compare(struct ctrl *rec, const struct session *of)
+static void compare_to(struct ctrl *rec, const struct session *of,
+		       const struct mq_msg *msg)
 {
 	uint8_t want[WIRE_CTRL_ELT];
-	struct mq_msg msg;
 	struct ctrl got;
 	ssize_t len;
 	size_t i;
 
-	MUST_BE(mq_recv(&p.in, &msg) == 1);
-	MUST_BE(!ctrl_decode(WIRE_2606, msg.data, msg.len, &got));
+	MUST_BE(!ctrl_decode(WIRE_2606, msg->data, msg->len, &got));
 	if (got.type != rec->type)
 		printf("# we say %s\n", ctrl_name(got.type));
 	MUST_BE(got.type == rec->type);
@@ -93,14 +92,22 @@ static void compare(struct ctrl *rec, const struct session *of)
 		    !fnmatch(differences[i].files, cap.name, 0))
 			differ(i, rec, &got, of);
 	len = ctrl_encode(WIRE_2606, rec, want);
-	MUST_BE(len > 0 && msg.len >= (size_t)len);
+	MUST_BE(len > 0 && msg->len >= (size_t)len);
 	for (i = 0; i < (size_t)len; i++)
-		if (want[i] != msg.data[i])
+		if (want[i] != msg->data[i])
 			printf("# byte %zu: %02x, recorded %02x\n", i,
-			       msg.data[i], want[i]);
-	MUST_BE(!memcmp(want, msg.data, (size_t)len));
+			       msg->data[i], want[i]);
+	MUST_BE(!memcmp(want, msg->data, (size_t)len));
 	MUST_BE(played_quiet(&p));
 	n_compared++;
+}
+
+static void compare(struct ctrl *rec, const struct session *of)
+{
+	struct mq_msg msg;
+
+	MUST_BE(mq_recv(&p.in, &msg) == 1);
+	compare_to(rec, of, &msg);
 }
 
 static struct session *do_listen(struct ctrl *c)
@@ -132,20 +139,17 @@ static struct session *do_connect(struct ctrl *c)
 	return s;
 }
 
-static struct session *do_accept(struct ctrl *c)
+static void do_accept(struct ctrl *c)
 {
 	struct mine *m = known(c->accepted_reply.handle, UINT64_MAX);
 
 	m->index = c->accepted_reply.app_session_index;
-	if (c->accepted_reply.retval) {
-		session_refuse(m->s);
+	if (c->accepted_reply.retval)
 		m->freed = true;
-		c->accepted_reply.app_session_index = m->s->index;
-		return m->s;
-	}
-	MUST_BE(!session_accept(m->s));
+	else
+		MUST_BE(!session_accept(m->s));
 	c->accepted_reply.app_session_index = m->s->index;
-	return m->s;
+	compare_to(c, m->s, &m->reply);
 }
 
 static struct session *do_close(const struct ctrl *c)
@@ -214,8 +218,8 @@ static void done(void)
 		of = do_connect(&c);
 		break;
 	case WIRE_EV_ACCEPTED_REPLY:
-		of = do_accept(&c);
-		break;
+		do_accept(&c);
+		return;
 	case WIRE_EV_UNLISTEN:
 	case WIRE_EV_SHUTDOWN:
 	case WIRE_EV_DISCONNECT:

@@ -21,6 +21,8 @@ struct mine {
 	uint32_t index;	   /* VCL's */
 	bool listens, freed;
 	struct fifo rx, tx; /* VPP's view: it fills rx */
+	struct mq_msg
+		reply; /* to ACCEPTED: comes at once, VCL's with accept() */
 };
 
 static struct played p;
@@ -183,19 +185,42 @@ static void new_fifo(uint64_t handle, struct fifo *f, uint64_t *off)
 	MUST_BE(!fifo_attach(f, segment(handle), *off, WIRE_2606));
 }
 
+/* By the program of the capture, further down. */
+static bool will_be_refused(uint64_t handle)
+{
+	struct replay_line *l;
+	struct ctrl c;
+
+	for (l = line; l < cap.line + cap.n; l++) {
+		if (l->m.to_app || !replay_is(l, "ACCEPTED_REPLY"))
+			continue;
+		replay_ctrl(l, &c);
+		if (c.accepted_reply.handle == handle)
+			return c.accepted_reply.retval;
+	}
+	return false;
+}
+
 static void say_accepted(struct ctrl *c)
 {
 	struct mine *l = by_handle(c->accepted.listener_handle, UINT64_MAX);
 	struct mine *m;
+	bool refused;
 
 	MUST_BE(l && l->listens && c->accepted.context == my_app);
 	m = new_mine(NULL);
 	m->recorded = c->accepted.handle;
 	new_fifo(c->accepted.segment_handle, &m->rx, &c->accepted.rx_fifo);
 	new_fifo(c->accepted.segment_handle, &m->tx, &c->accepted.tx_fifo);
+	/* what we take is answered at once: we refuse when nobody listens */
+	refused = will_be_refused(m->recorded);
+	if (refused)
+		c->accepted.listener_handle = WIRE_INVALID_HANDLE;
 	played_say(&p, app, c);
-	m->s = session_pop(l->s);
-	MUST_BE(m->s && m->s->state == SESSION_PENDING);
+	m->s = refused ? app->free : session_pop(l->s);
+	MUST_BE(m->s);
+	MUST_BE(m->s->state == (refused ? SESSION_FREE : SESSION_PENDING));
+	MUST_BE(mq_recv(&p.in, &m->reply) == 1 && played_quiet(&p));
 }
 
 /* A cut-through: data in the server's FIFOs, signals in the client's own. */

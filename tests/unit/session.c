@@ -536,6 +536,21 @@ TEST(before_its_segment)
 }
 
 /* To VPP "::" is IPv6 alone. */
+static bool is_taken(uint64_t handle)
+{
+	struct ctrl c = played_heard(&p);
+
+	return c.type == WIRE_EV_ACCEPTED_REPLY && !c.accepted_reply.retval &&
+	       c.accepted_reply.handle == handle;
+}
+
+static bool is_reset(uint64_t handle)
+{
+	struct ctrl c = played_heard(&p);
+
+	return c.type == WIRE_EV_TERMINATE && c.close.handle == handle;
+}
+
 TEST(listener_of_both)
 {
 	struct ctrl_addr any = { .port = 80 };
@@ -560,12 +575,48 @@ TEST(listener_of_both)
 	c = accepted(8, 101);
 	played_say(&p, app, &c);
 	CHECK(l->n_pending == 2 && !ip4->n_pending);
+	/* VPP is answered at once, and whose peer is connected is reset */
+	CHECK(is_taken(100) && is_taken(101));
 	session_close(l, false);
 	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN); /* of ip4 */
-	CHECK(played_heard(&p).type == WIRE_EV_ACCEPTED_REPLY);
-	CHECK(played_heard(&p).type == WIRE_EV_ACCEPTED_REPLY);
+	CHECK(is_reset(100) && is_reset(101));
 	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
 	CHECK(played_quiet(&p));
+	finish();
+}
+
+/* connect(2) is over by then; accept(2) has nothing to say any more. */
+TEST(answered_early)
+{
+	struct session *l, *s;
+	struct ctrl c;
+
+	start_vpp();
+	played_segment(&p, app, &p.data, PLAYED_DATA);
+	l = listener(7);
+	c = accepted(7, 100);
+	c.accepted.original_dst_ip4 = 0x0100007f;
+	c.accepted.original_dst_port = 80;
+	played_say(&p, app, &c);
+	CHECK(is_taken(100) && l->n_pending == 1);
+	close_said(WIRE_EV_RESET, 100); /* before anybody accepts it */
+	s = session_pop(l);
+	CHECK(s && s->original_ip4 == 0x0100007f && s->original_port == 80);
+	CHECK(!session_accept(s) && s->state == SESSION_OPEN);
+	CHECK(session_flags(s) & SESSION_RESET && played_quiet(&p));
+	session_close(s, false);
+	CHECK(played_heard(&p).type == WIRE_EV_RESET_REPLY);
+	/* one whose FIFOs can't be used is closed, not refused, after that */
+	c = accepted(7, 101);
+	played_say(&p, app, &c);
+	CHECK(is_taken(101));
+	s = session_pop(l);
+	session_close(s, true);
+	CHECK(is_reset(101) && s->state == SESSION_CLOSING);
+	cleanup(101, 1);
+	CHECK(s->state == SESSION_FREE);
+	session_close(l, false);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
 	finish();
 }
 
