@@ -19,8 +19,11 @@
  * - A server's half close is told then, too: what it had to say has been said.
  *   A client's is not, as an answer will come: the peer hears of it by the
  *   close.
+ *
+ * And a process that ends waits till VPP has read its last words.
  */
 #define LINGER_MS 10000
+#define HEARD_MS 100
 
 static bool taken(const struct session *s)
 {
@@ -91,6 +94,23 @@ static bool any_left(struct app *app)
 	return false;
 }
 
+/* VPP is to have read what we have said last before it sees us go: an answer to
+ * ACCEPTED of an application that is no more takes VPP with it (docs/vpp.md).
+ * What comes meanwhile is left alone, as it would be answered. */
+static void until_heard(struct app *app)
+{
+	static const struct timespec ts = { .tv_nsec = 500000 };
+	uint64_t end = app_now_ms() + HEARD_MS;
+	struct mq_mark mark[APP_MAX_MQS];
+	unsigned i;
+
+	for (i = 0; i < app->n_mqs; i++)
+		mq_mark(&app->mqs[i], &mark[i]);
+	for (i = 0; i < app->n_mqs; i++)
+		while (!mq_passed(&app->mqs[i], &mark[i]) && app_now_ms() < end)
+			k_ppoll(NULL, 0, &ts, NULL);
+}
+
 /* Others of the family may still use what is left; and whoever is in the
  * middle of something, as a signal's handler is, is not waited for. */
 void session_linger(struct app *app)
@@ -102,5 +122,7 @@ void session_linger(struct app *app)
 	while (app->state == APP_ATTACHED && any_left(app) &&
 	       app_now_ms() < end)
 		app_rest(app);
+	if (app->state == APP_ATTACHED && !app->sapid)
+		until_heard(app);
 	mutex_unlock(&app->lock);
 }

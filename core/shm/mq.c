@@ -596,6 +596,30 @@ bool mq_empty(const struct mq *q)
 	return !atomic_load_explicit(&q->shared->cursize, memory_order_acquire);
 }
 
+void mq_mark(const struct mq *q, struct mq_mark *mark)
+{
+	/* acquire: head is no older than this, so that nothing is counted as
+	 * taken that lay there; pairs with the release of mq_recv() */
+	mark->left = MIN(
+		atomic_load_explicit(&q->shared->cursize, memory_order_acquire),
+		q->maxsize);
+	mark->head = word(&q->shared->head);
+}
+
+bool mq_passed(const struct mq *q, struct mq_mark *mark)
+{
+	uint32_t head = word(&q->shared->head), moved;
+
+	if (mq_empty(q) || head >= q->maxsize || mark->head >= q->maxsize)
+		return true;
+	moved = (head + q->maxsize - mark->head) % q->maxsize;
+	if (moved >= mark->left)
+		return true;
+	mark->left -= moved;
+	mark->head = head;
+	return false;
+}
+
 /* What is left until @abs, not negative; NULL if there is no end. */
 static const struct timespec *time_left(const struct timespec *abs,
 					struct timespec *left)

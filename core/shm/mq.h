@@ -63,6 +63,13 @@ int mq_send(struct mq *q, enum wire_mq_ring ring, const void *data,
 /* One element: 1, 0 if empty, -EPROTO if slot or element is out of range. */
 int mq_recv(struct mq *q, struct mq_msg *msg) MUST_CHECK;
 bool mq_empty(const struct mq *q);
+/* Producer: what lies there now, to see when the consumer has taken it. */
+struct mq_mark {
+	uint32_t head, left;
+};
+void mq_mark(const struct mq *q, struct mq_mark *mark);
+/* Must be asked before the consumer goes round once. */
+bool mq_passed(const struct mq *q, struct mq_mark *mark);
 /*
  * Mutex mode: wait on the condition variable while the queue is empty, until
  * @abs (CLOCK_REALTIME; NULL: for ever): 0 or -ETIMEDOUT.  Eventfd mode:

@@ -184,6 +184,31 @@ TEST(full_queue_refuses_and_says_when_there_is_room)
 	}
 }
 
+/* What comes later does not put it off. */
+TEST(what_lay_there_is_taken_some_time)
+{
+	struct mq_mark mark;
+	uint32_t from, n;
+
+	open_queue(true);
+	mq_mark(&t.tx, &mark);
+	CHECK(mq_passed(&t.tx, &mark));		   /* nothing does */
+	for (from = 0; from < 3 * SLOTS; from++) { /* over the end, too */
+		for (n = 0; n < 3; n++)
+			CHECK(send_number(WIRE_RING_IO, n) == 0);
+		mq_mark(&t.tx, &mark);
+		for (n = 0; n < 3; n++) {
+			CHECK(!mq_passed(&t.tx, &mark));
+			CHECK(send_number(WIRE_RING_IO, 9) == 0);
+			CHECK(recv_number(WIRE_RING_IO) == n);
+		}
+		CHECK(mq_passed(&t.tx, &mark));
+		while (!mq_empty(&t.rx))
+			CHECK(recv_number(WIRE_RING_IO) == 9);
+	}
+	close_queue();
+}
+
 TEST(full_ring_refuses_its_own_messages_only)
 {
 	int events;
