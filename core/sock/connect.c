@@ -94,15 +94,19 @@ static enum wire_ext_why why_of(int32_t retval)
 	}
 }
 
-/* How long to wait for VPP's answer with nobody else in the way.  It is there
- * at once if VPP knows no way, and then the connection is the kernel's, or if
- * it was busy (was_congested()).  A remote peer's may take its time, which
- * await_peer() gives it; sapid is a neighbour, and always answers. */
-static int patience(const struct ctrl_addr *rmt, bool nonblock)
+/* Wait for the answer with nobody else in the way.  sapid, a neighbour, gives
+ * it at once; so does VPP if it knows no way, and then the connection is the
+ * kernel's, or if it was busy (was_congested()).  A remote peer's may take its
+ * time, which await_peer() gives it. */
+static int await_answer(struct app *app, struct session *sess, bool nonblock)
 {
+	if (app->sapid)
+		return app_wait_ctl(app, sess, LOCAL_ANSWER_MS);
 	if (nonblock)
-		return NO_WAY_MS;
-	return addr_is_loopback(rmt) ? BUSY_HERE_MS : BUSY_MS;
+		return app_wait_ctl(app, sess, NO_WAY_MS);
+	return app_wait_connect(app, sess,
+				addr_is_loopback(&sess->rmt) ? BUSY_HERE_MS
+							     : BUSY_MS);
 }
 
 /*
@@ -141,9 +145,7 @@ static int ask(struct app *app, int fd, const struct ctrl_addr *rmt,
 		err = session_connect(app, rmt, own ? &lcl : NULL, tls, sess);
 		if (err)
 			return err;
-		err = app->sapid ? app_wait_ctl(app, *sess, LOCAL_ANSWER_MS)
-				 : app_wait_connect(app, *sess,
-						    patience(rmt, nonblock));
+		err = await_answer(app, *sess, nonblock);
 		if (err || !was_congested(*sess, since_ms, tries, nonblock))
 			return err;
 		session_close(*sess, false);
@@ -189,7 +191,7 @@ static int connect_session(struct app *app, int fd, int domain,
 		if (!nonblock || !is_final(choice, sess->error))
 			err = sess->error;
 	} else if (err && !app->sapid) {
-		later = err == -EINTR && !nonblock ? -EINTR : -EINPROGRESS;
+		later = err == -EINTR ? -EINTR : -EINPROGRESS;
 		err = 0;
 	}
 	if (err)
