@@ -12,7 +12,10 @@ setup_file() {
 }
 teardown_file() { stop_vpp; }
 setup() { need_vpp; }
-teardown() { stop_all; }
+teardown() {
+  stop_all
+  [ -z "${SAPID_PID:-}" ] || stop_sapid
+}
 
 @test "VPP, cut-through: bytes both ways, a hundred connections" {
   scenes 127.0.0.1 127.0.0.1 echo many digest large
@@ -223,6 +226,60 @@ pages() {
   run -0 as shm timeout 60 "$python" "$ends" ask 127.0.0.1 "$port" echo
   [[ $output == *"VPP 27.02 is not known"* ]]
   [[ $output == *"echo 200 echoes"* ]]
+}
+
+# established PORT: by the kernel's own connections, how many ends
+established() {
+  ss -Htn state established "( sport = :$1 or dport = :$1 )" | wc -l
+}
+
+@test "VPP, cut-through: rules choose VPP, shared memory or the kernel by the socket" {
+  local ports=() before
+  need jq ss
+  for _ in 1 2 3; do
+    free_port
+    ports+=("$port")
+  done
+  start_sapid
+  export SAPI_CONFIG=$SAPI_DIR/rules.conf
+  {
+    cat "$VCL_CONF"
+    printf '%s\n' 'sapi {' 'default os' "use vpp tcp_* *:${ports[0]} require" \
+      "use shm tcp_* *:${ports[1]} require" '}'
+  } > "$SAPI_CONFIG"
+  before=$(sessions)
+  # one program at either end
+  cat > "$BATS_TEST_TMPDIR/three.py" << 'END'
+import select, socket, sys
+
+ports = [int(port) for port in sys.argv[2:]]
+if sys.argv[1] == "serve":
+    listeners = [socket.create_server(("127.0.0.1", port)) for port in ports]
+    print("ready", flush=True)
+    accepted = [l.accept()[0] for l in listeners]
+    for s in accepted:
+        s.sendall(s.recv(100).upper())
+    select.select([], [], [])
+socks = [socket.create_connection(("127.0.0.1", port), 20) for port in ports]
+for s, port in zip(socks, ports):
+    s.sendall(b"this is %d" % port)
+    assert s.recv(100) == b"THIS IS %d" % port
+print("connected", flush=True)
+select.select([], [], [])
+END
+  serve shm "$python" "$BATS_TEST_TMPDIR/three.py" serve "${ports[@]}"
+  within 20 grep -q ready "$server_log"
+  serve shm "$python" "$BATS_TEST_TMPDIR/three.py" ask "${ports[@]}"
+  within 20 grep -q connected "$server_log" || cat "$server_log"
+  vppctl show session verbose > "$BATS_TEST_TMPDIR/vpp"
+  cat "$BATS_TEST_TMPDIR/vpp"
+  echo "of the kernel: $(for port in "${ports[@]}"; do established "$port"; done)"
+  grep -q ":${ports[0]}->" "$BATS_TEST_TMPDIR/vpp"
+  run ! grep -E ":(${ports[1]}|${ports[2]})->" "$BATS_TEST_TMPDIR/vpp"
+  [ "$(sessions)" = $((before + 1)) ]
+  [ "$(established "${ports[0]}")" = 0 ]
+  [ "$(established "${ports[1]}")" = 0 ]
+  [ "$(established "${ports[2]}")" = 2 ]
 }
 
 # VPP connects no application to itself, and the kernel does
