@@ -21,18 +21,33 @@ static bool has_attrs(const struct session *s)
 			    : app->dialect == WIRE_2606;
 }
 
-static int send_attr(struct session *s, bool get, uint8_t type,
-		     const void *value, size_t size)
+/* One at a time: another thread's answer comes first. */
+static bool is_busy(struct session *s)
+{
+	int ms;
+
+	for (ms = 0; ms < ANSWER_MS && s->attr.state != ATTR_IDLE; ms++)
+		app_rest(s->app);
+	return s->attr.state != ATTR_IDLE;
+}
+
+static int ask(struct session *s, bool get, uint8_t type, const void *value,
+	       size_t size)
 {
 	struct ctrl c = { .type = WIRE_EV_TRANSPORT_ATTR };
+	int err;
 
 	c.attr.client_index = s->app->client;
 	c.attr.handle = s->handle;
-	c.attr.attr_type = type;
-	c.attr.is_get = get;
+	c.attr.attr_type = s->attr.type = type;
+	c.attr.is_get = s->attr.get = get;
 	if (!get)
 		memcpy(c.attr.attr_value, value, size);
-	return app_send(s->app, s->mq_index, &c);
+	s->attr.state = ATTR_ASKED;
+	err = app_send(s->app, s->mq_index, &c);
+	if (err)
+		s->attr.state = ATTR_IDLE;
+	return err;
 }
 
 /* The lock is given up while waiting, and the session may be closed then. */
@@ -62,7 +77,7 @@ static int await(struct session *s)
  * @size:	its bytes, at most SESSION_ATTR_SIZE
  *
  * Return: 0; -EOPNOTSUPP if VPP has no such thing for it, as for anything of a
- * cut-through; -EBUSY if another thread is asking; or what kept VPP from
+ * cut-through; -EBUSY if another thread gets no answer; or what kept VPP from
  * answering.
  */
 int session_attr(struct session *s, bool get, uint8_t type, void *value,
@@ -72,12 +87,13 @@ int session_attr(struct session *s, bool get, uint8_t type, void *value,
 
 	if (!has_attrs(s))
 		return -EOPNOTSUPP;
-	if (s->attr.state != ATTR_IDLE)
+	if (is_busy(s))
 		return -EBUSY;
-	err = send_attr(s, get, type, value, size);
+	if (!has_attrs(s) || s->state != SESSION_OPEN)
+		return -ENOTCONN; /* the lock was given up */
+	err = ask(s, get, type, value, size);
 	if (err)
 		return err;
-	s->attr.state = ATTR_ASKED;
 	err = await(s);
 	if (!err && get)
 		memcpy(value, s->attr.value, size);
@@ -96,14 +112,13 @@ int session_attr(struct session *s, bool get, uint8_t type, void *value,
  */
 int session_mss(struct session *s, uint32_t *mss)
 {
-	uint16_t val;
+	uint16_t val = 0;
+	int err;
 
-	if (!s->mss)
-		s->mss = session_attr(s, true, WIRE_ATTR_MSS, &val,
-				      sizeof(val)) ||
-					 !val
-				 ? NONE
-				 : val;
+	if (!s->mss) {
+		err = session_attr(s, true, WIRE_ATTR_MSS, &val, sizeof(val));
+		s->mss = err || !val ? NONE : val;
+	}
 	if (s->mss == NONE)
 		return -EOPNOTSUPP;
 	*mss = (uint32_t)s->mss;
@@ -119,11 +134,16 @@ int session_set_mss(struct session *s, uint16_t mss)
 	return err;
 }
 
+/* An answer that came too late is not the next question's.  Only one with a
+ * value names the type. */
 void session_attr_reply(struct app *app, const struct ctrl *c)
 {
 	struct session *s = session_by_handle(app, c->attr.handle);
 
-	if (!s || s->attr.state != ATTR_ASKED)
+	if (!s || s->attr.state != ATTR_ASKED ||
+	    !!c->attr.is_get != s->attr.get)
+		return;
+	if (s->attr.get && !c->attr.retval && c->attr.attr_type != s->attr.type)
 		return;
 	s->attr.retval = c->attr.retval;
 	memcpy(s->attr.value, c->attr.attr_value, sizeof(s->attr.value));

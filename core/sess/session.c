@@ -409,11 +409,12 @@ int session_accept(struct session *s)
  * that closes. */
 void session_refuse(struct session *s)
 {
-	if (s->answered) {
+	if (s->answered && s->handle != WIRE_INVALID_HANDLE) {
 		session_send_end(s, true);
 		return;
 	}
-	if (answer_accept(s, WIRE_E_REFUSED))
+	/* answered, and gone since then: there is nobody to tell */
+	if (!s->answered && answer_accept(s, WIRE_E_REFUSED))
 		log_debug("session %u: refusal not sent", s->index);
 	session_free(s);
 }

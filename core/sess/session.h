@@ -64,6 +64,8 @@ enum session_drain {
 /* attr.c: the question that VPP was asked last */
 struct session_attr {
 	enum { ATTR_IDLE, ATTR_ASKED, ATTR_TOLD } state;
+	uint8_t type;
+	bool get;
 	int32_t retval;
 	uint8_t value[SESSION_ATTR_SIZE];
 };

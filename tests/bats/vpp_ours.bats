@@ -66,7 +66,7 @@ measured() {
   ! grep -q "unable to connect to server" "$BATS_TEST_TMPDIR/out"
 }
 
-# waits FILE: what a server and a client of ours, connected, use of their CPU in
+# waits: what a server and a client of ours, connected, use of their CPU in
 # two seconds of having nothing to do, in hundredths of a second
 waits() {
   local pids=()

@@ -615,8 +615,14 @@ TEST(answered_early)
 	CHECK(is_reset(101) && s->state == SESSION_CLOSING);
 	cleanup(101, 1);
 	CHECK(s->state == SESSION_FREE);
+	/* nobody is told of one that VPP has forgotten: it has no name any more
+	 */
+	c = accepted(7, 102);
+	played_say(&p, app, &c);
+	CHECK(is_taken(102));
+	cleanup(102, 1);
 	session_close(l, false);
-	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN);
+	CHECK(played_heard(&p).type == WIRE_EV_UNLISTEN && played_quiet(&p));
 	finish();
 }
 
