@@ -294,7 +294,7 @@ int hold_new(struct hold **out)
 void hold_opts_init(struct hold_opts *o)
 {
 	o->error = 0;
-	o->shuts = 0;
+	o->shuts = o->lowats = 0;
 	o->rcvlowat = 1;
 	o->linger = -1;
 	o->rcvtimeo_ms = o->sndtimeo_ms = 0;

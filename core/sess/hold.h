@@ -66,9 +66,11 @@ struct hold_opts {
 	_Atomic int error; /* SO_ERROR to be collected, positive errno */
 	_Atomic int rcvtimeo_ms, sndtimeo_ms; /* 0: none */
 	_Atomic int rcvlowat;
-	_Atomic uint32_t shuts; /* how often it was shut down: each is an edge
-				   to all who wait */
-	_Atomic int linger;	/* -1: off, else seconds */
+	_Atomic uint32_t shuts;	 /* how often it was shut down: each is an edge
+				    to all who wait */
+	_Atomic uint32_t lowats; /* ... that there was enough for a new
+				    SO_RCVLOWAT: likewise */
+	_Atomic int linger;	 /* -1: off, else seconds */
 };
 
 struct hold {

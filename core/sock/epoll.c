@@ -55,7 +55,9 @@ static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
 	       edges_of(it->sock).shuts != it->last.shuts ||
 	       (it->sock->errors != it->last.errors &&
 		!(it->seen & EPOLLERR)) ||
-	       (hears_arrivals(it, ready) && tail != it->seen_tail) ||
+	       (hears_arrivals(it, ready) &&
+		(tail != it->seen_tail ||
+		 it->sock->opts->lowats != it->last.lowats)) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
 		it->sock->full != it->last.full);
 }
@@ -63,6 +65,7 @@ static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
 static void was_seen(struct item *it, unsigned ready, bool reported)
 {
 	it->last.errors = it->sock->errors;
+	it->last.lowats = it->sock->opts->lowats;
 	it->seen = ready;
 	if (!reported)
 		return;
@@ -464,6 +467,14 @@ static int sleep_once(struct epoll *ep, struct pollfd *fds, struct waiter *w,
 	return got;
 }
 
+/* @fd, unless the program has closed it, or another, meanwhile. */
+static int number(const struct sock *es, int fd)
+{
+	int kept = es->epoll->kept_fd;
+
+	return likely(kept < 0) ? fd : kept;
+}
+
 struct sleeper {
 	struct watch watch;
 	struct sock *es;
@@ -483,8 +494,7 @@ static void cancelled(void *arg)
 static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 			int n, uint64_t end, const sigset_t *mask)
 {
-	struct pollfd fds[2 + APP_WAIT_EXTRA] = { { .fd = fd,
-						    .events = POLLIN } };
+	struct pollfd fds[2 + APP_WAIT_EXTRA] = { { .events = POLLIN } };
 	struct epoll *ep = sl->es->epoll;
 	bool over = false;
 	int got;
@@ -492,10 +502,13 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 	do {
 		waiter_reset(sl->watch.waiter);
 		app_poll();
-		if (fds[1].revents && ep->n_links)
+		/* also with no link left: the bell is heard till it is looked
+		 * at */
+		if (fds[1].revents)
 			epoll_look_inner(ep);
 		epoll_hear_nested(ep);
 		epoll_scan_cold(ep);
+		fd = fds[0].fd = number(sl->es, fd);
 		over = end != SOCK_NEVER_NS && sock_now_ns() >= end;
 		got = fds[0].revents || over ? look_both(ep, fd, evs, n)
 					     : collect(ep, evs, n);
@@ -508,15 +521,16 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 }
 
 /* Not even a descriptor for this thread's waiter. */
-static int look_on(struct epoll *ep, int fd, struct epoll_event *evs, int n,
+static int look_on(struct sock *es, int fd, struct epoll_event *evs, int n,
 		   uint64_t end, const sigset_t *mask)
 {
+	struct epoll *ep = es->epoll;
 	int got;
 
 	do {
 		app_poll();
 		epoll_heat_all(ep);
-		got = look_both(ep, fd, evs, n);
+		got = look_both(ep, number(es, fd), evs, n);
 		if (got)
 			return got;
 		got = sock_nap(end, mask);
@@ -532,7 +546,7 @@ static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 
 	got = waiter_get(&sl.watch.waiter);
 	if (got)
-		return look_on(es->epoll, fd, evs, n, end, mask);
+		return look_on(es, fd, evs, n, end, mask);
 	es->epoll->sleepers++; /* before the last look: ctl_link() */
 	watch_add(&sl.watch, es, ring_waiter);
 	pthread_cleanup_push(cancelled, &sl);
@@ -614,6 +628,7 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		    (end != SOCK_NEVER_NS && sock_now_ns() >= end))
 			return got;
 		next = left(end, &ts);
+		fd = number(es, fd);
 	}
 	app_poll();
 	got = look_busy(ep, fd, evs, n, zero);

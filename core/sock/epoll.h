@@ -12,12 +12,13 @@
 
 /* What a sock counts of that which readiness does not show. */
 struct edges {
-	uint32_t full, shuts, errors;
+	uint32_t full, shuts, errors, lowats;
 };
 
 static inline struct edges edges_of(const struct sock *s)
 {
-	return (struct edges){ s->full, s->shuts + s->opts->shuts, s->errors };
+	return (struct edges){ s->full, s->shuts + s->opts->shuts, s->errors,
+			       s->opts->lowats };
 }
 
 /* One registration: of a socket of ours, or a note of what the kernel has
@@ -48,9 +49,11 @@ struct item {
 
 struct epoll {
 	pthread_mutex_t lock;
-	struct sock *sock; /* whose epoll this is: its number, its watches */
-	_Atomic int bare;  /* threads in the kernel's own wait */
-	int kick_fd;	   /* made them look; -1 */
+	struct sock *sock;   /* whose epoll this is: its number, its watches */
+	_Atomic int bare;    /* threads in the kernel's own wait */
+	int kick_fd;	     /* made them look; -1 */
+	_Atomic int kept_fd; /* the instance, once a number of it was closed
+				while threads slept in it; -1 */
 	_Atomic int inner; /* instance with links' connections and bells; -1 */
 	unsigned listens;  /* serial of the bell that was added to it last */
 	struct bell *bell; /* of links that are waited for here; NULL */

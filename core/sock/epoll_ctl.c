@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* epoll_ctl.c - epoll instances: registrations, and sockets that come and go */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -234,7 +235,7 @@ static struct sock *instance_create(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->kick_fd = -1;
+	ep->kick_fd = ep->kept_fd = -1;
 	ep->inner = -1;
 	ep->sock = s;
 	s->fd = fd;
@@ -257,6 +258,27 @@ static struct sock *instance_new(int fd)
 	struct sock *s = instance_create(fd);
 
 	return s ? s : sock_get(fd);
+}
+
+/**
+ * epoll_closing() - @fd, a number of an instance, is about to be closed
+ *
+ * Threads that sleep in it are told of its members all the same.  Ours look at
+ * the instance by a number again and again, as poll(2) does itself, so there
+ * must be one that the program can't have mean another.
+ */
+void epoll_closing(struct sock *s, int fd)
+{
+	struct epoll *ep = s->epoll;
+	int kept;
+
+	if (likely(!ep->sleepers && !ep->bare) || ep->kept_fd >= 0)
+		return;
+	kept = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+	if (kept < 0)
+		return;
+	ep->kept_fd = s->fd = kept;
+	sock_notify(s);
 }
 
 /**
@@ -286,6 +308,7 @@ void epoll_free(struct epoll *ep)
 		}
 	mutex_unlock(&watch_lock);
 	private_close(ep->kick_fd);
+	private_close(ep->kept_fd);
 	private_close(ep->inner);
 	bell_put(ep->bell);
 	pthread_mutex_destroy(&ep->lock);

@@ -85,7 +85,7 @@ void epoll_hear_nested(struct epoll *ep)
 /* From the innermost outwards: what became hot there is seen here. */
 void epoll_hear(struct epoll *ep)
 {
-	if (ep->n_links)
+	if (ep->inner >= 0) /* with no link left, too: see sleep_rounds() */
 		epoll_look_inner(ep);
 	epoll_hear_nested(ep);
 	if (unlikely(ep->blind))

@@ -48,6 +48,8 @@ static void before_close(struct sock *s, int fd)
 		link_closing_unless(s, fd, 1);
 	else if (s->kind == SOCK_UDP && !s->entries)
 		dgram_closing_unless(s, fd, 1);
+	else if (s->kind == SOCK_EPOLL)
+		epoll_closing(s, fd);
 }
 
 int sock_close(int fd)
@@ -102,12 +104,14 @@ static void before_dup(int fd, int to)
 	other = sock_get(fd);
 	if (s != other)
 		table_renumber(s, to);
-	if (s != other && s->kind == SOCK_LINK && s->entries == 1 &&
-	    k_fcntl(fd, F_GETFD, 0) >= 0)
-		link_closing_unless(s, to, 2);
-	if (s != other && s->kind == SOCK_UDP && s->entries == 1 &&
-	    k_fcntl(fd, F_GETFD, 0) >= 0)
-		dgram_closing_unless(s, to, 2);
+	if (s != other && k_fcntl(fd, F_GETFD, 0) >= 0) {
+		if (s->kind == SOCK_LINK && s->entries == 1)
+			link_closing_unless(s, to, 2);
+		else if (s->kind == SOCK_UDP && s->entries == 1)
+			dgram_closing_unless(s, to, 2);
+		else if (s->kind == SOCK_EPOLL)
+			epoll_closing(s, to);
+	}
 	if (other)
 		sock_put(other);
 	sock_put(s);

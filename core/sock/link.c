@@ -142,17 +142,24 @@ bool link_has_news(const struct sock *s, struct link *l)
 	       unlikely(link_flags(&l->end) & OUR_NEWS);
 }
 
-/* To a level nothing, to an edge an arrival: the end comes once.  What one's
- * own shutdown(2) looks like is none yet. */
-static void heard_end(struct sock *s, struct link *l)
+/* An end that is the peer's, and not what one's own shutdown(2) looks like. */
+static bool is_peers(struct sock *s, struct link *l)
 {
 	uint64_t bytes;
 
+	if (!(s->hold->flags & HOLD_RD_SHUT))
+		return true;
+	return link_is_local(s) ? link_peer_flags(&l->end) & WIRE_LINK_FIN
+				: position_received(s->fd, &bytes);
+}
+
+/* To a level nothing, to an edge an arrival: the end comes once. */
+static void heard_end(struct sock *s, struct link *l)
+{
 	l->ended = true;
 	if (!(s->hold->flags & HOLD_ENDED))
 		atomic_fetch_or(&s->hold->flags, HOLD_ENDED);
-	if (!l->over && (!(s->hold->flags & HOLD_RD_SHUT) ||
-			 position_received(s->fd, &bytes))) {
+	if (!l->over && is_peers(s, l)) {
 		l->over = true;
 		if (s->hold->flags & HOLD_RD_SHUT)
 			s->shuts++; /* no bit is new, but it is an edge */
@@ -195,6 +202,29 @@ static uint32_t lowat(const struct sock *s, struct link *l)
 	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
 		return 1;
 	return MIN(low, l->end.rx.size);
+}
+
+/* Not of a reset, which it is no more once the error was told. */
+static bool has_ended_well(struct sock *s)
+{
+	uint64_t bytes;
+
+	return position_has_fin(s, s->fd) ||
+	       (position_received(s->fd, &bytes) && !s->errors &&
+		!s->opts->error && !(link_ask_kernel(s, 0) & POLLERR));
+}
+
+bool link_has_lowat(struct sock *s, struct link *l)
+{
+	int unread;
+
+	if (link_is_local(s))
+		return false;
+	unread = link_count(s, s->fd, l, false);
+	return (unread > 0 &&
+		(uint32_t)unread >=
+			MIN((uint32_t)s->opts->rcvlowat, l->end.rx.size)) ||
+	       has_ended_well(s);
 }
 
 /* A third of the buffer, as the kernel has it. */

@@ -119,7 +119,7 @@ unsigned sock_ready(struct sock *s, unsigned want)
 uint32_t sock_tail(struct sock *s)
 {
 	if (s->kind == SOCK_LINK)
-		return s->link ? link_rx_tail(s, s->link) + s->lowats : 0;
+		return s->link ? link_rx_tail(s, s->link) : 0;
 	if (s->kind == SOCK_LISTENER)
 		return s->sess->arrived;
 	if (s->kind == SOCK_UDP)

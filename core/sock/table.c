@@ -170,7 +170,7 @@ struct sock *sock_new(enum sock_kind kind)
 	s->opts = &s->own_opts;
 	hold_opts_init(s->opts);
 	s->full = 0;
-	s->shuts = s->errors = s->lowats = 0;
+	s->shuts = s->errors = 0;
 	s->entries = 0;
 	s->link = NULL;
 	s->bell = NULL;

@@ -115,8 +115,8 @@ struct sock {
 	uint32_t ring;		     /* bytes a direction wanted */
 	uint64_t since_us;
 	/* edges that readiness does not show: it was shut down here; an error
-	 * came that a call told; input was enough for a new SO_RCVLOWAT */
-	_Atomic uint32_t shuts, errors, lowats;
+	 * came that a call told */
+	_Atomic uint32_t shuts, errors;
 };
 
 /* The kernel carries it, wholly: nothing of a call is ours. */
@@ -335,6 +335,7 @@ void epoll_dgram_asked(struct sock *s);
 void epoll_sock_closed(struct sock *s, int fd);
 /* The bell of an instance that has @fd, referenced; NULL. */
 struct bell *epoll_bell(int fd);
+void epoll_closing(struct sock *s, int fd);
 void epoll_free(struct epoll *ep);
 void epoll_fork_prepare(void);
 void epoll_fork_parent(void);

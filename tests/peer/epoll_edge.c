@@ -213,6 +213,29 @@ TOPIC(shut_by_child)
 	ep_wait(ep, 4, 0);
 }
 
+/* what is there is enough for a new SO_RCVLOWAT: an edge to all, too */
+TOPIC(lowat_by_child)
+{
+	int ep = ep_new(), fds[2];
+	pid_t pid;
+
+	sock_pair(fds);
+	TRY(send(fds[1], "abc", 3, 0));
+	until_input(fds[0], 3);
+	ep_add(ep, fds[0], EPOLLIN | EPOLLET, 1);
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
+	pid = child_start();
+	if (!pid) {
+		set_int(fds[0], SOL_SOCKET, SO_RCVLOWAT, 4);
+		set_int(fds[0], SOL_SOCKET, SO_RCVLOWAT, 2);
+		exit(0);
+	}
+	say("child %d", child_end(pid));
+	ep_wait(ep, 4, 1000);
+	ep_wait(ep, 4, 0);
+}
+
 TOPIC(listener)
 {
 	int ep = ep_new(), listener, port;

@@ -232,40 +232,151 @@ static void *wait_started(void *arg)
 	return wait_thread(arg);
 }
 
+/* A thread that has told @started of itself, and sleeps. */
+static pthread_t asleep_in(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	started = 0;
+	if (pthread_create(&thread, NULL, fn, arg))
+		die("pthread_create");
+	UNTIL(__atomic_load_n(&started, __ATOMIC_ACQUIRE));
+	until_asleep(started);
+	return thread;
+}
+
+static void say_waiter(pthread_t thread)
+{
+	void *ret;
+
+	pthread_join(thread, &ret);
+	say("the waiter says %ld", (long)ret);
+}
+
 /* registered while another thread waits: that one wakes */
 TOPIC(add_while_waiting)
 {
 	int ep = ep_new();
 	pthread_t thread;
-	void *ret;
 
 	far_open();
 	TRY(far_text("abc"));
 	until_input(near_fd, 3);
-	if (pthread_create(&thread, NULL, wait_started, &ep))
-		die("pthread_create");
-	UNTIL(__atomic_load_n(&started, __ATOMIC_ACQUIRE));
-	until_asleep(started);
+	thread = asleep_in(wait_started, &ep);
 	ep_add(ep, near_fd, EPOLLIN, 7);
-	pthread_join(thread, &ret);
-	say("the waiter says %ld", (long)ret);
+	say_waiter(thread);
 }
 
 TOPIC(mod_while_waiting)
 {
 	int ep = ep_new();
 	pthread_t thread;
-	void *ret;
 
 	far_open();
 	ep_add(ep, near_fd, 0, 6);
-	if (pthread_create(&thread, NULL, wait_started, &ep))
-		die("pthread_create");
-	UNTIL(__atomic_load_n(&started, __ATOMIC_ACQUIRE));
-	until_asleep(started);
+	thread = asleep_in(wait_started, &ep);
 	ep_mod(ep, near_fd, EPOLLOUT, 8);
-	pthread_join(thread, &ret);
-	say("the waiter says %ld", (long)ret);
+	say_waiter(thread);
+}
+
+static int64_t cpu_ms(pthread_t thread)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock))
+		die("pthread_getcpuclockid");
+	MUST(clock_gettime(clock, &ts));
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* The only socket in it is gone, and something came for one that is in another
+ * instance: who waits here sleeps all the same. */
+TOPIC(idle_without_sockets)
+{
+	int ep = ep_new(), inner = ep_new(), other = ep_new();
+	int fds[2], pipes[2];
+	struct timespec ts = { 0, 200000000 };
+	pthread_t thread;
+	int64_t before;
+
+	sock_pair(fds);
+	far_open();
+	MUST(pipe(pipes));
+	ep_add(ep, near_fd, 0, 1);
+	ep_add(ep, inner, EPOLLIN, 2);
+	ep_add(ep, pipes[0], EPOLLIN, 3);
+	ep_add(other, fds[0], EPOLLIN, 4);
+	ep_wait(ep, 4, 10);
+	ep_wait(other, 4, 10);
+	TRY(close(near_fd));
+	TRY(send(fds[1], "abc", 3, 0));
+	thread = asleep_in(wait_started, &ep);
+	before = cpu_ms(thread);
+	MUST(nanosleep(&ts, NULL));
+	say("busy %d", cpu_ms(thread) - before > 100);
+	TRY(write(pipes[1], "x", 1));
+	say_waiter(thread);
+	ep_wait(other, 4, 0);
+}
+
+/* enough is there for a new SO_RCVLOWAT: one edge, and then it sleeps */
+TOPIC(lowat_then_waiting)
+{
+	int ep = ep_new();
+	pthread_t thread;
+
+	far_open();
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+	thread = asleep_in(wait_started, &ep);
+	TRY(far_text("d"));
+	say_waiter(thread);
+}
+
+/* nor is it an edge that one has shut down reading oneself; but the end is */
+TOPIC(lowat_at_end)
+{
+	int ep = ep_new();
+
+	far_open();
+	TRY(shutdown(near_fd, SHUT_RD));
+	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
+	ep_wait(ep, 4, 0);
+	TRY(far_do(act_shutdown, SHUT_WR, 0));
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 6);
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+	TRY(shutdown(near_fd, SHUT_WR));
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 7);
+	ep_wait(ep, 4, 0);
+}
+
+/* likewise a reset */
+TOPIC(lowat_after_reset)
+{
+	int ep = ep_new();
+
+	far_open();
+	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
+	TRY(far_do(act_reset, 0, 0));
+	until_poll(near_fd, POLLERR);
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
+	ep_wait(ep, 4, 0);
+	TRY(send(near_fd, "x", 1, MSG_NOSIGNAL));
+	ep_wait(ep, 4, 0);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
+	ep_wait(ep, 4, 0);
 }
 
 /* two threads wait in one instance for an edge: one is told */
@@ -298,6 +409,66 @@ static volatile sig_atomic_t signals;
 static void on_signal(int sig)
 {
 	signals++;
+}
+
+static int given_up; /* an instance that is closed while a thread waits */
+
+static void *wait_given_up(void *unused)
+{
+	struct epoll_event ev = { 0 };
+	long n;
+
+	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
+	n = epoll_wait(given_up, &ev, 1, -1);
+	return (void *)(n < 0 ? -(long)errno : (long)ev.data.u64);
+}
+
+static void give_up(pthread_t *thread, int pipe_end, bool by_dup)
+{
+	given_up = ep_new();
+	ep_add(given_up, near_fd, EPOLLIN, 5);
+	ep_add(given_up, pipe_end, EPOLLIN, 6);
+	*thread = asleep_in(wait_given_up, NULL);
+	if (by_dup) {
+		TRY(dup2(pipe_end, given_up) == given_up);
+	} else {
+		TRY(close(given_up));
+		say("the number again %d", ep_new() == given_up);
+	}
+	until_asleep(started);
+}
+
+static void until_given_up(pthread_t thread)
+{
+	say_waiter(thread);
+	MUST(close(given_up)); /* what the number has come to mean */
+}
+
+/* who waits in an instance goes on when its number is closed, and means
+ * another */
+TOPIC(closed_while_waiting)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	int pipes[2], by_dup;
+	pthread_t thread;
+	char buf[10];
+
+	far_open();
+	MUST(pipe(pipes));
+	MUST(sigaction(SIGUSR1, &sa, NULL));
+	for (by_dup = 0; by_dup < 2; by_dup++) {
+		give_up(&thread, pipes[0], by_dup);
+		TRY(far_text("abc"));
+		until_given_up(thread);
+		TRY(recv(near_fd, buf, 3, MSG_WAITALL));
+		give_up(&thread, pipes[0], by_dup);
+		TRY(write(pipes[1], "x", 1));
+		until_given_up(thread);
+		TRY(read(pipes[0], buf, 1));
+		give_up(&thread, pipes[0], by_dup);
+		MUST(-pthread_kill(thread, SIGUSR1));
+		until_given_up(thread);
+	}
 }
 
 TOPIC(pwait)
