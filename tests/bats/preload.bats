@@ -15,16 +15,6 @@ same() {
 
 uninstrumented() { [ -z "$SANITIZER_RUNTIME" ] || skip "instrumented build"; }
 
-# library NAME...: the first of these that the linker or Debian knows
-library() {
-  local name
-  for name; do
-    name=$(compgen -G "/usr/lib/*/$name" | head -n 1) || continue
-    echo "$name"
-    return
-  done
-}
-
 # with MODULE CMD...: run under the module and the interposer, either first
 with() {
   local module=$1

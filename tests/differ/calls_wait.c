@@ -106,6 +106,9 @@ void call_ep_ctl(const struct order *o, struct answer *a)
 	ev.events = (unsigned short)some_events(&how);
 	ev.events |= take(&how, 3) ? 0 : EPOLLET;
 	ev.events |= take(&how, 5) ? 0 : EPOLLONESHOT;
+	/* in another one an instance is told of by the kernel for EPOLLIN
+	 * alone; by us for EPOLLRDNORM, too */
+	ev.events |= o->n && ev.events & EPOLLRDNORM ? EPOLLIN : 0;
 	ev.data.u64 = (uint64_t)o->other << 32 | (unsigned)o->m;
 	put(a, "epoll_ctl %s %d %s",
 	    op == EPOLL_CTL_ADD	  ? "add"

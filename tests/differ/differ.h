@@ -45,7 +45,7 @@ enum call {
 	CALL_POLL,
 	CALL_SELECT,
 	CALL_EP_NEW,
-	CALL_EP_CTL,
+	CALL_EP_CTL, /* @other is an instance, too, if @n */
 	CALL_EP_WAIT,
 	CALL_LOOK,
 	CALL_SETTLE,

@@ -411,6 +411,7 @@ static void do_ep_ctl(int who, int slot)
 
 	if (!below(12))
 		o.other = pick(who, EPOLL); /* nested, or itself */
+	o.n = o.other >= 0 && places[who][o.other].what == EPOLL;
 	if (o.slot >= 0 && o.other >= 0)
 		run(who, &o);
 }
