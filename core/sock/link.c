@@ -303,6 +303,10 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 		ev |= from_kernel(l, ask_past_skip(s, l, ask), by_tx);
 	if (unlikely(s->opts->error))
 		ev |= POLLERR;
+	/* its death was seen behind what the kernel was asked: as it says of a
+	 * reset */
+	if (unlikely(s->opts->error) && s->hold->flags & HOLD_DEAD)
+		ev |= POLLHUP | POLLRDHUP;
 	if (link_is_local(s) && ev & POLLOUT)
 		ev |= POLLWRBAND; /* as the kernel says of those */
 	return ev;

@@ -77,6 +77,34 @@ static void read_none(int fd)
 	until_input(fd, 6);
 }
 
+static pid_t poller;
+
+static void *poll_input(void *fd)
+{
+	struct pollfd p = { .fd = *(int *)fd, .events = POLLIN };
+
+	__atomic_store_n(&poller, gettid(), __ATOMIC_RELEASE);
+	poll(&p, 1, -1);
+	return (void *)(long)(unsigned short)p.revents;
+}
+
+/* who sleeps on it is told all at once */
+TOPIC(unread_polled)
+{
+	pthread_t thread;
+	void *ret;
+	pid_t pid;
+	int fd = to_child(&pid, SIX, read_none);
+
+	if (pthread_create(&thread, NULL, poll_input, &fd))
+		die("pthread_create");
+	UNTIL(__atomic_load_n(&poller, __ATOMIC_ACQUIRE));
+	until_asleep(poller);
+	kill_it(pid);
+	pthread_join(thread, &ret);
+	say("told %s", mask((unsigned)(long)ret));
+}
+
 /* ... and of two processes that share the other end one is told why */
 TOPIC(unread_by_two)
 {
