@@ -191,15 +191,25 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 	return (unsigned short)pfd.revents;
 }
 
+/* The peer is back, and sends all of what is in the ring by the kernel. */
+static bool comes_again(struct link *l, ssize_t used)
+{
+	uint32_t at;
+
+	return link_peer_back(&l->end, &at) &&
+	       (int32_t)(ring_tail(&l->end.rx) - (uint32_t)used - at) >= 0;
+}
+
 /* Once the peer is back, more than what is in the ring is not to be waited for
- * there. */
-static uint32_t lowat(const struct sock *s, struct link *l)
+ * there; unless the kernel will have it all, and wakes for enough of it. */
+static uint32_t lowat(const struct sock *s, struct link *l, ssize_t used)
 {
 	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
 	/* of a Unix socket poll(2) does not ask for it */
 	if (likely(low <= 1) || link_is_local(s) ||
-	    link_peer_flags(&l->end) & WIRE_LINK_BACK)
+	    (link_peer_flags(&l->end) & WIRE_LINK_BACK &&
+	     !comes_again(l, used)))
 		return 1;
 	return MIN(low, l->end.rx.size);
 }
@@ -284,7 +294,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			       POLLERR | POLLHUP;
 		if (used > 0)
 			ev |= SOCK_ANY_INPUT;
-		if ((size_t)used >= lowat(s, l))
+		if ((size_t)used >= lowat(s, l, used))
 			ev |= POLL_INPUT;
 		if (!by_rx)
 			ask |= POLLIN | POLLRDHUP;
@@ -410,7 +420,8 @@ unsigned link_liveness(struct sock *s, struct link *l, unsigned events)
 
 	/* after the switch, too: the peer may come back */
 	if (events & (POLL_INPUT | SOCK_ANY_INPUT) &&
-	    (h->rx_mode != HOLD_RX_RING || !l->ended))
+	    (h->rx_mode != HOLD_RX_RING || !l->ended ||
+	     link_peer_flags(&l->end) & WIRE_LINK_BACK))
 		ask |= POLLIN;
 	if (!l->ended)
 		ask |= POLLRDHUP;

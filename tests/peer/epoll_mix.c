@@ -379,6 +379,55 @@ TOPIC(lowat_after_reset)
 	ep_wait(ep, 4, 0);
 }
 
+/* enough came, and was read before anybody looked: an edge all the same */
+TOPIC(lowat_read_meanwhile)
+{
+	int ep = ep_new();
+	char buf[10];
+
+	far_open();
+	ep_add(ep, near_fd, EPOLLIN | EPOLLOUT | EPOLLET, 9);
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	TRY(recv(near_fd, buf, sizeof(buf), 0));
+	ep_wait(ep, 4, 0);
+}
+
+static void *poll_near(void *unused)
+{
+	struct pollfd p = { .fd = near_fd, .events = POLLIN };
+
+	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
+	poll(&p, 1, -1);
+	return (void *)(long)(unsigned short)p.revents;
+}
+
+/* what is too little is so, too, when one has shut down sending */
+TOPIC(lowat_after_half)
+{
+	pthread_t thread;
+
+	far_open();
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	say_poll("near", near_fd, POLLIN);
+	thread = asleep_in(poll_near, NULL);
+	TRY(shutdown(near_fd, SHUT_WR));
+	TRY(far_do(act_until_poll, POLLRDHUP, 0));
+	until_asleep(started);
+	say_poll("near", near_fd, POLLIN);
+	TRY(far_text("d"));
+	until_input(near_fd, 4);
+	say_poll("near", near_fd, POLLIN);
+	until_asleep(started);
+	TRY(far_text("e"));
+	say_waiter(thread);
+	say_poll("near", near_fd, POLLIN);
+}
+
 /* two threads wait in one instance for an edge: one is told */
 TOPIC(two_waiters)
 {
