@@ -39,13 +39,22 @@
 
 /* --- our part --- */
 
+/* For an SO_RCVLOWAT above 1.  Who has shut down reading always has input. */
+static bool is_enough(struct sock *s, unsigned ready)
+{
+	if (!(ready & EPOLLIN))
+		return false;
+	return s->kind != SOCK_LINK || !s->link || link_is_local(s) ||
+	       !(s->hold->flags & HOLD_RD_SHUT) || link_has_lowat(s, s->link);
+}
+
 /* Input that comes is an edge to whoever asks for input of any kind, if it is
  * enough, and is reported with all that is ready then: also if it has been read
  * meanwhile. */
 static bool hears_arrivals(const struct item *it, unsigned ready)
 {
 	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
-	       (ready & EPOLLIN || it->sock->opts->rcvlowat <= 1);
+	       (it->sock->opts->rcvlowat <= 1 || is_enough(it->sock, ready));
 }
 
 /* Is there anything new about an item since it was last reported? */
@@ -55,9 +64,9 @@ static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
 	       edges_of(it->sock).shuts != it->last.shuts ||
 	       (it->sock->errors != it->last.errors &&
 		!(it->seen & EPOLLERR)) ||
-	       (hears_arrivals(it, ready) &&
-		(tail != it->seen_tail ||
-		 it->sock->opts->lowats != it->last.lowats)) ||
+	       ((tail != it->seen_tail ||
+		 it->sock->opts->lowats != it->last.lowats) &&
+		hears_arrivals(it, ready)) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
 		it->sock->full != it->last.full);
 }
@@ -331,6 +340,14 @@ static void hear(struct epoll *ep)
 	epoll_hear_nested(ep);
 }
 
+/* @fd, unless the program has closed it, or another, meanwhile. */
+static int number(const struct epoll *ep, int fd)
+{
+	int kept = ep->kept_fd;
+
+	return likely(kept < 0) ? fd : kept;
+}
+
 /* The kernel's members, without sleeping, behind @have events of ours. */
 static int ask_kernel(struct epoll *ep, int fd, struct epoll_event *evs,
 		      int have, int n)
@@ -340,7 +357,7 @@ static int ask_kernel(struct epoll *ep, int fd, struct epoll_event *evs,
 	if (have == n)
 		return have;
 	cancel = cancel_off(); /* only a sleep is prepared for it */
-	got = k_epoll_pwait(fd, evs + have, n - have, 0, NULL);
+	got = k_epoll_pwait(number(ep, fd), evs + have, n - have, 0, NULL);
 	cancel_back(cancel);
 	ep->spoke = got > 0;
 	if (got < 0)
@@ -467,14 +484,6 @@ static int sleep_once(struct epoll *ep, struct pollfd *fds, struct waiter *w,
 	return got;
 }
 
-/* @fd, unless the program has closed it, or another, meanwhile. */
-static int number(const struct sock *es, int fd)
-{
-	int kept = es->epoll->kept_fd;
-
-	return likely(kept < 0) ? fd : kept;
-}
-
 struct sleeper {
 	struct watch watch;
 	struct sock *es;
@@ -487,6 +496,7 @@ static void cancelled(void *arg)
 
 	watch_del(&sl->watch);
 	sl->es->epoll->sleepers--;
+	sl->es->epoll->waiting--;
 	sock_put(sl->es);
 }
 
@@ -508,7 +518,7 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 			epoll_look_inner(ep);
 		epoll_hear_nested(ep);
 		epoll_scan_cold(ep);
-		fd = fds[0].fd = number(sl->es, fd);
+		fds[0].fd = number(ep, fd);
 		over = end != SOCK_NEVER_NS && sock_now_ns() >= end;
 		got = fds[0].revents || over ? look_both(ep, fd, evs, n)
 					     : collect(ep, evs, n);
@@ -521,16 +531,15 @@ static int sleep_rounds(struct sleeper *sl, int fd, struct epoll_event *evs,
 }
 
 /* Not even a descriptor for this thread's waiter. */
-static int look_on(struct sock *es, int fd, struct epoll_event *evs, int n,
+static int look_on(struct epoll *ep, int fd, struct epoll_event *evs, int n,
 		   uint64_t end, const sigset_t *mask)
 {
-	struct epoll *ep = es->epoll;
 	int got;
 
 	do {
 		app_poll();
 		epoll_heat_all(ep);
-		got = look_both(ep, number(es, fd), evs, n);
+		got = look_both(ep, fd, evs, n);
 		if (got)
 			return got;
 		got = sock_nap(end, mask);
@@ -546,7 +555,7 @@ static int wait_loop(struct sock *es, int fd, struct epoll_event *evs, int n,
 
 	got = waiter_get(&sl.watch.waiter);
 	if (got)
-		return look_on(es, fd, evs, n, end, mask);
+		return look_on(es->epoll, fd, evs, n, end, mask);
 	es->epoll->sleepers++; /* before the last look: ctl_link() */
 	watch_add(&sl.watch, es, ring_waiter);
 	pthread_cleanup_push(cancelled, &sl);
@@ -574,21 +583,22 @@ static void cancelled_bare(void *arg)
 	struct bare *b = arg;
 
 	left_bare(b->es->epoll, b->fd);
+	b->es->epoll->waiting--;
 	sock_put(b->es);
 }
 
 static int wait_bare(struct sock *es, int fd, struct epoll_event *evs, int n,
 		     const struct timespec *timeout, const sigset_t *mask)
 {
-	struct bare b = { .es = es, .fd = fd };
 	struct epoll *ep = es->epoll;
+	struct bare b = { .es = es, .fd = number(ep, fd) };
 	int got;
 
 	ep->bare++;
 	pthread_cleanup_push(cancelled_bare, &b);
-	got = ep->n_items ? 0 : waiter_epoll(fd, evs, n, timeout, mask);
+	got = ep->n_items ? 0 : waiter_epoll(b.fd, evs, n, timeout, mask);
 	pthread_cleanup_pop(0);
-	left_bare(ep, fd);
+	left_bare(ep, b.fd);
 	return got > 0 ? filter(ep, evs, 0, got) : got;
 }
 
@@ -609,8 +619,17 @@ static bool is_zero(const struct timespec *ts)
 	return ts && !ts->tv_sec && !ts->tv_nsec;
 }
 
-static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
-		   const struct timespec *timeout, const sigset_t *mask)
+/* From here on the instance is kept for this thread: epoll_closing(). */
+static void count_in(struct epoll *ep, bool *counted)
+{
+	if (!*counted)
+		ep->waiting++;
+	*counted = true;
+}
+
+static int wait_steps(struct sock *es, int fd, struct epoll_event *evs, int n,
+		      const struct timespec *timeout, const sigset_t *mask,
+		      bool *counted)
 {
 	struct epoll *ep = es->epoll;
 	bool zero = is_zero(timeout);
@@ -623,12 +642,12 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 	while (!ep->n_items) {
 		if (unlikely(app_zombies()))
 			app_poll();
+		count_in(ep, counted);
 		got = wait_bare(es, fd, evs, n, reap_soon(next), mask);
 		if (got || zero ||
 		    (end != SOCK_NEVER_NS && sock_now_ns() >= end))
 			return got;
 		next = left(end, &ts);
-		fd = number(es, fd);
 	}
 	app_poll();
 	got = look_busy(ep, fd, evs, n, zero);
@@ -639,10 +658,22 @@ static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
 		epoll_scan_cold(ep);
 		return look_both(ep, fd, evs, n);
 	}
+	count_in(ep, counted);
 	got = spin(ep, fd, evs, n, &sp);
 	if (!got)
 		got = wait_loop(es, fd, evs, n, end, mask);
 	spin_end(&sp);
+	return got;
+}
+
+static int ep_wait(struct sock *es, int fd, struct epoll_event *evs, int n,
+		   const struct timespec *timeout, const sigset_t *mask)
+{
+	bool counted = false;
+	int got = wait_steps(es, fd, evs, n, timeout, mask, &counted);
+
+	if (counted)
+		es->epoll->waiting--;
 	return got;
 }
 

@@ -58,6 +58,7 @@ struct epoll {
 	unsigned listens;  /* serial of the bell that was added to it last */
 	struct bell *bell; /* of links that are waited for here; NULL */
 	_Atomic int sleepers;	  /* threads that watch @sock */
+	_Atomic int waiting;	  /* ... that are in a wait, bare or not */
 	_Atomic unsigned n_links; /* items of links: inner is to be asked */
 	_Atomic bool waited;	  /* by this process */
 	_Atomic bool blind;	  /* something has no bell: sleeps are short */

@@ -272,7 +272,7 @@ void epoll_closing(struct sock *s, int fd)
 	struct epoll *ep = s->epoll;
 	int kept;
 
-	if (likely(!ep->sleepers && !ep->bare) || ep->kept_fd >= 0)
+	if (likely(!ep->waiting) || ep->kept_fd >= 0)
 		return;
 	kept = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (kept < 0)

@@ -65,7 +65,7 @@ void epoll_fork_child(void)
 	struct epoll *ep;
 
 	for (ep = epoll_instances; ep; ep = ep->next) {
-		ep->bare = ep->sleepers = 0;
+		ep->bare = ep->sleepers = ep->waiting = 0;
 		still_kept(ep);
 		/* what we took from it the parent would miss */
 		private_close(ep->inner);

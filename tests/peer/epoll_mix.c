@@ -350,6 +350,12 @@ TOPIC(lowat_at_end)
 	ep_wait(ep, 4, 1000);
 	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
 	ep_wait(ep, 4, 0);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	ep_wait(ep, 4, 0); /* too little */
+	TRY(far_text("de"));
+	until_input(near_fd, 5);
+	ep_wait(ep, 4, 0);
 	TRY(far_do(act_shutdown, SHUT_WR, 0));
 	ep_wait(ep, 4, 1000);
 	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 6);
