@@ -262,13 +262,13 @@ static unsigned from_kernel(struct link *l, unsigned got, bool by_tx)
 }
 
 /* What a peer that is back sends once more is no input: who were told that it
- * is would wait for ever in recv(2). */
+ * is would wait for ever in recv(2); but not if there is an end. */
 static unsigned ask_past_skip(struct sock *s, struct link *l, unsigned ask)
 {
 	struct hold_link *h = &s->hold->link;
 	unsigned got = link_ask_kernel(s, ask);
 
-	if (likely(!(got & POLLIN) ||
+	if (likely(!(got & POLLIN) || got & (POLLRDHUP | POLLHUP | POLLERR) ||
 		   !(link_peer_flags(&l->end) & WIRE_LINK_BACK)) ||
 	    (h->rx_mode != HOLD_RX_RING && !h->rx_skip))
 		return got;

@@ -367,6 +367,19 @@ TOPIC(lowat_at_end)
 	ep_wait(ep, 4, 0);
 }
 
+/* an end is enough, however little is unread */
+TOPIC(lowat_when_over)
+{
+	far_open();
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	TRY(shutdown(near_fd, SHUT_RDWR));
+	TRY(far_do(act_shutdown, SHUT_RDWR, 0));
+	until_poll(near_fd, POLLHUP);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 50);
+	say_poll("near", near_fd, POLLIN);
+}
+
 /* likewise a reset */
 TOPIC(lowat_after_reset)
 {
