@@ -235,7 +235,8 @@ static struct sock *instance_create(int fd)
 	}
 	ep->n_buckets = EP_BUCKETS;
 	pthread_mutex_init(&ep->lock, NULL);
-	ep->kick_fd = ep->kept_fd = -1;
+	ep->kick_fd = -1;
+	ep->kept_fd = -1;
 	ep->inner = -1;
 	ep->sock = s;
 	s->fd = fd;
@@ -277,7 +278,8 @@ void epoll_closing(struct sock *s, int fd)
 	kept = private_fd(k_fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	if (kept < 0)
 		return;
-	ep->kept_fd = s->fd = kept;
+	ep->kept_fd = kept;
+	s->fd = kept;
 	sock_notify(s);
 }
 
