@@ -76,11 +76,17 @@ def by_echo(stream, rnd):
     stream.want(data)
 
 
+# What a client leaves behind that is killed between two requests must not stay:
+# the servers' memory is compared with what it was.
+KEPT_S = 60
+
+
 def by_redis(stream, rnd):
     key = b"key-%d-%d" % (os.getpid(), rnd.randrange(20))
     data = payload(rnd)
-    stream.send(b"*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n"
-                % (len(key), key, len(data), data))
+    stream.send(b"*5\r\n$3\r\nSET\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n"
+                b"$2\r\nEX\r\n$%d\r\n%d\r\n"
+                % (len(key), key, len(data), data, len(b"%d" % KEPT_S), KEPT_S))
     stream.want(b"+OK\r\n")
     stream.send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%s\r\n" % (len(key), key))
     stream.want(b"$%d\r\n%s\r\n" % (len(data), data))
@@ -91,7 +97,7 @@ def by_redis(stream, rnd):
 def by_memcached(stream, rnd):
     key = b"key-%d-%d" % (os.getpid(), rnd.randrange(20))
     data = payload(rnd)
-    stream.send(b"set %s 0 0 %d\r\n%s\r\n" % (key, len(data), data))
+    stream.send(b"set %s 0 %d %d\r\n%s\r\n" % (key, KEPT_S, len(data), data))
     stream.want(b"STORED\r\n")
     stream.send(b"get %s\r\n" % key)
     stream.want(b"VALUE %s 0 %d\r\n%s\r\nEND\r\n" % (key, len(data), data))
