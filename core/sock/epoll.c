@@ -29,7 +29,7 @@
  * (epoll_kick()).
  *
  * Busy, spinning, asleep, or in the kernel's own wait: all share the look at
- * both halves, so they stand together, which makes this file long.
+ * both halves, so they stand together.
  */
 
 #define LOOK_NS 30000	 /* a busy loop asks the kernel so often */
@@ -38,102 +38,6 @@
 #define IDLE_NS 20000000 /* a hot item that was silent so long becomes cold */
 
 /* --- our part --- */
-
-/* For an SO_RCVLOWAT above 1.  Who has shut down reading always has input. */
-static bool is_enough(struct sock *s, unsigned ready)
-{
-	if (!(ready & EPOLLIN))
-		return false;
-	return s->kind != SOCK_LINK || !s->link || link_is_local(s) ||
-	       !(s->hold->flags & HOLD_RD_SHUT) || link_has_lowat(s, s->link);
-}
-
-/* Input that comes is an edge to whoever asks for input of any kind, if it is
- * enough, and is reported with all that is ready then: also if it has been read
- * meanwhile. */
-static bool hears_arrivals(const struct item *it, unsigned ready)
-{
-	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
-	       (it->sock->opts->rcvlowat <= 1 || is_enough(it->sock, ready));
-}
-
-/* Is there anything new about an item since it was last reported? */
-static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail)
-{
-	return it->edge || ready & ~it->seen ||
-	       edges_of(it->sock).shuts != it->last.shuts ||
-	       (it->sock->errors != it->last.errors &&
-		!(it->seen & EPOLLERR)) ||
-	       ((tail != it->seen_tail ||
-		 it->sock->opts->lowats != it->last.lowats) &&
-		hears_arrivals(it, ready)) ||
-	       (ready & (EPOLLOUT | EPOLLWRNORM) &&
-		it->sock->full != it->last.full);
-}
-
-static void was_seen(struct item *it, unsigned ready, bool reported)
-{
-	it->last.errors = it->sock->errors;
-	it->last.lowats = it->sock->opts->lowats;
-	it->seen = ready;
-	if (!reported)
-		return;
-	it->edge = false;
-	it->last = edges_of(it->sock);
-}
-
-/* POLL* and EPOLL* are the same bits on Linux. */
-static unsigned interest(const struct item *it)
-{
-	return it->events & 0xffff;
-}
-
-/* What it is looked at for.  An edge is reported with all that is of interest:
- * arrivals are one to whoever asks for urgent data only, and an end to all. */
-static unsigned watched(const struct item *it)
-{
-	unsigned want = interest(it);
-
-	if (!(it->events & EPOLLET))
-		return want;
-	if (want & (EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI))
-		want |= EPOLLIN;
-	return want | EPOLLRDHUP;
-}
-
-static unsigned of_interest(const struct item *it, unsigned ready)
-{
-	return ready & (interest(it) | EPOLLERR | EPOLLHUP);
-}
-
-static unsigned item_ready(struct item *it)
-{
-	bool et = it->events & EPOLLET, fresh;
-	uint32_t tail = 0;
-	unsigned ready;
-
-	if (it->disabled)
-		return 0;
-	/* the position before the readiness: what comes in between is
-	 * reported once more rather than not at all */
-	if (et)
-		tail = sock_tail(it->sock);
-	ready = sock_ready(it->sock, watched(it));
-	if (!et)
-		return ready;
-	/* most often nothing more has come when we look again: then one
-	 * arrival is one edge */
-	if (ready && sock_tail(it->sock) != tail) {
-		tail = sock_tail(it->sock);
-		ready = sock_ready(it->sock, watched(it));
-	}
-	fresh = is_fresh(it, ready, tail);
-	was_seen(it, ready, fresh);
-	/* also if it is not to be reported (too few bytes, or nobody asked for
-	 * input): else item_arm() would call these bytes new for ever */
-	it->seen_tail = tail;
-	return fresh ? of_interest(it, ready) : 0;
-}
 
 static void oneshot(struct epoll *ep, struct item *it)
 {
@@ -163,31 +67,6 @@ static void oneshot_fired(struct epoll *ep, uint64_t data)
 			}
 out:
 	mutex_unlock(&ep->lock);
-}
-
-static bool item_pending(struct item *it)
-{
-	unsigned ready;
-
-	if (it->disabled)
-		return false;
-	ready = sock_ready(it->sock, watched(it));
-	return it->events & EPOLLET
-		       ? of_interest(it, ready) &&
-				 is_fresh(it, ready, sock_tail(it->sock))
-		       : ready;
-}
-
-/* Armed, and nothing to report: this item may be forgotten until it fires. */
-static bool item_arm(struct item *it)
-{
-	bool et = it->events & EPOLLET;
-
-	if (it->disabled)
-		return true;
-	if (sock_arm(it->sock, watched(it), et ? &it->seen_tail : NULL))
-		return false;
-	return !et || !item_pending(it);
 }
 
 /* Among thousands that are silent, those that talk must not wait.  The clock

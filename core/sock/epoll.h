@@ -124,6 +124,12 @@ struct item *item_find(struct epoll *ep, int fd, const struct sock *s);
 struct item **item_slot(struct epoll *ep, int fd);
 /* The watch must be gone, or be going with the sock. */
 void item_free(struct epoll *ep, struct item *it);
+/* epoll_item.c: what is to be reported, which counts as reported then; is
+ * there anything?; armed, and there is not: it may be forgotten until it fires
+ */
+unsigned item_ready(struct item *it);
+bool item_pending(struct item *it);
+bool item_arm(struct item *it);
 void item_hot(struct epoll *ep, struct item *it);
 void item_cold(struct epoll *ep, struct item *it);
 /* One more or less that is to be looked at. */

@@ -66,6 +66,10 @@ void epoll_fork_child(void)
 
 	for (ep = epoll_instances; ep; ep = ep->next) {
 		ep->bare = ep->sleepers = ep->waiting = 0;
+		if (!ep->sock->entries) { /* kept for who is in the parent */
+			private_close(ep->kept_fd);
+			ep->kept_fd = -1;
+		}
 		still_kept(ep);
 		/* what we took from it the parent would miss */
 		private_close(ep->inner);

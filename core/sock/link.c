@@ -192,24 +192,24 @@ unsigned link_ask_kernel(struct sock *s, unsigned ask)
 }
 
 /* The peer is back, and sends all of what is in the ring by the kernel. */
-static bool comes_again(struct link *l, ssize_t used)
+static bool comes_again(struct link *l)
 {
 	uint32_t at;
 
 	return link_peer_back(&l->end, &at) &&
-	       (int32_t)(ring_tail(&l->end.rx) - (uint32_t)used - at) >= 0;
+	       (int32_t)(ring_tail(&l->end.rx) -
+			 (uint32_t)ring_used(&l->end.rx) - at) >= 0;
 }
 
 /* Once the peer is back, more than what is in the ring is not to be waited for
  * there; unless the kernel will have it all, and wakes for enough of it. */
-static uint32_t lowat(const struct sock *s, struct link *l, ssize_t used)
+static uint32_t lowat(const struct sock *s, struct link *l)
 {
 	uint32_t low = (uint32_t)s->opts->rcvlowat;
 
 	/* of a Unix socket poll(2) does not ask for it */
 	if (likely(low <= 1) || link_is_local(s) ||
-	    (link_peer_flags(&l->end) & WIRE_LINK_BACK &&
-	     !comes_again(l, used)))
+	    (link_peer_flags(&l->end) & WIRE_LINK_BACK && !comes_again(l)))
 		return 1;
 	return MIN(low, l->end.rx.size);
 }
@@ -224,7 +224,7 @@ static bool has_ended_well(struct sock *s)
 		!s->opts->error && !(link_ask_kernel(s, 0) & POLLERR));
 }
 
-bool link_has_lowat(struct sock *s, struct link *l)
+bool link_has_enough(struct sock *s, struct link *l)
 {
 	int unread;
 
@@ -294,7 +294,7 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 			       POLLERR | POLLHUP;
 		if (used > 0)
 			ev |= SOCK_ANY_INPUT;
-		if ((size_t)used >= lowat(s, l, used))
+		if ((size_t)used >= lowat(s, l))
 			ev |= POLL_INPUT;
 		if (!by_rx)
 			ask |= POLLIN | POLLRDHUP;
@@ -311,12 +311,11 @@ unsigned link_ready(struct sock *s, struct link *l, unsigned want)
 	}
 	if (unlikely(ask))
 		ev |= from_kernel(l, ask_past_skip(s, l, ask), by_tx);
-	if (unlikely(s->opts->error))
-		ev |= POLLERR;
-	/* its death was seen behind what the kernel was asked: as it says of a
+	/* a death that was seen since the kernel was asked: as it says of a
 	 * reset */
-	if (unlikely(s->opts->error) && s->hold->flags & HOLD_DEAD)
-		ev |= POLLHUP | POLLRDHUP;
+	if (unlikely(s->opts->error))
+		ev |= s->hold->flags & HOLD_DEAD ? POLLERR | POLLHUP | POLLRDHUP
+						 : POLLERR;
 	if (link_is_local(s) && ev & POLLOUT)
 		ev |= POLLWRBAND; /* as the kernel says of those */
 	return ev;

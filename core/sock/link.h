@@ -407,7 +407,7 @@ ssize_t link_sendfile(struct sock *s, int fd, int in, off_t *off, size_t len);
 /* link.c: is a new SO_RCVLOWAT, or what has just come, an edge?  To the kernel
  * it is if so much is unread, or the peer's FIN is there; not by one's own
  * shutdown(2) nor a reset, and never of a Unix socket. */
-bool link_has_lowat(struct sock *s, struct link *l);
+bool link_has_enough(struct sock *s, struct link *l);
 /* link_count.c: bytes to be read, or not yet taken by the peer: FIONREAD,
  * SIOCOUTQ */
 int link_count(struct sock *s, int fd, struct link *l, bool sent);

@@ -255,7 +255,7 @@ static void remember(struct sock *s, int name, const void *val, socklen_t len)
 		memcpy(&lowat, val, sizeof(lowat));
 		s->opts->rcvlowat = lowat > 0 ? lowat : 1;
 		if (s->kind == SOCK_LINK && s->link &&
-		    link_has_lowat(s, s->link)) {
+		    link_has_enough(s, s->link)) {
 			s->opts->lowats++;
 			sock_notify(s);
 		}

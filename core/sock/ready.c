@@ -132,7 +132,7 @@ uint32_t sock_tail(struct sock *s)
 
 void sock_was_full(struct sock *s)
 {
-	/* before the look here, as is_fresh() in epoll.c looks before it loads
+	/* before the look here, as item_pending() looks before it loads
 	 * the count: a thread that saw the room, and that it was nothing new,
 	 * saw it before this, so that we see it, too */
 	s->full++;

@@ -17,9 +17,8 @@ bats_tests += %D%/app_apache.bats %D%/app_daemonize.bats %D%/app_exec.bats %D%/a
 	%D%/app_haproxy.bats %D%/app_iperf3.bats %D%/app_java.bats \
 	%D%/app_lighttpd.bats %D%/app_mariadb.bats %D%/app_memcached.bats \
 	%D%/app_mixed.bats %D%/app_mosquitto.bats %D%/app_nginx.bats \
-	%D%/app_preloads.bats \
 	%D%/app_nginx_long.bats %D%/app_node.bats %D%/app_postgresql.bats \
-	%D%/app_python.bats %D%/app_redis.bats %D%/app_scripts.bats \
+	%D%/app_preloads.bats %D%/app_python.bats %D%/app_redis.bats %D%/app_scripts.bats \
 	%D%/app_socat.bats %D%/app_ssh.bats %D%/app_stunnel.bats %D%/app_udp.bats \
 	%D%/app_unix.bats \
 	%D%/nobody.bats
