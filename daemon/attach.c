@@ -26,7 +26,7 @@ static uint32_t features(const struct conn *conn)
 		f |= WIRE_EXT_2510;
 	if (!ext_has_links())
 		return f;
-	return f | WIRE_EXT_LINKS |
+	return f | WIRE_EXT_LINKS | WIRE_EXT_WITHDRAW |
 	       (conn->netns == sapid.netns ? 0 : WIRE_EXT_DIAG) |
 	       (diag_has_unix() ? WIRE_EXT_UNIX : 0) |
 	       (diag_has_udp() ? WIRE_EXT_UDP : 0) |

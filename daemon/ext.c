@@ -107,6 +107,9 @@ bool ext_message(struct conn *conn, const struct wire_sapi *msg,
 	case WIRE_SAPI_DONE:
 		grant_message(w, &ext.done);
 		return true;
+	case WIRE_SAPI_WITHDRAW:
+		offer_withdraw(w, &ext.withdraw);
+		return true;
 	case WIRE_SAPI_DIAG:
 		adopt(conn, box);
 		return true;

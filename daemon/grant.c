@@ -127,6 +127,7 @@ static void half_set(struct grant *g, unsigned side, const struct offer *o,
 	struct half *h = &g->half[side];
 
 	h->grant = g;
+	h->context = o->context;
 	h->peer = o->peer;
 	h->app = o->peer->worker->app;
 	h->lcl = o->claim.lcl;
@@ -262,6 +263,28 @@ static struct half *half_of(struct grant *g, const struct worker *w)
 	return n == 1 ? found : NULL;
 }
 
+/* Its end has no such segment; it may have had no room for a bell either. */
+static void forget(const struct half *h)
+{
+	struct trunk *t = h->grant->trunk;
+	unsigned end = bond_index(t->bond, h->peer);
+
+	t->known[end] = false;
+	memset(t->bond->end[end].bells, 0, sizeof(t->bond->end[end].bells));
+}
+
+/* Nobody has used it: who sends there must not wait for one. Of a stream the
+ * kernel tells, as the socket is closed. */
+static void half_declined(struct half *h)
+{
+	struct grant *g = h->grant;
+
+	if (h->udp)
+		link_seg_leave(&g->trunk->map, g->index, g->trunk->ring,
+			       (unsigned)(h - g->half));
+	half_done(h);
+}
+
 /**
  * grant_message() - DONE: nobody of a worker's application uses a link any more
  * @w:		who
@@ -270,20 +293,40 @@ static struct half *half_of(struct grant *g, const struct worker *w)
 void grant_message(struct worker *w, const struct wire_done *msg)
 {
 	struct half *h = half_of(grant_find(msg->link), w);
-	struct trunk *t;
-	unsigned end;
 
 	if (!h || msg->forget_seg > 1) {
 		sapid.count.rejects++;
 		return;
 	}
-	t = h->grant->trunk;
-	if (msg->forget_seg && h->peer == w->peer) {
-		end = bond_index(t->bond, w->peer);
-		t->known[end] = false;
-		/* it may have had no room for a bell either */
-		memset(t->bond->end[end].bells, 0,
-		       sizeof(t->bond->end[end].bells));
-	}
+	if (msg->forget_seg && h->peer == w->peer)
+		forget(h);
 	half_done(h);
+}
+
+/* The half that was granted to this offer, and is not done. */
+static struct half *granted_to(struct peer *p, const struct wire_withdraw *msg)
+{
+	struct half *h;
+
+	list_each (h, &p->grants, struct half, on_peer)
+		if (h->context == msg->context &&
+		    (!msg->link || h->grant->id == msg->link))
+			return h;
+	return NULL;
+}
+
+/**
+ * grant_withdraw() - WITHDRAW: nobody has used or will use what it was granted
+ * @p:		whose offer
+ * @msg:	hostile
+ */
+void grant_withdraw(struct peer *p, const struct wire_withdraw *msg)
+{
+	struct half *h = granted_to(p, msg);
+
+	if (!h)
+		return;
+	if (msg->forget_seg)
+		forget(h);
+	half_declined(h);
 }

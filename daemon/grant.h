@@ -24,6 +24,7 @@ struct grant {
 		struct app *app;   /* likewise; pays */
 		struct list on_peer;
 		struct grant *grant;
+		uint64_t context; /* of its offer */
 		struct addr lcl;
 		bool udp;
 		char peer_name[64];
@@ -35,6 +36,8 @@ void grant_init(void);
 int grant_open(const struct offer *a, const struct offer *b) MUST_CHECK;
 /* DONE; hostile */
 void grant_message(struct worker *w, const struct wire_done *msg);
+/* WITHDRAW, of what does not wait any more; hostile */
+void grant_withdraw(struct peer *p, const struct wire_withdraw *msg);
 /* Sent over links so far, as the clients say. */
 uint64_t grant_bytes(void);
 /* The peer is gone: its halves are done. */

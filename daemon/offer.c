@@ -445,3 +445,36 @@ void offer_message(struct worker *w, const struct wire_offer *msg,
 	else
 		offer_wait(&o);
 }
+
+static struct offer *waits(struct peer *p, uint64_t context)
+{
+	struct offer *o;
+
+	list_each (o, &p->offers, struct offer, on_peer)
+		if (o->context == context)
+			return o;
+	return NULL;
+}
+
+/**
+ * offer_withdraw() - WITHDRAW: an offer, or the grant that it was answered with
+ * @w:		whose
+ * @msg:	hostile
+ *
+ * If it is neither, it was refused, which the client had not read yet, or
+ * withdrawn before.
+ */
+void offer_withdraw(struct worker *w, const struct wire_withdraw *msg)
+{
+	struct offer *o;
+
+	if (!w->peer || msg->forget_seg > 1) {
+		sapid.count.rejects++;
+		return;
+	}
+	o = msg->link ? NULL : waits(w->peer, msg->context);
+	if (o)
+		offer_end(o);
+	else
+		grant_withdraw(w->peer, msg);
+}

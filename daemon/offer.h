@@ -23,6 +23,8 @@ void offer_init(void);
 /* OFFER, with what came along; hostile */
 void offer_message(struct worker *w, const struct wire_offer *msg,
 		   struct fdbox *box);
+/* WITHDRAW; hostile */
+void offer_withdraw(struct worker *w, const struct wire_withdraw *msg);
 /* Tell its end; the offer itself is the caller's. */
 void offer_refuse(const struct offer *o, enum wire_refusal why);
 /* Refuse those that waited too long; ms until the next one, -1: there is

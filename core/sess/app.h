@@ -91,6 +91,7 @@ struct app {
 	bool networks;		  /* ... also to other networks' addresses */
 	bool unixes;		  /* ... to Unix sockets as well */
 	bool udps;		  /* ... for datagrams */
+	bool withdraws;		  /* hears of offers that are no more */
 	unsigned links_epoch;	  /* another number with each attachment */
 	_Atomic(const struct wire_page *) page;
 	_Atomic(const struct wire_mail *) mail; /* never NULL */

@@ -254,6 +254,7 @@ static void take_links(struct app *app, const struct wire_ext_reply *reply,
 	app->networks = reply->hello.features & WIRE_EXT_NETWORKS;
 	app->unixes = reply->hello.features & WIRE_EXT_UNIX;
 	app->udps = reply->hello.features & WIRE_EXT_UDP;
+	app->withdraws = reply->hello.features & WIRE_EXT_WITHDRAW;
 	app->mail_seen = 0;
 	app->mail = mail;
 	app->page = page;

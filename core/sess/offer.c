@@ -268,6 +268,45 @@ int offer_make(const struct offer *o)
 	return err;
 }
 
+/*
+ * What has been received but not handed on: the hooks may close sockets, which
+ * needs app.lock, so they are called without it.  Order among messages for
+ * one connection does not matter: there is but one answer to an offer.
+ */
+struct answer {
+	struct answer *next;
+	uint64_t context;
+	bool granted;
+	enum offer_refusal why;
+	struct offer_grant grant;
+};
+
+static void send_withdraw(struct app *app, uint64_t context, uint64_t link,
+			  bool forget)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_WITHDRAW };
+
+	msg.withdraw.context = context;
+	msg.withdraw.link = link;
+	msg.withdraw.forget_seg = forget;
+	if (send_surely(app, &msg))
+		log_info("the daemon was not told of a withdrawn offer");
+}
+
+void offer_withdraw(uint64_t context)
+{
+	struct app *app = get();
+	int cancel;
+
+	if (!app)
+		return;
+	cancel = cancel_off();
+	if (app->withdraws)
+		send_withdraw(app, context, 0, false);
+	cancel_back(cancel);
+	mutex_unlock(&app->lock);
+}
+
 static void send_done(struct app *app, uint64_t link, bool forget)
 {
 	struct wire_sapi_ext msg = { .type = WIRE_SAPI_DONE };
@@ -278,18 +317,36 @@ static void send_done(struct app *app, uint64_t link, bool forget)
 		log_info("the daemon was not told of a closed link");
 }
 
-/* Links of an attachment that has gone are nobody's to free but ours. */
-void offer_release(const struct offer_grant *g)
+/* A grant that is not taken.  By its offer, as that may be withdrawn already:
+ * then the link is another's, or its other half may be ours. */
+static void decline(struct app *app, const struct answer *a, bool forget)
+{
+	if (app->withdraws)
+		send_withdraw(app, a->context, a->grant.link, forget);
+	else
+		send_done(app, a->grant.link, forget);
+}
+
+/* Links of an attachment that has gone are nobody's to free but ours.  @a: the
+ * answer that gave it, if it was not taken. */
+static void give_back(const struct offer_grant *g, const struct answer *a)
 {
 	struct app *app = get();
 	int cancel = cancel_off();
 
-	if (app && app->links_epoch == g->epoch)
+	if (app && app->links_epoch == g->epoch && a)
+		decline(app, a, false);
+	else if (app && app->links_epoch == g->epoch)
 		send_done(app, g->link, false);
 	seg_put(g);
 	cancel_back(cancel);
 	if (app)
 		mutex_unlock(&app->lock);
+}
+
+void offer_release(const struct offer_grant *g)
+{
+	give_back(g, NULL);
 }
 
 void offer_left(void)
@@ -366,19 +423,6 @@ void offer_keep_over(uint64_t cookie)
 
 /* --- receiving --- */
 
-/*
- * What has been received but not handed on: the hooks may close sockets, which
- * needs app.lock, so they are called without it.  Order among messages for
- * one connection does not matter: there is but one answer to an offer.
- */
-struct answer {
-	struct answer *next;
-	uint64_t context;
-	bool granted;
-	enum offer_refusal why;
-	struct offer_grant grant;
-};
-
 static struct answer *answers;
 static pthread_mutex_t answers_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool answered;
@@ -434,7 +478,7 @@ static void on_grant(struct app *app, const struct wire_grant *w,
 		err = -ENOMEM;
 	}
 	log_debug("a link can't be used: %s", strerrorname_np(-err));
-	send_done(app, w->link, true);
+	decline(app, &a, true);
 	a.granted = false;
 	a.why = OFFER_MEMORY;
 	answer_add(&a);
@@ -519,7 +563,7 @@ static void hand_on(const struct answer *a)
 	err = offer_hooks->granted(a->context, &a->grant);
 	if (err) {
 		log_debug("a link is not taken: %s", strerrorname_np(-err));
-		offer_release(&a->grant);
+		give_back(&a->grant, a);
 	}
 }
 

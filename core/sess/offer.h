@@ -67,7 +67,9 @@ enum offer_refusal {
 
 struct offer_hooks {
 	/* A link for the connection of that context: 0 if it is taken, and
-	 * then released by offer_release().  No lock is held. */
+	 * then released by offer_release().  Else nothing of it may have been
+	 * touched: it is another's if the offer was withdrawn.  No lock is
+	 * held. */
 	int (*granted)(uint64_t context, const struct offer_grant *g);
 	void (*refused)(uint64_t context, enum offer_refusal why);
 	/* The end that @user stands for was rung: false if it is not to be told
@@ -104,6 +106,8 @@ uint16_t offer_slot_udp(uint16_t from, uint16_t to);
 int offer_listen(uint16_t port, bool on) MUST_CHECK;
 /* 0 if it is under way; -EAGAIN if not now; else why not. */
 int offer_make(const struct offer *o) MUST_CHECK;
+/* Its socket is closed: no grant will be taken, and perhaps none read. */
+void offer_withdraw(uint64_t context);
 
 /* For `sapi status`: the connection stays with the kernel, and why (@refusal
  * where it was refused); until the other one, or for good.  Bounded: of many

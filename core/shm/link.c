@@ -139,6 +139,29 @@ void link_seg_wipe(struct map *map, unsigned index, uint32_t ring)
 					  memory_order_relaxed);
 }
 
+/**
+ * link_seg_leave() - say for one end that it reads and sends nothing
+ * @map:	the segment
+ * @index:	of the block
+ * @ring:	bytes a direction
+ * @side:	0 or 1: the end that was never used
+ */
+void link_seg_leave(struct map *map, unsigned index, uint32_t ring,
+		    unsigned side)
+{
+	struct wire_link *link =
+		map_at(map,
+		       WIRE_LINK_PAGE + index * WIRE_LINK_BLOCK(ring) +
+			       WIRE_LINK_HEADER(ring),
+		       sizeof(*link));
+
+	/* release: pairs with link_peer_flags(), as link_set_flags() */
+	if (link)
+		atomic_fetch_or_explicit(&link->side[side].flags,
+					 WIRE_LINK_FIN | WIRE_LINK_CLOSED,
+					 memory_order_release);
+}
+
 /* --- one end --- */
 
 static void end_ring(struct ring *r, uint8_t *block, struct wire_link *link,

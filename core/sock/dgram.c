@@ -363,6 +363,38 @@ void dgram_option(struct sock *s, int level, int name, const void *val,
 
 /* --- the end --- */
 
+/* With the lock of @ways: what has no answer yet. */
+static unsigned contexts(struct dgram *d, struct dgram_way *ways, unsigned n,
+			 bool rx, uint64_t *out)
+{
+	unsigned i, got = 0;
+
+	for (i = 0; i < n; i++)
+		if (ways[i].state == DGRAM_OFFERED)
+			out[got++] = dgram_context_of(d, &ways[i], rx);
+	return got;
+}
+
+/* As link_closing(). */
+static void withdraw(struct dgram *d)
+{
+	uint64_t all[DGRAM_DESTS + DGRAM_SOURCES];
+	unsigned i, n;
+
+	if (likely(!d->n_offered))
+		return;
+	mutex_lock(&d->tx_lock);
+	n = contexts(d, d->dest, DGRAM_DESTS, false, all);
+	forget_offers(d, d->dest, DGRAM_DESTS);
+	mutex_unlock(&d->tx_lock);
+	mutex_lock(&d->rx_lock);
+	n += contexts(d, d->source, DGRAM_SOURCES, true, all + n);
+	forget_offers(d, d->source, DGRAM_SOURCES);
+	mutex_unlock(&d->rx_lock);
+	for (i = 0; i < n; i++)
+		offer_withdraw(all[i]);
+}
+
 static void closing(struct dgram *d)
 {
 	struct dlink *dead = NULL;
@@ -370,6 +402,7 @@ static void closing(struct dgram *d)
 	if (atomic_exchange(&d->closed, true))
 		return;
 	d->never_tx = d->never_rx = true;
+	withdraw(d); /* what another thread offers now, it finds closed */
 	leave_tx(d, -1, &dead); /* nothing comes behind what is in the rings */
 	leave_rx(d);
 	mutex_lock(&d->rx_lock);

@@ -224,6 +224,24 @@ static bool take_rx(struct dgram *d, uint64_t context, struct dlink *l)
 	return taken;
 }
 
+/* Who rings it is known before it is taken, for it may ring at once; but not
+ * where the offer was withdrawn: the place may be another link's by now. */
+static bool hear_rx(struct dgram *d, uint64_t context, struct dlink *l)
+{
+	bool taken;
+
+	mutex_lock(&d->rx_lock);
+	taken = dgram_way_of(d, context) != NULL;
+	mutex_unlock(&d->rx_lock);
+	if (!taken)
+		return false;
+	offer_set_user(&l->grant, d->sock);
+	taken = take_rx(d, context, l);
+	if (!taken)
+		offer_set_user(&l->grant, NULL);
+	return taken;
+}
+
 void dgram_consent(struct sock *s)
 {
 	struct dgram *d = s->dgram;
@@ -242,13 +260,6 @@ void dgram_consent(struct sock *s)
 	mutex_unlock(&d->rx_lock);
 }
 
-/* The other end, which may have taken it, sees that it leads nowhere. */
-static void refuse(struct dlink *l)
-{
-	link_set_flags(&l->end, WIRE_LINK_FIN | WIRE_LINK_CLOSED);
-	mem_free(l);
-}
-
 int dgram_granted(uint64_t context, const struct offer_grant *g)
 {
 	struct dgram *d = dgram_by_id((uint32_t)(context >> 32));
@@ -258,20 +269,16 @@ int dgram_granted(uint64_t context, const struct offer_grant *g)
 
 	if (err || !d) {
 		if (!err)
-			refuse(l);
+			mem_free(l);
 		if (d)
 			sock_put(d->sock);
 		return err ? err : -ENOENT;
 	}
-	upgrade_lock(); /* no fork is in between */
-	if (rx)
-		offer_set_user(g, d->sock);
-	taken = rx ? take_rx(d, context, l) : take_tx(d, context, l);
-	if (rx && !taken)
-		offer_set_user(g, NULL);
+	upgrade_lock(); /* no fork is in between, and no other grant */
+	taken = rx ? hear_rx(d, context, l) : take_tx(d, context, l);
 	upgrade_unlock();
 	if (!taken) {
-		refuse(l);
+		mem_free(l);
 	} else if (rx) {
 		/* another thread may be asleep that has not armed this one */
 		sock_notify(d->sock);

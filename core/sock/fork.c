@@ -60,6 +60,7 @@ static void no_calls(struct sock *s)
 {
 	s->k_rx = s->k_tx = 0;
 	s->lost = s->refs - s->entries;
+	s->context = 0;
 	if (s->upgrade == UPGRADE_OFFERED)
 		s->upgrade = UPGRADE_IDLE;
 }

@@ -198,14 +198,24 @@ static void let_go(struct sock *s, int fd)
 	}
 }
 
+/* A grant that has been sent would lie unread till this process calls again. */
+static void withdraw(struct sock *s)
+{
+	uint64_t context = atomic_exchange(&s->context, 0);
+
+	if (context)
+		offer_withdraw(context);
+}
+
 void link_closing(struct sock *s, int fd)
 {
-	s->hold_left = true; /* before the look: take_grant() */
+	s->hold_left = true; /* before the look: take_grant(), offer_it() */
 	stay_over(s);
-	if (!s->hold && s->upgrade != UPGRADE_OFFERED)
+	if (!s->hold && !s->context)
 		return;
 	upgrade_lock();
 	let_go(s, fd);
+	withdraw(s);
 	upgrade_unlock();
 }
 

@@ -93,6 +93,7 @@ struct sock {
 	uint32_t lost;	 /* references of calls that a fork left behind */
 	uint32_t gen;	 /* of all socks that there were, which one it is */
 	uint64_t cookie; /* OFFERED, LINKED: of the kernel's connection */
+	_Atomic uint64_t context; /* of the offer that has no answer yet; 0 */
 	_Atomic enum sock_upgrade upgrade;
 	_Atomic int k_rx, k_tx; /* calls that are in the kernel, or go there */
 	_Atomic unsigned kept;	/* registrations that stay the kernel's */

@@ -173,9 +173,14 @@ static void offer_it(struct sock *s, int fd)
 	s->bell = o.bell;
 	s->upgrade = UPGRADE_OFFERED;
 	s->offer_epoch = offer_epoch();
-	err = offer_make(&o);
-	if (err)
+	s->context = o.context;
+	/* all that before this look: pairs with link_closing(), which has said
+	 * so before it looks whether something is to be withdrawn */
+	err = s->hold_left ? -ESTALE : offer_make(&o);
+	if (err) {
+		s->context = 0;
 		later(s);
+	}
 }
 
 /* A process that shares the connection may be reading from the kernel. */
@@ -469,6 +474,7 @@ static int granted(uint64_t context, const struct offer_grant *g)
 		return -ENOENT;
 	upgrade_lock();
 	err = take_grant(s, fd, g);
+	s->context = 0;
 	upgrade_unlock();
 	if (err)
 		later(s);
@@ -488,6 +494,7 @@ static void refused(uint64_t context, enum offer_refusal why)
 	s = answered(context, &fd);
 	if (!s)
 		return;
+	s->context = 0;
 	if (why == OFFER_LIMIT)
 		crowded(s);
 	else if (why == OFFER_EXPIRED || why == OFFER_MEMORY)

@@ -37,10 +37,11 @@
 #define WIRE_EXT_NETWORKS                                         \
 	(1u << 3) /* ... between networks, too: the other end may \
 		     have an address that is not this host's */
-#define WIRE_EXT_KEPT (1u << 4) /* kept_off is valid */
-#define WIRE_EXT_UNIX (1u << 5) /* links are granted to Unix sockets, too */
-#define WIRE_EXT_UDP (1u << 6)	/* ... and for datagrams of UDP */
-#define WIRE_EXT_2510 (1u << 7) /* the dialect here is WIRE_2510 */
+#define WIRE_EXT_KEPT (1u << 4)	    /* kept_off is valid */
+#define WIRE_EXT_UNIX (1u << 5)	    /* links are granted to Unix sockets, too */
+#define WIRE_EXT_UDP (1u << 6)	    /* ... and for datagrams of UDP */
+#define WIRE_EXT_2510 (1u << 7)	    /* the dialect here is WIRE_2510 */
+#define WIRE_EXT_WITHDRAW (1u << 8) /* WIRE_SAPI_WITHDRAW is understood */
 
 struct wire_ext_hello {
 	uint64_t magic; /* WIRE_EXT_MAGIC */

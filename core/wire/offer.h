@@ -13,6 +13,7 @@
  *					<-	REFUSE (why), or when both ends
  *					<-	GRANT (where) to each
  *	DONE (link)			->	frees it when both have said so
+ *	WITHDRAW (an offer)		->	forgets it, or frees its grant
  *					<-	PEER_GONE
  *
  * A Unix socket has no address of its own: it goes by its inode, in lcl, and
@@ -40,6 +41,7 @@ enum wire_offer_type {
 	WIRE_SAPI_OFFER = 0x82,	    /* client: wire_offer [+ bell] */
 	WIRE_SAPI_DONE = 0x83,	    /* client: wire_done */
 	WIRE_SAPI_DIAG = 0x84,	    /* client: + a NETLINK_SOCK_DIAG socket */
+	WIRE_SAPI_WITHDRAW = 0x85,  /* client: wire_withdraw */
 	WIRE_SAPI_GRANT = 0x91,	    /* daemon: wire_grant [+ seg] [+ bell] */
 	WIRE_SAPI_REFUSE = 0x92,    /* daemon: wire_refuse */
 	WIRE_SAPI_PEER_GONE = 0x93, /* daemon: wire_peer_gone */
@@ -113,6 +115,16 @@ struct wire_done {
 } WIRE_PACKED;
 WIRE_SIZE(struct wire_done, 9);
 
+/* The offer's socket is closed, or its grant is of no use.  Who closes does not
+ * know of a grant that has been sent, and may not read it for ever: so that one
+ * is done as well, and if it is read after all, to say it again is no fault. */
+struct wire_withdraw {
+	uint64_t context; /* of the offer */
+	uint64_t link;	  /* that was granted to it; 0: the last, if any */
+	uint8_t forget_seg;
+} WIRE_PACKED;
+WIRE_SIZE(struct wire_withdraw, 17);
+
 /* Its segments and bells will not be named again. */
 struct wire_peer_gone {
 	uint32_t peer;
@@ -127,6 +139,7 @@ struct wire_sapi_ext {
 		struct wire_listen_port listen;
 		struct wire_offer offer;
 		struct wire_done done;
+		struct wire_withdraw withdraw;
 		struct wire_grant grant;
 		struct wire_refuse refuse;
 		struct wire_peer_gone peer_gone;

@@ -42,6 +42,8 @@ start_client() {
 # links_now AT-LEAST
 links_now() { [ "$(total .links_now)" -ge "$1" ]; }
 
+no_links() { [ "$(total .links_now)" = 0 ]; }
+
 # resident: KiB of all links' memory, whoever touched it
 resident() {
   local sum=0 n
@@ -141,4 +143,52 @@ limited() {
   sleeps=$(jq "$links | map(.sleeps) | max" "$BATS_TEST_TMPDIR/status")
   wakeups=$(jq "$links | min_by(.sleeps) | .wakeups" "$BATS_TEST_TMPDIR/status")
   [ "$wakeups" -le $((sleeps + 2)) ]
+}
+
+# step WHAT: the server does that, and makes no other call
+step() {
+  echo "$1" >&5
+  n_steps=$((n_steps + 1))
+  within 20 steps_done
+}
+steps_done() { [ "$(grep -c '^done' "$steps_log")" = "$n_steps" ]; }
+
+granted() { [ "$(total .links_total)" -gt "$links" ]; }
+
+client_offers() { [ "$(total .offers)" -gt "$before" ]; }
+
+# A grant that comes just behind close(2) lies in the attach socket till the
+# process makes its next call, which may be never. To be granted at all, it must
+# still be true for the kernel: here because somebody holds the socket, elsewhere
+# because the daemon has just asked.
+@test "idle: who closes a connection before it reads of the link leaves none" {
+  export SAPI_CONFIG=$BATS_TEST_TMPDIR/sapi.conf
+  echo "upgrade-turns = 1" > "$SAPI_CONFIG"
+  mkfifo "$BATS_TEST_TMPDIR/steps"
+  exec 5<> "$BATS_TEST_TMPDIR/steps"
+  free_port
+  serve shm /usr/bin/python3 "$top_srcdir/tests/bats/unread.py" serve "$port" \
+    "$BATS_TEST_TMPDIR/steps"
+  idle_server=$server steps_log=$server_log n_steps=0
+  wait_port "$port"
+  before=$(total .offers)
+  serve shm /usr/bin/python3 "$top_srcdir/tests/bats/unread.py" talk "$port"
+  client=$server
+  for ((i = 0; i < 10; i++)); do
+    step echo
+    ! within 1 client_offers || break
+  done
+  serve bare /usr/bin/python3 "$top_srcdir/tests/bats/unread.py" hold "$idle_server"
+  holder=$server
+  within 10 grep -q held "$server_log" || { cat "$server_log"; return 1; }
+  links=$(total .links_total)
+  kill -STOP "$SAPID_PID"
+  step echo
+  step close
+  kill -CONT "$SAPID_PID"
+  within 10 granted
+  kill -KILL "$holder"
+  within 10 gone "$client"
+  within 10 no_links
+  kill -0 "$idle_server"
 }

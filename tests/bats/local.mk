@@ -22,7 +22,7 @@ bats_tests += %D%/app_apache.bats %D%/app_daemonize.bats %D%/app_exec.bats %D%/a
 	%D%/app_socat.bats %D%/app_ssh.bats %D%/app_stunnel.bats %D%/app_udp.bats \
 	%D%/app_unix.bats \
 	%D%/nobody.bats
-EXTRA_DIST += %D%/datagrams.py %D%/handover.py %D%/passing.py %D%/talk.py %D%/Talk.java
+EXTRA_DIST += %D%/datagrams.py %D%/handover.py %D%/passing.py %D%/talk.py %D%/Talk.java %D%/unread.py
 bats_tests += %D%/link_kernel.bats %D%/link_netns.bats
 bats_tests += %D%/sapid.bats %D%/stopped.bats %D%/stress.bats %D%/differ.bats %D%/soak.bats %D%/link_idle.bats
 bats_tests += %D%/tls.bats %D%/udp_played.bats

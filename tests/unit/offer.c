@@ -41,17 +41,23 @@ static const struct offer_hooks hooks = { on_granted, on_refused, on_rung,
 
 /* --- --- */
 
-static void start(void)
+static void start_with(uint32_t features)
 {
 	struct app *app;
 
 	played_open(&p);
 	played_links_open(&p, &pl);
+	p.reply.hello.features |= features;
 	offer_hooks = &hooks;
 	app = played_attach(&p);
 	CHECK(app && app->links);
 	app_put(app);
 	CHECK(offer_able());
+}
+
+static void start(void)
+{
+	start_with(0);
 }
 
 static void stop(void)
@@ -290,6 +296,7 @@ TEST(a_grant_gives_a_link_and_its_release_says_done)
 	said = played_ext(&p, NULL);
 	CHECK(said.type == WIRE_SAPI_DONE && said.done.link == 1009);
 	CHECK(link_maps() == 1);
+	offer_withdraw(9); /* not to a daemon that has never heard of it */
 	msg.type = WIRE_SAPI_PEER_GONE;
 	msg.peer_gone.peer = 7;
 	played_mail(&p, &pl, &msg, NULL, 0);
@@ -455,6 +462,46 @@ TEST(no_room_for_descriptors)
 	offer_poll();
 	close(bell);
 	stop();
+}
+
+/* By its offer: the link may be another's since. */
+static void is_withdrawn(uint64_t context, uint64_t link, bool forget)
+{
+	struct wire_sapi_ext said = played_ext(&p, NULL);
+
+	CHECK(said.type == WIRE_SAPI_WITHDRAW);
+	CHECK(said.withdraw.context == context && said.withdraw.link == link);
+	CHECK(said.withdraw.forget_seg == forget);
+}
+
+TEST(what_is_not_taken_is_withdrawn)
+{
+	struct wire_sapi_ext msg = played_grant(8);
+	int bell = bell_fd();
+
+	start_with(WIRE_EXT_WITHDRAW);
+	offer_withdraw(5);
+	is_withdrawn(5, 0, false);
+	take = -ENOENT;
+	give(&msg, bell);
+	CHECK(granted_to == 8);
+	is_withdrawn(8, 1008, false);
+	take = 0;
+	msg = played_grant(9);
+	msg.grant.seg++; /* which we do not have */
+	msg.grant.has_seg = msg.grant.has_bell = 0;
+	give(&msg, -1);
+	CHECK(refused_to == 9 && !granted_to);
+	is_withdrawn(9, 1009, true);
+	msg = played_grant(10);
+	msg.grant.has_seg = msg.grant.has_bell = 0;
+	give(&msg, -1);
+	CHECK(granted_to == 10);
+	offer_release(&grant);
+	CHECK(played_ext(&p, NULL).type == WIRE_SAPI_DONE);
+	close(bell);
+	stop();
+	offer_withdraw(5); /* to nobody */
 }
 
 TEST(who_was_rung_hears_it)

@@ -239,6 +239,15 @@ void raw_done(struct raw *r, uint64_t link, bool forget)
 	raw_send_ext(r, &msg, NULL);
 }
 
+void raw_withdraw(struct raw *r, uint64_t context, uint64_t link)
+{
+	struct wire_sapi_ext msg = { .type = WIRE_SAPI_WITHDRAW };
+
+	msg.withdraw.context = context;
+	msg.withdraw.link = link;
+	raw_send_ext(r, &msg, NULL);
+}
+
 uint8_t raw_recv_ext(struct raw *r, struct wire_sapi_ext *msg,
 		     struct fdbox *box, int ms)
 {

@@ -40,6 +40,8 @@ void raw_send_bell(struct raw *r);
 void raw_offer(struct raw *r, int fd, uint64_t context);
 void raw_listen_port(struct raw *r, uint16_t port, bool on);
 void raw_done(struct raw *r, uint64_t link, bool forget);
+/* @link: 0 if no grant was read */
+void raw_withdraw(struct raw *r, uint64_t context, uint64_t link);
 
 /* The next message within @ms: its type; 0: none. */
 uint8_t raw_recv_ext(struct raw *r, struct wire_sapi_ext *msg,

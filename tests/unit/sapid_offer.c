@@ -323,6 +323,100 @@ TEST(a_program_may_be_both_ends)
 	end();
 }
 
+TEST(an_offer_that_is_withdrawn_waits_no_more)
+{
+	const struct wire_page *page;
+	struct wire_offer o;
+	struct raw_tcp t;
+
+	begin(NULL);
+	CHECK(a.hello.features & WIRE_EXT_WITHDRAW);
+	page = raw_page(&a);
+	raw_tcp(&t, RAW_V4);
+	raw_claim(t.fd[0], 7, &o);
+	raw_withdraw(&a, 7, 0); /* who has never offered anything */
+	raw_offer(&a, t.fd[0], 7);
+	raw_withdraw(&a, 8, 0);
+	raw_withdraw(&b, 7, 0); /* another's */
+	CHECK(raw_ext_is_quiet(&a) && waiting(page, &o) == 1);
+	raw_withdraw(&a, 7, 0);
+	raw_withdraw(&a, 7, 0); /* to say it twice is no fault */
+	CHECK(raw_ext_is_quiet(&a) && waiting(page, &o) == 0);
+	raw_offer(&b, t.fd[1], 9); /* meets nobody */
+	CHECK(raw_ext_is_quiet(&a) && raw_ext_is_quiet(&b));
+	raw_offer(&a, t.fd[0], 7);
+	raw_drop_grant(raw_get_grant(&a, 7));
+	raw_drop_grant(raw_get_grant(&b, 9));
+	CHECK(raw_status_is(&d, "rejects", 2)); /* by who had offered nothing */
+	raw_page_close(page);
+	raw_tcp_close(&t);
+	end();
+}
+
+/* The one end's socket is closed before it reads of its link, and perhaps it
+ * never does. */
+TEST(a_grant_that_is_not_read_is_withdrawn)
+{
+	uint64_t link[3];
+	struct raw_grant g;
+	struct raw_tcp t;
+	int i;
+
+	begin(NULL);
+	raw_send_bell(&a);
+	raw_tcp(&t, RAW_V4);
+	for (i = 0; i < 3; i++) {
+		raw_offer(&a, t.fd[0], 1);
+		raw_offer(&b, t.fd[1], 2);
+		g = *raw_get_grant(&b, 2);
+		raw_drop_grant(&g);
+		link[i] = g.g.link;
+		raw_withdraw(&a, 1, 0);
+		CHECK(raw_status_is(&d, "links_now", 1));
+		raw_done(&b, g.g.link, false);
+		CHECK(raw_status_is(&d, "links_now", 0));
+	}
+	/* read late, it is given back once more, and no other one with it */
+	raw_drop_grant(raw_get_grant(&a, 1));
+	raw_drop_grant(raw_get_grant(&a, 1));
+	g = *raw_get_grant(&a, 1);
+	raw_drop_grant(&g);
+	raw_link(&a, &b, &t, 1);
+	raw_withdraw(&a, 1, link[0]);
+	raw_withdraw(&a, 1, link[2]);
+	raw_withdraw(&b, 2, link[2]);
+	CHECK(raw_ext_is_quiet(&a) && raw_ext_is_quiet(&b));
+	CHECK(raw_status_is(&d, "links_now", 1));
+	CHECK(raw_status_is(&d, "rejects", 0));
+	raw_tcp_close(&t);
+	end();
+}
+
+/* Both halves are the same worker's: the late word is for its own only. */
+TEST(a_withdrawn_half_does_not_take_the_other_with_it)
+{
+	struct raw_grant first, second;
+	struct raw_tcp t;
+
+	begin(NULL);
+	raw_tcp(&t, RAW_V4);
+	raw_offer(&a, t.fd[0], 1);
+	raw_offer(&a, t.fd[1], 2);
+	raw_withdraw(&a, 1, 0);
+	first = *raw_get_grant(&a, 1);
+	raw_drop_grant(&first);
+	second = *raw_get_grant(&a, 2);
+	raw_drop_grant(&second);
+	raw_withdraw(&a, 1, first.g.link);
+	CHECK(raw_ext_is_quiet(&a));
+	CHECK(raw_status_is(&d, "links_now", 1));
+	raw_done(&a, second.g.link, false);
+	CHECK(raw_status_is(&d, "links_now", 0));
+	CHECK(raw_status_is(&d, "rejects", 0));
+	raw_tcp_close(&t);
+	end();
+}
+
 TEST(offers_are_limited)
 {
 	static struct raw_tcp t[OFFERS_MAX + 1];

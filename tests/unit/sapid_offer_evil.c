@@ -172,11 +172,12 @@ TEST(every_byte_of_the_other_messages)
 	static const uint8_t types[] = { WIRE_SAPI_LISTEN,
 					 WIRE_SAPI_DONE,
 					 WIRE_SAPI_DIAG,
+					 WIRE_SAPI_WITHDRAW,
 					 WIRE_SAPI_GRANT,
 					 WIRE_SAPI_REFUSE,
 					 WIRE_SAPI_PEER_GONE,
 					 0x80,
-					 0x85,
+					 0x86,
 					 0xff };
 	struct wire_sapi_ext msg;
 	struct fdbox box;
@@ -243,7 +244,8 @@ TEST(descriptors_in_excess_do_not_stay)
 	begin();
 	attach(&evil);
 	for (n = 0; n < FDBOX_MAX; n++)
-		for (type = WIRE_SAPI_LISTEN; type <= WIRE_SAPI_DIAG; type++) {
+		for (type = WIRE_SAPI_LISTEN; type <= WIRE_SAPI_WITHDRAW;
+		     type++) {
 			fdbox_init(&box);
 			for (i = 0; i < n; i++)
 				CHECK(!fdbox_put(&box, raw_bell()));

@@ -123,6 +123,45 @@ TEST(who_sends_is_shown_and_meets_who_receives)
 	end();
 }
 
+/* The kernel tells who sends of no socket that has been closed. */
+TEST(who_sends_sees_that_the_receiver_has_withdrawn)
+{
+	struct raw_grant g;
+	struct link_end sender;
+	struct ring_own tx = { 0 }, rx = { 0 };
+	struct wire_offer o;
+	struct map map;
+	int s, r;
+
+	begin(NULL);
+	s = open_udp("0.0.0.0", 0, false);
+	r = open_udp("127.0.0.1", 0, false);
+	claim(s, "0.0.0.0", "127.0.0.1", r, WIRE_UDP_SENDER, 1, &o);
+	raw_send_offer(&a, &o, -1);
+	claim(r, "127.0.0.1", "127.0.0.1", s, WIRE_UDP_RECEIVER, 2, &o);
+	raw_send_offer(&b, &o, -1);
+	g = *raw_get_grant(&a, 1);
+	CHECK(g.seg >= 0);
+	CHECK(!link_seg_attach(&map, g.seg, g.g.n_links, g.g.ring));
+	g.seg = -1;
+	CHECK(!link_end_init(&sender, &map, g.g.index, g.g.side, g.g.ring, &tx,
+			     &rx));
+	CHECK(!link_peer_flags(&sender));
+	raw_withdraw(&b, 2, 0);
+	CHECK(raw_ext_is_quiet(&a));
+	raw_withdraw(&b, 2, g.g.link);
+	CHECK(raw_status_is(&d, "links_now", 1));
+	CHECK(link_peer_flags(&sender) == (WIRE_LINK_FIN | WIRE_LINK_CLOSED));
+	CHECK(!link_flags(&sender));
+	raw_done(&a, g.g.link, false);
+	CHECK(raw_status_is(&d, "links_now", 0));
+	raw_drop_grant(&g);
+	map_close(&map);
+	close(s);
+	close(r);
+	end();
+}
+
 TEST(who_receives_may_be_first_and_is_not_shown)
 {
 	const struct wire_page *page;
