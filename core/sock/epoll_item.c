@@ -16,11 +16,16 @@ static bool is_enough(struct sock *s, unsigned ready)
 
 /* Input that comes is an edge to whoever asks for input of any kind, if it is
  * enough, and is reported with all that is ready then: also if it has been read
- * meanwhile. */
-static bool hears_arrivals(const struct item *it, unsigned ready)
+ * meanwhile. What was enough for a new SO_RCVLOWAT was counted as it was set.
+ */
+static bool hears_arrivals(const struct item *it, unsigned ready, uint32_t tail,
+			   const struct edges *now)
 {
-	return it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI) &&
-	       (it->sock->opts->rcvlowat <= 1 || is_enough(it->sock, ready));
+	if (!(it->events & (EPOLLIN | EPOLLRDNORM | EPOLLRDBAND | EPOLLPRI)))
+		return false;
+	return now->lowats != it->last.lowats ||
+	       (tail != it->seen_tail &&
+		(it->sock->opts->rcvlowat <= 1 || is_enough(it->sock, ready)));
 }
 
 /* Is there anything new about an item since it was last reported? */
@@ -29,8 +34,7 @@ static bool is_fresh(const struct item *it, unsigned ready, uint32_t tail,
 {
 	return it->edge || ready & ~it->seen || now->shuts != it->last.shuts ||
 	       (now->errors != it->last.errors && !(it->seen & EPOLLERR)) ||
-	       ((tail != it->seen_tail || now->lowats != it->last.lowats) &&
-		hears_arrivals(it, ready)) ||
+	       hears_arrivals(it, ready, tail, now) ||
 	       (ready & (EPOLLOUT | EPOLLWRNORM) && now->full != it->last.full);
 }
 

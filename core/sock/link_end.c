@@ -131,10 +131,15 @@ static void shut_wholly(struct sock *s, int fd, struct link *l)
 
 int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 {
+	uint32_t was = HOLD_RD_SHUT;
 	int err;
 
 	if (how != SHUT_WR && link_is_local(s))
 		local_stops_reading(l);
+	/* before the kernel's, which wakes who sleeps: they took the hang-up
+	 * for the peer's end, and that, when it came, for no edge */
+	if (how != SHUT_WR)
+		was = atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
 	if (how != SHUT_RD) {
 		/* with the lock, so that whoever is sending is done */
 		link_lock_tx(s, l);
@@ -143,10 +148,10 @@ int link_shutdown(struct sock *s, int fd, struct link *l, int how)
 	} else {
 		err = k_shutdown(fd, how);
 	}
-	if (!err && how != SHUT_WR)
-		atomic_fetch_or(&s->hold->flags, HOLD_RD_SHUT);
 	if (!err)
 		shut_wholly(s, fd, l);
+	else if (!(was & HOLD_RD_SHUT))
+		atomic_fetch_and(&s->hold->flags, ~HOLD_RD_SHUT);
 	/* the kernel wakes the peer, which sleeps on it as well; our own
 	 * threads see that the kernel has something to say */
 	l->ended = true;

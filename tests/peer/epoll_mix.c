@@ -398,6 +398,27 @@ TOPIC(lowat_after_reset)
 	ep_wait(ep, 4, 0);
 }
 
+/* what was enough for a new SO_RCVLOWAT is an edge also once it has been read,
+ * where there is an end besides */
+TOPIC(lowat_then_read)
+{
+	int ep = ep_new();
+	char buf[10];
+
+	far_open();
+	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
+	TRY(far_text("abc"));
+	until_input(near_fd, 3);
+	TRY(shutdown(near_fd, SHUT_RD));
+	ep_wait(ep, 4, 1000);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
+	TRY(recv(near_fd, buf, sizeof(buf), MSG_DONTWAIT));
+	ep_wait(ep, 4, 0);
+	ep_wait(ep, 4, 0);
+	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 3);
+	ep_wait(ep, 4, 0); /* of nothing there is not enough */
+}
+
 /* enough came, and was read before anybody looked: an edge all the same */
 TOPIC(lowat_read_meanwhile)
 {
@@ -421,6 +442,28 @@ static void *poll_near(void *unused)
 	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
 	poll(&p, 1, -1);
 	return (void *)(long)(unsigned short)p.revents;
+}
+
+/* the peer's end is an edge behind one's own, whoever was woken by that */
+TOPIC(end_behind_own)
+{
+	int ep = ep_new(), fds[2], i;
+	pthread_t thread;
+
+	for (i = 0; i < 6; i++) {
+		sock_pair(fds);
+		near_fd = fds[0];
+		ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
+		thread = asleep_in(poll_near, NULL);
+		TRY(shutdown(near_fd, SHUT_RDWR));
+		say_waiter(thread);
+		ep_wait(ep, 4, 1000);
+		TRY(shutdown(fds[1], SHUT_RDWR));
+		ep_wait(ep, 4, 1000);
+		TRY(close(near_fd));
+		TRY(close(fds[1]));
+	}
+	near_fd = -1;
 }
 
 /* what is too little is so, too, when one has shut down sending */
