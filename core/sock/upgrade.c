@@ -174,8 +174,8 @@ static void offer_it(struct sock *s, int fd)
 	s->upgrade = UPGRADE_OFFERED;
 	s->offer_epoch = offer_epoch();
 	s->context = o.context;
-	/* all that before this look: pairs with link_closing(), which has said
-	 * so before it looks whether something is to be withdrawn */
+	/* the context before this look: pairs with link_closing(), which says
+	 * that it closes before it looks for a context; one sees the other */
 	err = s->hold_left ? -ESTALE : offer_make(&o);
 	if (err) {
 		s->context = 0;
