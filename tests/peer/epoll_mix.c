@@ -450,7 +450,7 @@ TOPIC(end_behind_own)
 	int ep = ep_new(), fds[2], i;
 	pthread_t thread;
 
-	for (i = 0; i < 6; i++) {
+	for (i = 0; i < 3; i++) {
 		sock_pair(fds);
 		near_fd = fds[0];
 		ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
