@@ -11,6 +11,8 @@
 #include "daemon/sys.h"
 
 #define HASH 16384 /* ids are in a row: chains stay short */
+/* Messages: more than a socket has room for. */
+#define UNREAD_MAX 1024
 
 static struct list by_id[HASH];
 static uint64_t last_id;
@@ -280,7 +282,7 @@ static void half_declined(struct half *h)
 	struct grant *g = h->grant;
 
 	if (h->udp)
-		link_seg_leave(&g->trunk->map, g->index, g->trunk->ring,
+		link_leave_for(trunk_link(g->trunk, g->index),
 			       (unsigned)(h - g->half));
 	half_done(h);
 }
@@ -303,14 +305,33 @@ void grant_message(struct worker *w, const struct wire_done *msg)
 	half_done(h);
 }
 
+/* Of those that were granted last: more are not unread, and a client that says
+ * it of offers which it has not made is not to cost a look at all it has. */
+static struct half *unread(struct peer *p, uint64_t context)
+{
+	struct list *at = p->grants.prev;
+	struct half *h;
+	unsigned n;
+
+	for (n = 0; n < UNREAD_MAX && at != &p->grants; n++, at = at->prev) {
+		h = list_entry(at, struct half, on_peer);
+		if (h->context == context)
+			return h;
+	}
+	return NULL;
+}
+
 /* The half that was granted to this offer, and is not done. */
 static struct half *granted_to(struct peer *p, const struct wire_withdraw *msg)
 {
+	struct grant *g;
 	struct half *h;
 
-	list_each (h, &p->grants, struct half, on_peer)
-		if (h->context == msg->context &&
-		    (!msg->link || h->grant->id == msg->link))
+	if (!msg->link)
+		return unread(p, msg->context);
+	g = grant_find(msg->link);
+	for (h = g ? g->half : NULL; h && h < g->half + 2; h++)
+		if (!h->done && h->peer == p && h->context == msg->context)
 			return h;
 	return NULL;
 }

@@ -462,16 +462,16 @@ static struct offer *waits(struct peer *p, uint64_t context)
  * @msg:	hostile
  *
  * If it is neither, it was refused, which the client had not read yet, or
- * withdrawn before.
+ * withdrawn before, or made to an earlier daemon.
  */
 void offer_withdraw(struct worker *w, const struct wire_withdraw *msg)
 {
 	struct offer *o;
 
-	if (!w->peer || msg->forget_seg > 1) {
+	if (msg->forget_seg > 1)
 		sapid.count.rejects++;
+	if (!w->peer || msg->forget_seg > 1)
 		return;
-	}
 	o = msg->link ? NULL : waits(w->peer, msg->context);
 	if (o)
 		offer_end(o);

@@ -268,19 +268,6 @@ int offer_make(const struct offer *o)
 	return err;
 }
 
-/*
- * What has been received but not handed on: the hooks may close sockets, which
- * needs app.lock, so they are called without it.  Order among messages for
- * one connection does not matter: there is but one answer to an offer.
- */
-struct answer {
-	struct answer *next;
-	uint64_t context;
-	bool granted;
-	enum offer_refusal why;
-	struct offer_grant grant;
-};
-
 static void send_withdraw(struct app *app, uint64_t context, uint64_t link,
 			  bool forget)
 {
@@ -319,23 +306,24 @@ static void send_done(struct app *app, uint64_t link, bool forget)
 
 /* A grant that is not taken.  By its offer, as that may be withdrawn already:
  * then the link is another's, or its other half may be ours. */
-static void decline(struct app *app, const struct answer *a, bool forget)
+static void decline(struct app *app, uint64_t context, uint64_t link,
+		    bool forget)
 {
 	if (app->withdraws)
-		send_withdraw(app, a->context, a->grant.link, forget);
+		send_withdraw(app, context, link, forget);
 	else
-		send_done(app, a->grant.link, forget);
+		send_done(app, link, forget);
 }
 
-/* Links of an attachment that has gone are nobody's to free but ours.  @a: the
- * answer that gave it, if it was not taken. */
-static void give_back(const struct offer_grant *g, const struct answer *a)
+/* Links of an attachment that has gone are nobody's to free but ours.
+ * @context: of the offer, if the grant was not taken; 0 */
+static void give_back(const struct offer_grant *g, uint64_t context)
 {
 	struct app *app = get();
 	int cancel = cancel_off();
 
-	if (app && app->links_epoch == g->epoch && a)
-		decline(app, a, false);
+	if (app && app->links_epoch == g->epoch && context)
+		decline(app, context, g->link, false);
 	else if (app && app->links_epoch == g->epoch)
 		send_done(app, g->link, false);
 	seg_put(g);
@@ -346,7 +334,7 @@ static void give_back(const struct offer_grant *g, const struct answer *a)
 
 void offer_release(const struct offer_grant *g)
 {
-	give_back(g, NULL);
+	give_back(g, 0);
 }
 
 void offer_left(void)
@@ -423,6 +411,19 @@ void offer_keep_over(uint64_t cookie)
 
 /* --- receiving --- */
 
+/*
+ * What has been received but not handed on: the hooks may close sockets, which
+ * needs app.lock, so they are called without it.  Order among messages for
+ * one connection does not matter: there is but one answer to an offer.
+ */
+struct answer {
+	struct answer *next;
+	uint64_t context;
+	bool granted;
+	enum offer_refusal why;
+	struct offer_grant grant;
+};
+
 static struct answer *answers;
 static pthread_mutex_t answers_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool answered;
@@ -478,7 +479,7 @@ static void on_grant(struct app *app, const struct wire_grant *w,
 		err = -ENOMEM;
 	}
 	log_debug("a link can't be used: %s", strerrorname_np(-err));
-	decline(app, &a, true);
+	decline(app, w->context, w->link, true);
 	a.granted = false;
 	a.why = OFFER_MEMORY;
 	answer_add(&a);
@@ -563,7 +564,7 @@ static void hand_on(const struct answer *a)
 	err = offer_hooks->granted(a->context, &a->grant);
 	if (err) {
 		log_debug("a link is not taken: %s", strerrorname_np(-err));
-		give_back(&a->grant, a);
+		give_back(&a->grant, a->context);
 	}
 }
 

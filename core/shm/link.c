@@ -140,26 +140,16 @@ void link_seg_wipe(struct map *map, unsigned index, uint32_t ring)
 }
 
 /**
- * link_seg_leave() - say for one end that it reads and sends nothing
- * @map:	the segment
- * @index:	of the block
- * @ring:	bytes a direction
+ * link_leave_for() - say for one end that it reads and sends nothing
+ * @link:	the header
  * @side:	0 or 1: the end that was never used
  */
-void link_seg_leave(struct map *map, unsigned index, uint32_t ring,
-		    unsigned side)
+void link_leave_for(struct wire_link *link, unsigned side)
 {
-	struct wire_link *link =
-		map_at(map,
-		       WIRE_LINK_PAGE + index * WIRE_LINK_BLOCK(ring) +
-			       WIRE_LINK_HEADER(ring),
-		       sizeof(*link));
-
 	/* release: pairs with link_peer_flags(), as link_set_flags() */
-	if (link)
-		atomic_fetch_or_explicit(&link->side[side].flags,
-					 WIRE_LINK_FIN | WIRE_LINK_CLOSED,
-					 memory_order_release);
+	atomic_fetch_or_explicit(&link->side[side].flags,
+				 WIRE_LINK_FIN | WIRE_LINK_CLOSED,
+				 memory_order_release);
 }
 
 /* --- one end --- */

@@ -64,9 +64,8 @@ int link_seg_attach(struct map *map, int fd, unsigned n,
 		    uint32_t ring) MUST_CHECK;
 /* Daemon: block @index is as new again, its memory given back. */
 void link_seg_wipe(struct map *map, unsigned index, uint32_t ring);
-/* Daemon: nobody is, or will be, at that end of block @index. */
-void link_seg_leave(struct map *map, unsigned index, uint32_t ring,
-		    unsigned side);
+/* Daemon: nobody is, or will be, at that end of the link. */
+void link_leave_for(struct wire_link *link, unsigned side);
 /* Does the shape make sense?  ring a power of two in range, 1 <= n <= MAX. */
 bool link_shape_ok(unsigned n, uint32_t ring);
 

@@ -169,39 +169,51 @@ void dgram_set_nonblock(struct sock *s, bool on)
 
 /* --- leaving --- */
 
+/* What is left to do without the locks: links to release, offers to withdraw.
+ */
+struct leaving {
+	struct dlink *dead;
+	uint64_t offers[DGRAM_DESTS + DGRAM_SOURCES];
+	unsigned n;
+};
+
 /* No grant to what was offered before is taken. */
-static void forget_offers(struct dgram *d, struct dgram_way *ways, unsigned n)
+static void forget_offers(struct dgram *d, struct dgram_way *ways, unsigned n,
+			  struct leaving *l)
 {
 	unsigned i;
 
 	for (i = 0; i < n && ways[i].name.len; i++) {
 		if (ways[i].state != DGRAM_OFFERED)
 			continue;
+		if (l)
+			l->offers[l->n++] = dgram_context_of(d, &ways[i],
+							     ways == d->source);
 		ways[i].state = DGRAM_IDLE;
 		ways[i].serial = ++d->serials;
 		d->n_offered--;
 	}
 }
 
-static void leave_tx(struct dgram *d, int fd, struct dlink **dead)
+static void leave_tx(struct dgram *d, int fd, struct leaving *l)
 {
 	unsigned i;
 
 	mutex_lock(&d->tx_lock);
-	forget_offers(d, d->dest, DGRAM_DESTS);
+	forget_offers(d, d->dest, DGRAM_DESTS, l);
 	for (i = 0; i < DGRAM_DESTS; i++)
 		if (d->dest[i].link)
-			dgram_drop_tx(d, fd, &d->dest[i], dead);
+			dgram_drop_tx(d, fd, &d->dest[i], &l->dead);
 	mutex_unlock(&d->tx_lock);
 }
 
 /* What is in the rings is still read. */
-static void leave_rx(struct dgram *d)
+static void leave_rx(struct dgram *d, struct leaving *l)
 {
 	unsigned i;
 
 	mutex_lock(&d->rx_lock);
-	forget_offers(d, d->source, DGRAM_SOURCES);
+	forget_offers(d, d->source, DGRAM_SOURCES, l);
 	for (i = 0; i < d->n_rx; i++) {
 		link_set_flags(&d->rx[i]->link->end, WIRE_LINK_CLOSED);
 		if (!d->rx[i]->left_ms)
@@ -210,10 +222,18 @@ static void leave_rx(struct dgram *d)
 	mutex_unlock(&d->rx_lock);
 }
 
+/* As link_closing(): an answer that is on its way may never be read. */
+static void has_left(struct leaving *l)
+{
+	dgram_bury(l->dead);
+	while (l->n)
+		offer_withdraw(l->offers[--l->n]);
+}
+
 void dgram_leave(struct sock *s, bool for_good)
 {
 	struct dgram *d = s->dgram;
-	struct dlink *dead = NULL;
+	struct leaving l = { 0 };
 	int cancel = cancel_off();
 
 	if (for_good) {
@@ -221,21 +241,21 @@ void dgram_leave(struct sock *s, bool for_good)
 			app_count_kernel(WIRE_WHY_KIND);
 		d->never_tx = d->never_rx = true;
 	}
-	leave_tx(d, s->fd, &dead);
-	leave_rx(d);
-	dgram_bury(dead);
+	leave_tx(d, s->fd, &l);
+	leave_rx(d, &l);
+	has_left(&l);
 	dgram_unlisten(d);
 	cancel_back(cancel);
 }
 
 void dgram_stop_sending(struct sock *s)
 {
-	struct dlink *dead = NULL;
+	struct leaving l = { 0 };
 	int cancel = cancel_off();
 
 	s->dgram->never_tx = true;
-	leave_tx(s->dgram, s->fd, &dead);
-	dgram_bury(dead);
+	leave_tx(s->dgram, s->fd, &l);
+	has_left(&l);
 	cancel_back(cancel);
 }
 
@@ -363,53 +383,20 @@ void dgram_option(struct sock *s, int level, int name, const void *val,
 
 /* --- the end --- */
 
-/* With the lock of @ways: what has no answer yet. */
-static unsigned contexts(struct dgram *d, struct dgram_way *ways, unsigned n,
-			 bool rx, uint64_t *out)
-{
-	unsigned i, got = 0;
-
-	for (i = 0; i < n; i++)
-		if (ways[i].state == DGRAM_OFFERED)
-			out[got++] = dgram_context_of(d, &ways[i], rx);
-	return got;
-}
-
-/* As link_closing(). */
-static void withdraw(struct dgram *d)
-{
-	uint64_t all[DGRAM_DESTS + DGRAM_SOURCES];
-	unsigned i, n;
-
-	if (likely(!d->n_offered))
-		return;
-	mutex_lock(&d->tx_lock);
-	n = contexts(d, d->dest, DGRAM_DESTS, false, all);
-	forget_offers(d, d->dest, DGRAM_DESTS);
-	mutex_unlock(&d->tx_lock);
-	mutex_lock(&d->rx_lock);
-	n += contexts(d, d->source, DGRAM_SOURCES, true, all + n);
-	forget_offers(d, d->source, DGRAM_SOURCES);
-	mutex_unlock(&d->rx_lock);
-	for (i = 0; i < n; i++)
-		offer_withdraw(all[i]);
-}
-
 static void closing(struct dgram *d)
 {
-	struct dlink *dead = NULL;
+	struct leaving l = { 0 };
 
 	if (atomic_exchange(&d->closed, true))
 		return;
 	d->never_tx = d->never_rx = true;
-	withdraw(d); /* what another thread offers now, it finds closed */
-	leave_tx(d, -1, &dead); /* nothing comes behind what is in the rings */
-	leave_rx(d);
+	leave_tx(d, -1, &l); /* nothing comes behind what is in the rings */
+	leave_rx(d, &l);
 	mutex_lock(&d->rx_lock);
 	while (d->n_rx)
-		dgram_drop_rx(d, d->rx[0], &dead);
+		dgram_drop_rx(d, d->rx[0], &l.dead);
 	mutex_unlock(&d->rx_lock);
-	dgram_bury(dead);
+	has_left(&l);
 	dgram_unlisten(d);
 }
 
@@ -499,8 +486,9 @@ static void shared(struct dgram *d)
 	unsigned i;
 
 	d->never_tx = d->never_rx = true;
-	forget_offers(d, d->dest, DGRAM_DESTS);
-	forget_offers(d, d->source, DGRAM_SOURCES);
+	/* nothing can be sent here; who reads the answers declines them */
+	forget_offers(d, d->dest, DGRAM_DESTS, NULL);
+	forget_offers(d, d->source, DGRAM_SOURCES, NULL);
 	for (i = 0; i < d->n_rx; i++) {
 		link_set_flags(&d->rx[i]->link->end, WIRE_LINK_CLOSED);
 		if (!d->rx[i]->left_ms)

@@ -134,34 +134,48 @@ static bool wanted(struct dgram *d, int fd, const struct dgram_name *other,
 	return offer_attach() && offer_udps();
 }
 
-/* The state is set before the answer can come. */
+static bool offer_begin(struct dgram *d, struct dgram_way *w,
+			const struct dgram_name *name, struct offer *o, bool rx)
+{
+	if (w->state != DGRAM_IDLE || d->closed ||
+	    memcmp(name, &w->name, sizeof(*name)))
+		return false;
+	w->state = DGRAM_OFFERED;
+	w->serial = ++d->serials;
+	w->epoch = offer_epoch();
+	o->context = dgram_context_of(d, w, rx);
+	o->udp = rx ? OFFER_UDP_RECEIVER : OFFER_UDP_SENDER;
+	d->n_offered++;
+	return true;
+}
+
+/* The state is set before the answer can come.  Who closes the socket in
+ * between withdraws what was not sent yet: then it is for us. */
 static void offer_way(struct dgram *d, pthread_mutex_t *lock,
 		      struct dgram_way *w, const struct dgram_name *name,
 		      struct offer *o, bool rx)
 {
-	bool mine;
+	uint32_t serial;
+	bool mine, left;
+	int err;
 
 	mutex_lock(lock);
-	mine = w->state == DGRAM_IDLE && !d->closed &&
-	       !memcmp(name, &w->name, sizeof(*name));
-	if (mine) {
-		w->state = DGRAM_OFFERED;
-		w->serial = ++d->serials;
-		w->epoch = offer_epoch();
-		o->context = dgram_context_of(d, w, rx);
-		o->udp = rx ? OFFER_UDP_RECEIVER : OFFER_UDP_SENDER;
-		d->n_offered++;
+	mine = offer_begin(d, w, name, o, rx);
+	serial = w->serial;
+	mutex_unlock(lock);
+	if (!mine)
+		return;
+	err = offer_make(o);
+	mutex_lock(lock);
+	left = w->serial != serial;
+	if (err && dgram_way_of(d, o->context) == w) {
+		w->state = DGRAM_IDLE;
+		d->n_offered--;
+		later(w, RETRY_FACTOR);
 	}
 	mutex_unlock(lock);
-	if (mine && offer_make(o)) {
-		mutex_lock(lock);
-		if (dgram_way_of(d, o->context) == w) {
-			w->state = DGRAM_IDLE;
-			d->n_offered--;
-			later(w, RETRY_FACTOR);
-		}
-		mutex_unlock(lock);
-	}
+	if (!err && left)
+		offer_withdraw(o->context);
 }
 
 /* With tx_lock: it may have come to be another one's meanwhile. */

@@ -203,25 +203,22 @@ static void let_go(struct sock *s, int fd)
 	}
 }
 
-/* A grant that has been sent would lie unread till this process calls again. */
-static void withdraw(struct sock *s)
-{
-	uint64_t context = atomic_exchange(&s->context, 0);
-
-	if (context)
-		offer_withdraw(context);
-}
-
+/* An offer is withdrawn: its grant, if that has been sent, would lie unread
+ * till this process makes its next call. */
 void link_closing(struct sock *s, int fd)
 {
+	uint64_t context;
+
 	s->hold_left = true; /* before the look: take_grant(), offer_it() */
 	stay_over(s);
 	if (!s->hold && !s->context)
 		return;
 	upgrade_lock();
 	let_go(s, fd);
-	withdraw(s);
+	context = atomic_exchange(&s->context, 0);
 	upgrade_unlock();
+	if (context) /* which has been sent: offer_it() has the lock */
+		offer_withdraw(context);
 }
 
 /* As in the kernel, a call that has begun keeps the connection: it goes on with

@@ -23,4 +23,15 @@ int ep_wait_sorted(int ep, int max, int ms);
  * nobody's promise that one wait tells all. */
 void ep_gather(int ep, unsigned want);
 
+/* What a thread does: wait in the instance *@ep for one event, without end; the
+ * same, or poll near_fd for input, once it has told @started of itself. */
+extern pid_t started;
+void *wait_one(void *ep);
+void *wait_started(void *ep);
+void *poll_near(void *unused);
+/* A thread that has told @started of itself, and sleeps. */
+pthread_t asleep_in(void *(*fn)(void *), void *arg);
+/* What it returned, once it ends. */
+void say_waiter(pthread_t thread);
+
 #endif /* TESTS_PEER_EPOLL_H */

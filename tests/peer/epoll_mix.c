@@ -216,43 +216,6 @@ TOPIC(fair)
 	say("seen %#x", seen);
 }
 
-static void *wait_thread(void *arg)
-{
-	struct epoll_event ev;
-	long n = epoll_wait(*(int *)arg, &ev, 1, -1);
-
-	return (void *)(n * 100 + (long)ev.data.u64);
-}
-
-static pid_t started;
-
-static void *wait_started(void *arg)
-{
-	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
-	return wait_thread(arg);
-}
-
-/* A thread that has told @started of itself, and sleeps. */
-static pthread_t asleep_in(void *(*fn)(void *), void *arg)
-{
-	pthread_t thread;
-
-	started = 0;
-	if (pthread_create(&thread, NULL, fn, arg))
-		die("pthread_create");
-	UNTIL(__atomic_load_n(&started, __ATOMIC_ACQUIRE));
-	until_asleep(started);
-	return thread;
-}
-
-static void say_waiter(pthread_t thread)
-{
-	void *ret;
-
-	pthread_join(thread, &ret);
-	say("the waiter says %ld", (long)ret);
-}
-
 /* registered while another thread waits: that one wakes */
 TOPIC(add_while_waiting)
 {
@@ -320,130 +283,6 @@ TOPIC(idle_without_sockets)
 	ep_wait(other, 4, 0);
 }
 
-/* enough is there for a new SO_RCVLOWAT: one edge, and then it sleeps */
-TOPIC(lowat_then_waiting)
-{
-	int ep = ep_new();
-	pthread_t thread;
-
-	far_open();
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
-	ep_wait(ep, 4, 0);
-	ep_wait(ep, 4, 0);
-	thread = asleep_in(wait_started, &ep);
-	TRY(far_text("d"));
-	say_waiter(thread);
-}
-
-/* nor is it an edge that one has shut down reading oneself; but the end is */
-TOPIC(lowat_at_end)
-{
-	int ep = ep_new();
-
-	far_open();
-	TRY(shutdown(near_fd, SHUT_RD));
-	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
-	ep_wait(ep, 4, 0);
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	ep_wait(ep, 4, 0); /* too little */
-	TRY(far_text("de"));
-	until_input(near_fd, 5);
-	ep_wait(ep, 4, 0);
-	TRY(far_do(act_shutdown, SHUT_WR, 0));
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 6);
-	ep_wait(ep, 4, 0);
-	ep_wait(ep, 4, 0);
-	TRY(shutdown(near_fd, SHUT_WR));
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 7);
-	ep_wait(ep, 4, 0);
-}
-
-/* an end is enough, however little is unread */
-TOPIC(lowat_when_over)
-{
-	far_open();
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	TRY(shutdown(near_fd, SHUT_RDWR));
-	TRY(far_do(act_shutdown, SHUT_RDWR, 0));
-	until_poll(near_fd, POLLHUP);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 50);
-	say_poll("near", near_fd, POLLIN);
-}
-
-/* likewise a reset */
-TOPIC(lowat_after_reset)
-{
-	int ep = ep_new();
-
-	far_open();
-	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
-	TRY(far_do(act_reset, 0, 0));
-	until_poll(near_fd, POLLERR);
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
-	ep_wait(ep, 4, 0);
-	TRY(send(near_fd, "x", 1, MSG_NOSIGNAL));
-	ep_wait(ep, 4, 0);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
-	ep_wait(ep, 4, 0);
-}
-
-/* what was enough for a new SO_RCVLOWAT is an edge also once it has been read,
- * where there is an end besides */
-TOPIC(lowat_then_read)
-{
-	int ep = ep_new();
-	char buf[10];
-
-	far_open();
-	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 9);
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	TRY(shutdown(near_fd, SHUT_RD));
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
-	TRY(recv(near_fd, buf, sizeof(buf), MSG_DONTWAIT));
-	ep_wait(ep, 4, 0);
-	ep_wait(ep, 4, 0);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 3);
-	ep_wait(ep, 4, 0); /* of nothing there is not enough */
-}
-
-/* enough came, and was read before anybody looked: an edge all the same */
-TOPIC(lowat_read_meanwhile)
-{
-	int ep = ep_new();
-	char buf[10];
-
-	far_open();
-	ep_add(ep, near_fd, EPOLLIN | EPOLLOUT | EPOLLET, 9);
-	ep_wait(ep, 4, 1000);
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 2);
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	TRY(recv(near_fd, buf, sizeof(buf), 0));
-	ep_wait(ep, 4, 0);
-}
-
-static void *poll_near(void *unused)
-{
-	struct pollfd p = { .fd = near_fd, .events = POLLIN };
-
-	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
-	poll(&p, 1, -1);
-	return (void *)(long)(unsigned short)p.revents;
-}
-
 /* the peer's end is an edge behind one's own, whoever was woken by that */
 TOPIC(end_behind_own)
 {
@@ -466,30 +305,6 @@ TOPIC(end_behind_own)
 	near_fd = -1;
 }
 
-/* what is too little is so, too, when one has shut down sending */
-TOPIC(lowat_after_half)
-{
-	pthread_t thread;
-
-	far_open();
-	set_int(near_fd, SOL_SOCKET, SO_RCVLOWAT, 5);
-	TRY(far_text("abc"));
-	until_input(near_fd, 3);
-	say_poll("near", near_fd, POLLIN);
-	thread = asleep_in(poll_near, NULL);
-	TRY(shutdown(near_fd, SHUT_WR));
-	TRY(far_do(act_until_poll, POLLRDHUP, 0));
-	until_asleep(started);
-	say_poll("near", near_fd, POLLIN);
-	TRY(far_text("d"));
-	until_input(near_fd, 4);
-	say_poll("near", near_fd, POLLIN);
-	until_asleep(started);
-	TRY(far_text("e"));
-	say_waiter(thread);
-	say_poll("near", near_fd, POLLIN);
-}
-
 /* two threads wait in one instance for an edge: one is told */
 TOPIC(two_waiters)
 {
@@ -501,7 +316,7 @@ TOPIC(two_waiters)
 	far_open();
 	ep_add(ep, near_fd, EPOLLIN | EPOLLET, 7);
 	for (i = 0; i < 2; i++)
-		if (pthread_create(&threads[i], NULL, wait_thread, &ep))
+		if (pthread_create(&threads[i], NULL, wait_one, &ep))
 			die("pthread_create");
 	TRY(far_text("abc"));
 	until_input(near_fd, 3);

@@ -71,3 +71,48 @@ void ep_gather(int ep, unsigned want)
 	} while ((told & want) != want && now_ms() < end);
 	say("told %#x", told);
 }
+
+pid_t started;
+
+void *wait_one(void *arg)
+{
+	struct epoll_event ev;
+	long n = epoll_wait(*(int *)arg, &ev, 1, -1);
+
+	return (void *)(n * 100 + (long)ev.data.u64);
+}
+
+void *wait_started(void *arg)
+{
+	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
+	return wait_one(arg);
+}
+
+void *poll_near(void *unused)
+{
+	struct pollfd p = { .fd = near_fd, .events = POLLIN };
+
+	__atomic_store_n(&started, gettid(), __ATOMIC_RELEASE);
+	poll(&p, 1, -1);
+	return (void *)(long)(unsigned short)p.revents;
+}
+
+pthread_t asleep_in(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	started = 0;
+	if (pthread_create(&thread, NULL, fn, arg))
+		die("pthread_create");
+	UNTIL(__atomic_load_n(&started, __ATOMIC_ACQUIRE));
+	until_asleep(started);
+	return thread;
+}
+
+void say_waiter(pthread_t thread)
+{
+	void *ret;
+
+	pthread_join(thread, &ret);
+	say("the waiter says %ld", (long)ret);
+}

@@ -12,6 +12,7 @@ peer_programs = %D%/accept \
 	%D%/dup \
 	%D%/epoll \
 	%D%/epoll_edge \
+	%D%/epoll_lowat \
 	%D%/epoll_mix \
 	%D%/exec \
 	%D%/fault \
@@ -41,6 +42,7 @@ peer_tests = %D%/accept.peer \
 	%D%/dup.peer \
 	%D%/epoll.peer \
 	%D%/epoll_edge.peer \
+	%D%/epoll_lowat.peer \
 	%D%/epoll_mix.peer \
 	%D%/exec.peer \
 	%D%/fault.peer \
@@ -80,6 +82,8 @@ EXTRA_DIST += %D%/run $(peer_tests)
 %C%_epoll_LDADD = %D%/libpeer.la
 %C%_epoll_edge_SOURCES = %D%/epoll_edge.c
 %C%_epoll_edge_LDADD = %D%/libpeer.la
+%C%_epoll_lowat_SOURCES = %D%/epoll_lowat.c
+%C%_epoll_lowat_LDADD = %D%/libpeer.la
 %C%_epoll_mix_SOURCES = %D%/epoll_mix.c
 %C%_epoll_mix_LDADD = %D%/libpeer.la
 %C%_exec_SOURCES = %D%/exec.c
